@@ -1,0 +1,1 @@
+"""From files to log-mel frames and windows: decode, check, transform, index. No Kedro in here."""

@@ -1,0 +1,129 @@
+"""Decode a recording and bring it to the one form that the methods read: mono at one rate."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomalous_sound.errors import UnreadableClipError
+
+# what libsndfile reads under these endings; anything else in a folder is not taken for a recording
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
+
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers put where they can't know the size
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A decoded file.
+
+    Attributes:
+        samples: float32, samples × channels, full scale ±1.
+        sample_rate: Hz, as recorded.
+        sha256: of the file's bytes, as ``sha256sum`` prints it.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    sha256: str
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.samples.shape[1]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+def read_recording(path: Path) -> Recording:
+    """Decode an audio file whole.
+
+    Any format, sample width and channel count that libsndfile reads.
+
+    Raises:
+        UnreadableClipError: the file is empty, truncated or not audio.
+    """
+    import soundfile
+
+    content = path.read_bytes()
+    if not content:
+        raise UnreadableClipError("the file is empty")
+    _check_wav_is_whole(content)
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            promised = file.frames
+            samples = file.read(dtype="float32", always_2d=True)
+            sample_rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
+    if len(samples) < promised:
+        raise UnreadableClipError(
+            f"the file is truncated: it promises {promised} samples and holds {len(samples)}"
+        )
+    return Recording(samples, sample_rate, hashlib.sha256(content).hexdigest())
+
+
+def _check_wav_is_whole(content: bytes) -> None:
+    """Compare the size in a wav header with what is there: libsndfile reads on in silence."""
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        return
+    position = 12
+    while position + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, position)
+        position += 8
+        if name == b"data":
+            present = len(content) - position
+            if size not in _UNKNOWN_SIZES and size > present:
+                raise UnreadableClipError(
+                    f"the file is truncated: its header promises {size} bytes of audio and "
+                    f"{present} are there"
+                )
+            return
+        position += size + size % 2
+    raise UnreadableClipError("the file is truncated: its wav header ends before any audio")
+
+
+def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np.ndarray:
+    """Bring a recording to mono at the methods' rate and check that there is sound in it.
+
+    Args:
+        recording: the decoded file.
+        sample_rate: the rate to return, Hz; another rate is resampled with soxr's high quality.
+        channel: which channel to take, counted from 0, or ``mean`` of all.
+
+    Returns:
+        float32 samples, full scale ±1.
+
+    Raises:
+        UnreadableClipError: no samples, no such channel, NaN or infinite samples, or silence.
+    """
+    if not len(recording.samples):
+        raise UnreadableClipError("it holds no samples")
+    if channel == "mean":
+        mono = recording.samples.mean(axis=1)
+    elif int(channel) < recording.channels:
+        mono = recording.samples[:, int(channel)]
+    else:
+        raise UnreadableClipError(
+            f"it has no channel {channel} (channels are counted from 0 and it has "
+            f"{recording.channels}); see the parameter audio.channel"
+        )
+    if not np.isfinite(mono).all():
+        raise UnreadableClipError("it holds samples that are NaN or infinite")
+    if np.ptp(mono) == 0:
+        raise UnreadableClipError(
+            "all samples are zero" if mono[0] == 0 else "all samples have the same value"
+        )
+    if recording.sample_rate != sample_rate:
+        import soxr
+
+        mono = soxr.resample(mono, recording.sample_rate, sample_rate, quality="HQ")
+    return np.ascontiguousarray(mono, dtype=np.float32)

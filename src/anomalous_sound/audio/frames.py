@@ -1,0 +1,150 @@
+"""Frames of many clips in one array, and the windows and scaling through which networks see them.
+
+A window is never a copy: it is the row of its first frame. Scaling is applied to the few windows of
+a batch when they are gathered, so the frames are never held twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Log-mel frames of all clips, one clip after the other.
+
+    Attributes:
+        values: float32, frames × mel bands; usually memory-mapped.
+        index: one row a clip: ``clip_id, first_frame, frames``.
+    """
+
+    values: np.ndarray
+    index: pd.DataFrame
+
+    def clips(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Iterate over (clip ID, frames × mel bands view)."""
+        for clip_id in self.index.clip_id:
+            yield clip_id, self.clip(clip_id)
+
+    def clip(self, clip_id: str) -> np.ndarray:
+        """Return the frames × mel bands view of one clip."""
+        first_frame, frames = self._place[clip_id]
+        return self.values[first_frame : first_frame + frames]
+
+    @cached_property
+    def _place(self) -> dict[str, tuple[int, int]]:
+        places = zip(self.index.first_frame, self.index.frames, strict=True)
+        return dict(zip(self.index.clip_id, places, strict=True))
+
+
+def index_windows(
+    frame_index: pd.DataFrame, *, length: int, hop_length: int, sample_rate: int
+) -> pd.DataFrame:
+    """List every window that has a next frame, stride 1: 303 in a clip of 313 frames.
+
+    Args:
+        frame_index: ``clip_id, first_frame, frames`` a clip.
+        length: frames of a window.
+        hop_length: samples from one frame to the next.
+        sample_rate: Hz.
+
+    Returns:
+        ``clip_id, first_frame`` (row in the frames of all clips), ``start_s`` (time of the window's
+        first frame in its clip, s).
+    """
+    counts = (frame_index.frames - length).clip(lower=0).to_numpy()
+    within = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, int)])
+    return pd.DataFrame(
+        {
+            "clip_id": pd.Categorical.from_codes(
+                np.repeat(np.arange(len(frame_index)), counts), categories=frame_index.clip_id
+            ),
+            "first_frame": np.repeat(frame_index.first_frame.to_numpy(), counts) + within,
+            "start_s": within * (hop_length / sample_rate),
+        }
+    )
+
+
+def fit_scaling(frames: Frames, training_clip_ids: set[str], *, method: str) -> dict[str, Any]:
+    """Find how decibels are scaled before a network sees them.
+
+    ``clip``: each clip's own minimum and maximum to [0, 1] (nothing to fit). ``corpus``: minimum
+    and maximum over the normal training clips to [0, 1]. ``band``: each mel band to mean 0 and
+    standard deviation 1 over the normal training clips.
+
+    Args:
+        frames: log-mel frames, dB.
+        training_clip_ids: the clips to fit on.
+        method: ``clip``, ``corpus`` or ``band``.
+
+    Returns:
+        ``method`` and, where something was fitted, ``offset`` and ``span``: a scaled value is
+        (dB - offset) / span; lists of one number, or of one a mel band.
+    """
+    if method == "clip":
+        return {"method": method}
+    training = [values for clip_id, values in frames.clips() if clip_id in training_clip_ids]
+    if method == "corpus":
+        low = min(float(values.min()) for values in training)
+        high = max(float(values.max()) for values in training)
+        offset, span = np.array([low]), np.array([high - low])
+    elif method == "band":
+        # clip by clip, so that memory does not grow with the corpus
+        count = sum(len(values) for values in training)
+        offset = sum(values.sum(axis=0, dtype=np.float64) for values in training) / count
+        squares = sum(((values - offset) ** 2).sum(axis=0, dtype=np.float64) for values in training)
+        span = np.sqrt(squares / count)
+    else:
+        raise ValueError(f"unknown scaling method {method!r}")
+    return {"method": method, "offset": offset.tolist(), "span": _non_zero(span).tolist()}
+
+
+def clip_scaling(clip_frames: np.ndarray, scaling: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return offset and span of one clip, each float32 of one number or of one a mel band."""
+    if scaling["method"] == "clip":
+        offset = np.array([clip_frames.min()], dtype=np.float32)
+        span = np.array([clip_frames.max()], dtype=np.float32) - offset
+    else:
+        offset = np.asarray(scaling["offset"], dtype=np.float32)
+        span = np.asarray(scaling["span"], dtype=np.float32)
+    return offset, _non_zero(span)
+
+
+def _non_zero(span: np.ndarray) -> np.ndarray:
+    return np.where(span > 0, span, np.ones_like(span))
+
+
+class WindowedFrames:
+    """Scaled windows, gathered a batch at a time; a map-style dataset over lists of windows.
+
+    Indexing with an array of window numbers gives float32 of windows × (length + 1) × mel bands:
+    the window and its next frame.
+    """
+
+    def __init__(
+        self, frames: Frames, windows: pd.DataFrame, scaling: dict[str, Any], *, length: int
+    ) -> None:
+        self._values = frames.values
+        self._first_frame = windows.first_frame.to_numpy()
+        self._steps = np.arange(length + 1)
+        codes, clip_ids = pd.factorize(windows.clip_id)
+        scalings = [clip_scaling(frames.clip(clip_id), scaling) for clip_id in clip_ids]
+        self._clip_of_window = codes
+        self._offset = np.stack([offset for offset, _ in scalings])[:, None, :]
+        self._span = np.stack([span for _, span in scalings])[:, None, :]
+
+    def __len__(self) -> int:
+        return len(self._first_frame)
+
+    def __getitem__(self, numbers: Any) -> np.ndarray:
+        numbers = np.asarray(numbers)
+        rows = self._first_frame[numbers][:, None] + self._steps
+        gathered = np.asarray(self._values[rows])
+        clips = self._clip_of_window[numbers]
+        return (gathered - self._offset[clips]) / self._span[clips]

@@ -1,0 +1,15 @@
+"""Catalog dataset types of this project: where files, formats and paths live."""
+
+from anomalous_sound.datasets.audio_folder import AudioFolderDataset
+from anomalous_sound.datasets.checkpoint import CheckpointDataset
+from anomalous_sound.datasets.frames import FramesDataset
+from anomalous_sound.datasets.network import NetworkDataset
+from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
+
+__all__ = [
+    "AudioFolderDataset",
+    "CheckpointDataset",
+    "FramesDataset",
+    "NetworkDataset",
+    "SimulatedAudioDataset",
+]

@@ -1,0 +1,27 @@
+"""Write a folder whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to write into; at the end it takes the place of ``folder``.
+
+    If writing fails, ``folder`` stays as it was. If the process is killed, what is left is a folder
+    under another name, which the next writing removes.
+    """
+    incomplete = folder.with_name(folder.name + ".incomplete")
+    shutil.rmtree(incomplete, ignore_errors=True)
+    incomplete.mkdir(parents=True)
+    try:
+        yield incomplete
+        shutil.rmtree(folder, ignore_errors=True)
+        incomplete.replace(folder)
+    except BaseException:
+        shutil.rmtree(incomplete, ignore_errors=True)
+        raise

@@ -1,0 +1,118 @@
+"""``AudioFolderDataset`` reads a folder of recordings, each decoded only when asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset, DatasetError
+
+from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.audio.decode import AUDIO_SUFFIXES, read_recording
+from anomalous_sound.audio.layout import LABELS_FILE
+from anomalous_sound.errors import InputError
+
+CORPUS_FILE = "corpus.json"
+
+
+class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
+    """``AudioFolderDataset`` loads the recordings below a folder as an ``AudioCorpus``.
+
+    The recordings are read where they lie and never written. A ``labels.csv`` in the folder is
+    read with them; a ``corpus.json`` (``name``, ``simulated``) says what reports call the corpus.
+
+    Example usage for the YAML API:
+
+    ```yaml
+    raw_audio:
+      type: anomalous_sound.datasets.AudioFolderDataset
+      audio_dir: recordings/slider
+    ```
+
+    Example usage for the Python API:
+
+    ```pycon
+    >>> from anomalous_sound.datasets import AudioFolderDataset
+    >>> corpus = AudioFolderDataset(audio_dir=audio_dir).load()
+    >>> recording = corpus.recordings["train/normal_id_00_00000000.wav"]()
+    >>> recording.sample_rate
+    16000
+
+    ```
+    """
+
+    def __init__(self, *, audio_dir: str, metadata: dict[str, Any] | None = None) -> None:
+        """Create the dataset.
+
+        Args:
+            audio_dir: the folder, absolute or relative to the working directory.
+            metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
+        """
+        self._audio_dir = str(audio_dir)
+        self.metadata = metadata
+
+    def _folder(self) -> Path:
+        return Path(self._audio_dir).expanduser()
+
+    def load(self) -> AudioCorpus:
+        """List the recordings.
+
+        Raises:
+            InputError: the folder does not exist or holds no audio.
+        """
+        folder = self._folder()
+        if not folder.is_dir():
+            problem = "is a file, not a folder" if folder.exists() else "does not exist"
+            raise InputError(f"audio_dir: {folder} {problem}; give a folder of recordings.")
+        recordings = {
+            path.relative_to(folder).as_posix(): partial(read_recording, path)
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            and path.is_file()
+        }
+        if not recordings:
+            raise InputError(
+                f"audio_dir: {folder} holds no audio; files ending in "
+                f"{', '.join(AUDIO_SUFFIXES)} are read, in any folder below it."
+            )
+        name = folder.resolve().name
+        described = _read_json(folder / CORPUS_FILE)
+        return AudioCorpus(
+            name=described.get("name", name),
+            folder_name=name,
+            simulated=bool(described.get("simulated", False)),
+            recordings=recordings,
+            labels=_read_labels(folder / LABELS_FILE),
+        )
+
+    def save(self, data: Any) -> None:
+        """Refuse: recordings are read only."""
+        raise DatasetError("recordings are read only")
+
+    def _exists(self) -> bool:
+        return self._folder().is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"audio_dir": self._audio_dir}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{path} is not a JSON object: {error}") from error
+
+
+def _read_labels(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path, dtype=str, skipinitialspace=True)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from error

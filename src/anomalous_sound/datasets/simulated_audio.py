@@ -1,0 +1,67 @@
+"""``SimulatedAudioDataset`` is the recordings of the user's choice, or else simulated ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anomalous_sound.datasets.audio_folder import AudioFolderDataset
+
+
+class SimulatedAudioDataset(AudioFolderDataset):
+    """``SimulatedAudioDataset`` loads ``audio_dir`` if one is given, else a simulated corpus.
+
+    The simulated corpus is written at the first use, as wav files, and again whenever its settings
+    have changed. A folder that was asked for is never replaced by simulated sound.
+
+    Example usage for the YAML API:
+
+    ```yaml
+    raw_audio:
+      type: anomalous_sound.datasets.SimulatedAudioDataset
+      path: data/01_raw/simulated
+      simulation: ${globals:simulation}
+      audio_dir: ${runtime_params:audio_dir,null}
+    ```
+
+    Example usage for the Python API:
+
+    ```pycon
+    >>> from anomalous_sound.datasets import SimulatedAudioDataset
+    >>> dataset = SimulatedAudioDataset(path=tmp_path / "simulated", simulation=simulation)
+    >>> dataset.load().simulated
+    True
+
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        simulation: dict[str, Any],
+        audio_dir: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Create the dataset.
+
+        Args:
+            path: folder of the simulated corpus.
+            simulation: its settings; see :func:`anomalous_sound.simulation.corpus.write_corpus`.
+            audio_dir: a folder of recordings to load instead.
+            metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
+        """
+        super().__init__(audio_dir=audio_dir or path, metadata=metadata)
+        self._simulation = None if audio_dir else simulation
+
+    def _folder(self) -> Path:
+        folder = super()._folder()
+        if self._simulation is not None:
+            from anomalous_sound.simulation.corpus import is_current, write_corpus
+
+            if not is_current(folder, self._simulation):
+                write_corpus(folder, self._simulation)
+        return folder
+
+    def _exists(self) -> bool:
+        return super()._folder().is_dir()

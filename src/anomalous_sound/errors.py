@@ -1,0 +1,13 @@
+"""The errors that are the user's to mend."""
+
+
+class InputError(ValueError):
+    """Something that the user gave (a folder, a file, a parameter) cannot be used.
+
+    The message names what was given, what is wrong with it and what to do; the command line prints
+    it alone, without a traceback.
+    """
+
+
+class UnreadableClipError(ValueError):
+    """One recording cannot be used; the message is the reason listed in ``rejected_clips``."""

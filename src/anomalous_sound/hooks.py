@@ -1,0 +1,119 @@
+"""What happens around a run: parameters are checked, and MLflow learns what was run on what."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+
+from anomalous_sound.parameters import check_parameters
+
+logger = logging.getLogger(__name__)
+
+
+class ParameterHooks:
+    """Stop before the first node if a parameter is unknown or not accepted."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check all parameters, those of ``--params`` included."""
+        check_parameters(context.params)
+
+
+class TrackingHooks(MlflowHook):
+    """kedro-mlflow's tracking, with what it leaves out.
+
+    The namespace is stripped from the names of parameters, so that two methods line up in MLflow's
+    comparison, and the git revision, the environment and the corpus are recorded.
+    """
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set up kedro-mlflow and remember the project's folder."""
+        self._project_path = Path(context.project_path)
+        super().after_context_created(context)
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Start the MLflow run and record revision and environment."""
+        self._namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
+        super().before_pipeline_run(run_params, pipeline, catalog)
+        if self._is_mlflow_enabled:
+            mlflow.set_tags(git_revision(self._project_path))
+            mlflow.log_dict(environment(), "environment.json")
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
+        """Record which corpus the run is about."""
+        if dataset_name == "corpus_summary" and self._is_mlflow_enabled:
+            tags = {
+                "corpus": data["name"],
+                "corpus_fingerprint": data["fingerprint"],
+                "simulated": str(data["simulated"]).lower(),
+                "machine_type": data["machine_type"],
+                "machine_ids": ", ".join(data["machine_ids"]),
+            }
+            mlflow.set_tags(tags)
+
+    def _log_param(self, name: str, value: Any) -> None:
+        namespace, _, rest = name.partition(".")
+        super()._log_param(rest if namespace in self._namespaces else name, value)
+
+
+class SummaryHooks:
+    """End a run with where to look."""
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Log the place of each report that the run wrote."""
+        for name in sorted(pipeline.all_outputs()):
+            if name.endswith(".report"):
+                filepath = Path(catalog.get(name)._describe()["filepath"])
+                logger.info("Report: %s", _short(filepath))
+                logger.info("Runs side by side: kedro mlflow ui")
+
+
+def git_revision(folder: Path) -> dict[str, str]:
+    """Return the revision of the code and whether it has uncommitted changes, as MLflow tags."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        revision = git("rev-parse", "HEAD")
+        changed = bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_revision": "unknown: not a git checkout"}
+    return {"git_revision": revision, "git_uncommitted_changes": str(changed).lower()}
+
+
+def environment() -> dict[str, Any]:
+    """Return Python, platform and the version of every installed package."""
+    packages = {
+        distribution.metadata["Name"]: distribution.version
+        for distribution in importlib.metadata.distributions()
+    }
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": dict(sorted(packages.items())),
+    }
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,1 @@
+"""The methods: networks, their training and their scoring. No Kedro in here."""

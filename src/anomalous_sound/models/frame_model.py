@@ -1,0 +1,50 @@
+"""What every method has in common: frames in, squared errors out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class FrameModel(nn.Module, ABC):
+    """A network that says, from a window of frames, what frames it expects.
+
+    The squared difference between the frames it expects and the frames that are there is at once
+    the training loss (its mean) and the anomaly score (the mean of a window).
+    """
+
+    @abstractmethod
+    def expected(self, frames: Tensor) -> Tensor:
+        """Return the expected frames, batch × target frames × mel bands.
+
+        Args:
+            frames: batch × (window length + 1) × mel bands: a window and its next frame.
+        """
+
+    @abstractmethod
+    def target(self, frames: Tensor) -> Tensor:
+        """Return the frames that ``expected`` tries to meet, of the same shape."""
+
+    @staticmethod
+    @abstractmethod
+    def target_frames(length: int) -> tuple[int, int]:
+        """Return first and last target frame, counted from the start of a window of ``length``."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the squared error of each window and mel band, batch × mel bands.
+
+        It is averaged over the target frames; its mean over the bands is the window's error.
+        """
+        return (self.expected(frames) - self.target(frames)).square().mean(dim=1)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trained values of a network."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def window_errors(band_errors: Tensor) -> Tensor:
+    """Average squared errors over the mel bands: batch × mel bands to batch, in float32."""
+    return band_errors.to(torch.float32).mean(dim=1)

@@ -1,0 +1,200 @@
+"""Train any method: Adam on the mean squared error, one checkpoint an epoch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric, seed_everything
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from tqdm import tqdm
+
+from anomalous_sound.audio.frames import WindowedFrames
+from anomalous_sound.errors import InputError
+from anomalous_sound.models.checkpoint import Checkpoint, training_fingerprint
+from anomalous_sound.models.network import TrainedNetwork, build_network
+
+logger = logging.getLogger(__name__)
+
+HISTORY_COLUMNS = ["epoch", "training_loss", "validation_loss", "seconds"]
+
+
+@dataclass
+class _Progress:
+    """What grows from epoch to epoch, besides network and optimiser."""
+
+    epoch: int
+    history: list[list[float]]
+
+
+def make_fabric(accelerator: str, precision: str) -> Fabric:
+    """Choose device and precision; ``auto`` takes CUDA or MPS where there is one, else the CPU.
+
+    Raises:
+        InputError: the accelerator that was asked for is not there.
+    """
+    try:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"accelerator '{accelerator}' with precision '{precision}' cannot be used on this "
+            f"machine: {error}"
+        ) from error
+
+
+def train_network(
+    training_windows: WindowedFrames,
+    validation_windows: WindowedFrames,
+    *,
+    settings: Mapping[str, Any],
+    training: Mapping[str, Any],
+    checkpoint: Checkpoint,
+) -> tuple[TrainedNetwork, pd.DataFrame]:
+    """Train a network, or go on with a training of the same settings that was interrupted.
+
+    Every epoch draws its order and its random numbers from the seed and its own number, so an
+    interrupted training ends with the same weights as an unbroken one.
+
+    Args:
+        training_windows: windows of normal training clips.
+        validation_windows: windows of the normal clips held out.
+        settings: what the network is built from; see :class:`TrainedNetwork`.
+        training: ``epochs, batch_size, learning_rate, accelerator, precision, seed``.
+        checkpoint: where the state after each epoch is kept until the last one.
+
+    Returns:
+        The trained network and its history: one row an epoch, HISTORY_COLUMNS; losses are mean
+        squared errors of scaled log-mel values.
+    """
+    fabric = make_fabric(training["accelerator"], training["precision"])
+    seed_everything(training["seed"], verbose=False)
+    network = build_network(settings)
+    optimizer = torch.optim.Adam(network.parameters(), lr=training["learning_rate"])
+    network, optimizer = fabric.setup(network, optimizer)
+    fingerprint = training_fingerprint(settings, training)
+    progress = _resume(fabric, network, optimizer, checkpoint, fingerprint, training["epochs"])
+    validation = _batches(fabric, validation_windows, training["batch_size"])
+    batches_an_epoch = -(-len(training_windows) // training["batch_size"])
+    with tqdm(
+        total=training["epochs"] * batches_an_epoch,
+        initial=progress.epoch * batches_an_epoch,
+        unit="batch",
+        disable=None,
+    ) as bar:
+        for epoch in range(progress.epoch, training["epochs"]):
+            started = time.perf_counter()
+            seed_everything(training["seed"] + epoch, verbose=False)
+            order = torch.Generator().manual_seed(training["seed"] + epoch)
+            batches = _batches(fabric, training_windows, training["batch_size"], order)
+            bar.set_description(f"epoch {epoch + 1}/{training['epochs']}")
+            training_loss = _train_epoch(fabric, network, optimizer, batches, bar)
+            validation_loss = mean_loss(network, validation)
+            seconds = time.perf_counter() - started
+            progress.epoch = epoch + 1
+            progress.history.append([epoch + 1, training_loss, validation_loss, seconds])
+            _save(fabric, network, optimizer, checkpoint, fingerprint, progress)
+            logger.info(
+                "Epoch %d of %d: training loss %.6f, validation loss %.6f, %.1f s; %.0f s left.",
+                *(epoch + 1, training["epochs"], training_loss, validation_loss, seconds),
+                seconds * (training["epochs"] - epoch - 1),
+            )
+    history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS).astype({"epoch": int})
+    weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
+    checkpoint.clear()
+    return TrainedNetwork(weights, settings), history
+
+
+@torch.no_grad()
+def mean_loss(network: torch.nn.Module, batches: DataLoader) -> float:
+    """Return the mean squared error over all windows of the batches."""
+    network.eval()
+    total = count = 0.0
+    for frames in batches:
+        total += network(frames).float().mean(dim=1).sum().item()
+        count += len(frames)
+    return total / count
+
+
+def _train_epoch(
+    fabric: Fabric,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: DataLoader,
+    bar: tqdm,
+) -> float:
+    network.train()
+    total = torch.zeros((), device=fabric.device)
+    count = 0
+    for frames in batches:
+        optimizer.zero_grad()
+        loss = network(frames).float().mean()
+        fabric.backward(loss)
+        optimizer.step()
+        total += loss.detach() * len(frames)
+        count += len(frames)
+        bar.update()
+        if bar.n % 50 == 0:  # reading the loss waits for the device: not at every batch
+            bar.set_postfix(loss=f"{total.item() / count:.6f}", refresh=False)
+    return total.item() / count
+
+
+def _batches(
+    fabric: Fabric,
+    windows: WindowedFrames,
+    batch_size: int,
+    order: torch.Generator | None = None,
+) -> DataLoader:
+    """Batches of windows on the device; shuffled where an order is given."""
+    sampler = RandomSampler(windows, generator=order) if order else SequentialSampler(windows)
+    loader = DataLoader(
+        windows,
+        sampler=BatchSampler(sampler, batch_size, drop_last=False),
+        batch_size=None,  # the sampler's lists of windows are gathered at once, by index
+    )
+    return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+
+def _save(
+    fabric: Fabric,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    fingerprint: str,
+    progress: _Progress,
+) -> None:
+    state = {
+        "fingerprint": fingerprint,
+        "epoch": progress.epoch,
+        "history": progress.history,
+        "network": network,
+        "optimizer": optimizer,
+    }
+    fabric.save(checkpoint.being_written(), state)
+    checkpoint.complete()
+
+
+def _resume(
+    fabric: Fabric,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    fingerprint: str,
+    epochs: int,
+) -> _Progress:
+    """Load the checkpoint if it is of the same training and not beyond its end."""
+    if not checkpoint.exists():
+        return _Progress(0, [])
+    kept = fabric.load(checkpoint.path, weights_only=True)
+    if kept["fingerprint"] != fingerprint or kept["epoch"] > epochs:
+        logger.info("An interrupted training of other settings or clips is discarded.")
+        checkpoint.clear()
+        return _Progress(0, [])
+    network.load_state_dict(kept["network"])
+    optimizer.load_state_dict(kept["optimizer"])
+    logger.info("Going on with an interrupted training after epoch %d.", kept["epoch"])
+    return _Progress(kept["epoch"], kept["history"])

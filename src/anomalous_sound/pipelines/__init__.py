@@ -1,0 +1,1 @@
+"""The wiring: which function is fed by which dataset."""

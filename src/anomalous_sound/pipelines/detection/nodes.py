@@ -1,0 +1,230 @@
+"""Nodes of one method, from windows to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from anomalous_sound import metrics as metric
+from anomalous_sound import thresholds as threshold
+from anomalous_sound.audio.frames import Frames, WindowedFrames
+from anomalous_sound.audio.layout import TRAIN, VALIDATION
+from anomalous_sound.models import scoring
+from anomalous_sound.models.checkpoint import Checkpoint
+from anomalous_sound.models.network import TrainedNetwork
+from anomalous_sound.reporting import figures, page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def collect_settings(
+    network: dict[str, Any],
+    audio: dict[str, Any],
+    log_mel: dict[str, Any],
+    windows: dict[str, Any],
+    scaling: dict[str, Any],
+    corpus_summary: dict[str, Any],
+) -> dict[str, Any]:
+    """Put together what a network is built from and must be fed with."""
+    return {
+        "network": network,
+        "audio": audio,
+        "log_mel": log_mel,
+        "windows": windows,
+        "scaling": scaling,
+        "corpus": corpus_summary,
+    }
+
+
+def train_network(
+    log_mel: Frames,
+    windows: pd.DataFrame,
+    clips: pd.DataFrame,
+    settings: dict[str, Any],
+    checkpoint: Checkpoint,
+    training: dict[str, Any],
+    seed: int,
+) -> tuple[TrainedNetwork, pd.DataFrame]:
+    """Train on normal clips only; see :func:`anomalous_sound.models.training.train_network`."""
+    from anomalous_sound.models.training import train_network as train
+
+    def windows_of(split: str) -> WindowedFrames:
+        of_split = windows[windows.clip_id.isin(clips.clip_id[clips.split == split])]
+        return WindowedFrames(
+            log_mel, of_split, settings["scaling"], length=settings["windows"]["length"]
+        )
+
+    return train(
+        windows_of(TRAIN),
+        windows_of(VALIDATION),
+        settings=settings,
+        training=training | {"seed": seed},
+        checkpoint=checkpoint,
+    )
+
+
+def score_windows(
+    network: TrainedNetwork, log_mel: Frames, windows: pd.DataFrame, score: dict[str, Any]
+) -> pd.DataFrame:
+    """Compute the error of every window of every clip."""
+    return scoring.score_windows(
+        network,
+        log_mel,
+        windows,
+        batch_size=score["batch_size"],
+        accelerator=score["accelerator"],
+    )
+
+
+def score_clips(
+    window_errors: pd.DataFrame, clips: pd.DataFrame, score: dict[str, Any]
+) -> pd.DataFrame:
+    """Pool the window errors into one anomaly score a clip."""
+    return scoring.pool_errors(
+        window_errors, clips, pooling=score["pooling"], percentile=score["percentile"]
+    )
+
+
+def choose_thresholds(clip_scores: pd.DataFrame, thresholds: dict[str, Any]) -> pd.DataFrame:
+    """Compute all thresholds, normal-only and oracle, and what each does on the test clips."""
+    return threshold.threshold_table(
+        clip_scores,
+        k=thresholds["k"],
+        percentile=thresholds["percentile"],
+        tpr=thresholds["tpr"],
+    )
+
+
+def decide(
+    clip_scores: pd.DataFrame, threshold_table: pd.DataFrame, thresholds: dict[str, Any]
+) -> pd.DataFrame:
+    """Decide every clip by the deployed threshold."""
+    return threshold.decide(clip_scores, threshold_table, thresholds["deployed"])
+
+
+def assemble_detector(
+    network: TrainedNetwork,
+    threshold_table: pd.DataFrame,
+    score: dict[str, Any],
+    thresholds: dict[str, Any],
+) -> TrainedNetwork:
+    """Put everything that judging a new clip needs into one thing."""
+    deployed = thresholds["deployed"]
+    value = threshold.deployed_threshold(threshold_table, deployed)
+    added = {"score": score, "threshold": {"strategy": deployed, "value": value}}
+    return TrainedNetwork(network.weights, {**network.settings, **added})
+
+
+def evaluate(
+    clip_scores: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    evaluation: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Compute the metrics of the method on this corpus."""
+    computed = metric.evaluate(
+        clip_scores,
+        max_fpr=evaluation["max_fpr"],
+        resamples=evaluation["bootstrap_resamples"],
+        confidence=evaluation["confidence"],
+        seed=seed,
+    )
+    return computed | {"corpus": corpus_summary}
+
+
+def classification_report(threshold_table: pd.DataFrame, clip_scores: pd.DataFrame) -> pd.DataFrame:
+    """Lay out precision, recall and F1 per class and threshold (the report's Table 1)."""
+    return threshold.classification_report(threshold_table, clip_scores)
+
+
+def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, float]]]:
+    """Turn the training history into MLflow metrics, one value an epoch."""
+    return {
+        name: [
+            {"value": value, "step": step}
+            for step, value in zip(training_history.epoch, training_history[name], strict=True)
+        ]
+        for name in ("training_loss", "validation_loss", "seconds")
+    }
+
+
+def track_metrics(
+    metrics: dict[str, Any], threshold_table: pd.DataFrame, thresholds: dict[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Turn metrics, and what the deployed threshold does, into MLflow metrics."""
+    numbers = _numbers({key: value for key, value in metrics.items() if key != "corpus"})
+    deployed = threshold_table.set_index("strategy").loc[thresholds["deployed"]]
+    rates = deployed.drop(["kind", "note"]).astype(float).dropna()
+    numbers |= {f"deployed.{name}": value for name, value in rates.items()}
+    return {name: {"value": float(value), "step": 0} for name, value in numbers.items()}
+
+
+def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """Flatten nested numbers; names joined by a dot, the ends of an interval named low and high."""
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            value = dict(zip(("low", "high"), value, strict=True))
+        if isinstance(value, dict):
+            found |= _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            found[prefix + name] = value
+    return found
+
+
+def plot_roc(
+    clip_scores: pd.DataFrame,
+    threshold_table: pd.DataFrame,
+    metrics: dict[str, Any],
+    thresholds: dict[str, Any],
+) -> Figure:
+    """Draw the ROC curve of the test clips with every threshold marked."""
+    return figures.roc_figure(clip_scores, threshold_table, metrics, thresholds["deployed"])
+
+
+def plot_scores(
+    clip_scores: pd.DataFrame,
+    threshold_table: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    thresholds: dict[str, Any],
+) -> Figure:
+    """Draw the distribution of the anomaly scores by split and label."""
+    deployed = threshold.deployed_threshold(threshold_table, thresholds["deployed"])
+    return figures.score_figure(clip_scores, deployed, thresholds["deployed"], corpus_summary)
+
+
+def plot_history(training_history: pd.DataFrame, corpus_summary: dict[str, Any]) -> Figure:
+    """Draw training and validation loss over the epochs."""
+    return figures.history_figure(training_history, corpus_summary)
+
+
+def plot_timelines(
+    log_mel: Frames,
+    window_errors: pd.DataFrame,
+    clip_scores: pd.DataFrame,
+    network: TrainedNetwork,
+) -> Figure:
+    """Draw spectrogram and window error of the least and the most anomalous clip."""
+    errors = window_errors.assign(time_s=scoring.target_time_s(window_errors, network.settings))
+    return figures.timeline_figure(log_mel, errors, clip_scores, network.settings)
+
+
+def write_report(
+    metrics: dict[str, Any],
+    threshold_table: pd.DataFrame,
+    classification: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    network: TrainedNetwork,
+    thresholds: dict[str, Any],
+) -> str:
+    """Write the page that a person reads first."""
+    return page.report_page(
+        metrics=metrics,
+        thresholds=threshold_table,
+        classification=classification,
+        rejected_clips=rejected_clips,
+        settings=network.settings,
+        deployed=thresholds["deployed"],
+    )

@@ -1,0 +1,173 @@
+"""windows → network → window_errors → clip_scores → thresholds → decisions → report."""
+
+from kedro.pipeline import Pipeline, node
+
+from anomalous_sound.pipelines.detection import nodes
+
+_SHARED_INPUTS = {
+    "clips",
+    "corpus_summary",
+    "log_mel",
+    "rejected_clips",
+    "scaling",
+    "windows",
+}
+_SHARED_PARAMETERS = {
+    "params:audio",
+    "params:evaluation",
+    "params:log_mel",
+    "params:seed",
+    "params:windows",
+}
+
+
+def create_pipeline(method: str) -> Pipeline:
+    """Create the pipeline of one method.
+
+    Args:
+        method: the namespace of its datasets and parameters, for example ``lstm``.
+    """
+    return Pipeline(
+        _training() + _verdict() + _report() + _tracking(),
+        namespace=method,
+        inputs=_SHARED_INPUTS,
+        parameters=_SHARED_PARAMETERS,
+    )
+
+
+def _training() -> list:
+    return [
+        node(
+            nodes.collect_settings,
+            inputs=[
+                "params:network",
+                "params:audio",
+                "params:log_mel",
+                "params:windows",
+                "scaling",
+                "corpus_summary",
+            ],
+            outputs="settings",
+            name="collect_settings",
+        ),
+        node(
+            nodes.train_network,
+            inputs=[
+                "log_mel",
+                "windows",
+                "clips",
+                "settings",
+                "checkpoint",
+                "params:training",
+                "params:seed",
+            ],
+            outputs=["network", "training_history"],
+            name="train_network",
+        ),
+    ]
+
+
+def _verdict() -> list:
+    return [
+        node(
+            nodes.score_windows,
+            inputs=["network", "log_mel", "windows", "params:score"],
+            outputs="window_errors",
+            name="score_windows",
+        ),
+        node(
+            nodes.score_clips,
+            inputs=["window_errors", "clips", "params:score"],
+            outputs="clip_scores",
+            name="score_clips",
+        ),
+        node(
+            nodes.choose_thresholds,
+            inputs=["clip_scores", "params:thresholds"],
+            outputs="thresholds",
+            name="choose_thresholds",
+        ),
+        node(
+            nodes.decide,
+            inputs=["clip_scores", "thresholds", "params:thresholds"],
+            outputs="decisions",
+            name="decide",
+        ),
+        node(
+            nodes.assemble_detector,
+            inputs=["network", "thresholds", "params:score", "params:thresholds"],
+            outputs="detector",
+            name="assemble_detector",
+        ),
+    ]
+
+
+def _report() -> list:
+    return [
+        node(
+            nodes.evaluate,
+            inputs=["clip_scores", "corpus_summary", "params:evaluation", "params:seed"],
+            outputs="metrics",
+            name="evaluate",
+        ),
+        node(
+            nodes.classification_report,
+            inputs=["thresholds", "clip_scores"],
+            outputs="classification_report",
+            name="tabulate_classification",
+        ),
+        node(
+            nodes.plot_roc,
+            inputs=["clip_scores", "thresholds", "metrics", "params:thresholds"],
+            outputs="roc_figure",
+            name="plot_roc",
+        ),
+        node(
+            nodes.plot_scores,
+            inputs=["clip_scores", "thresholds", "corpus_summary", "params:thresholds"],
+            outputs="score_figure",
+            name="plot_scores",
+        ),
+        node(
+            nodes.plot_history,
+            inputs=["training_history", "corpus_summary"],
+            outputs="history_figure",
+            name="plot_history",
+        ),
+        node(
+            nodes.plot_timelines,
+            inputs=["log_mel", "window_errors", "clip_scores", "network"],
+            outputs="timeline_figure",
+            name="plot_timelines",
+        ),
+        node(
+            nodes.write_report,
+            inputs=[
+                "metrics",
+                "thresholds",
+                "classification_report",
+                "rejected_clips",
+                "network",
+                "params:thresholds",
+            ],
+            outputs="report",
+            name="write_report",
+        ),
+    ]
+
+
+def _tracking() -> list:
+    return [
+        node(
+            nodes.track_epochs,
+            inputs="training_history",
+            outputs="tracked_epochs",
+            name="track_epochs",
+        ),
+        node(
+            nodes.track_metrics,
+            inputs=["metrics", "thresholds", "params:thresholds"],
+            outputs="tracked_metrics",
+            name="track_metrics",
+        ),
+    ]

@@ -1,0 +1,5 @@
+"""From raw audio to windows: what all methods share."""
+
+from anomalous_sound.pipelines.preparation.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,246 @@
+"""The figures of a report. Each function returns a matplotlib Figure and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from anomalous_sound.audio.frames import Frames
+from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, VALIDATION
+from anomalous_sound.audio.log_mel import mel_band_centres_hz
+from anomalous_sound.metrics import labelled_test_clips, why_no_roc
+from anomalous_sound.thresholds import NORMAL_ONLY
+
+# Okabe & Ito's palette, which colour-blind readers can tell apart
+BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+
+_GROUPS = (
+    (TRAIN, NORMAL, "training, normal", BLUE),
+    (VALIDATION, NORMAL, "validation, normal (held out)", GREEN),
+    (TEST, NORMAL, "test, normal", ORANGE),
+    (TEST, ANOMALOUS, "test, anomalous", VERMILION),
+    (TEST, "unknown", "test, no label", GREY),
+)
+_STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P")
+_TICK_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
+
+
+def corpus_title(corpus: Mapping[str, Any]) -> str:
+    """Name the corpus in a title; simulated sound is always called so."""
+    name = corpus["name"]
+    return f"{name} (simulated data)" if corpus["simulated"] else name
+
+
+def strategy_name(strategy: str) -> str:
+    """Turn the name of a threshold strategy into words."""
+    return strategy.replace("_", " ").replace("plus", "+").replace("std", "std. dev.")
+
+
+def roc_figure(
+    clip_scores: pd.DataFrame,
+    thresholds: pd.DataFrame,
+    metrics: Mapping[str, Any],
+    deployed: str,
+) -> Figure:
+    """Draw the ROC curve over the labelled test clips with every threshold marked.
+
+    Args:
+        clip_scores: ``split, label, score`` a clip.
+        thresholds: the table of thresholds.
+        metrics: ``auc_pooled``, its interval and ``corpus``.
+        deployed: name of the deployed strategy.
+    """
+    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set(
+        title=f"ROC of the test clips – {corpus_title(metrics['corpus'])}",
+        xlabel="false-positive rate (normal clips called anomalous)",
+        ylabel="true-positive rate (anomalous clips found)",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+    )
+    is_anomalous, scores = labelled_test_clips(clip_scores)
+    if reason := why_no_roc(is_anomalous):
+        _say(axes, f"The ROC cannot be computed:\n{reason}.")
+        return figure
+    fprs, tprs, _ = roc_curve(is_anomalous, scores)
+    low, high = metrics["auc_pooled_interval"]
+    axes.plot(
+        fprs,
+        tprs,
+        color=BLUE,
+        linewidth=2,
+        label=f"AUC {metrics['auc_pooled']:.3f} "
+        f"({metrics['confidence']:.0%} interval {low:.3f} to {high:.3f})",
+    )
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
+    placed = thresholds.dropna(subset=["fpr", "tpr"])
+    for marker, row in zip(_STRATEGY_MARKERS, placed.itertuples(), strict=False):
+        normal_only = row.kind == NORMAL_ONLY
+        note = "deployed" if row.strategy == deployed else row.kind
+        axes.plot(
+            row.fpr,
+            row.tpr,
+            marker,
+            markersize=13 if row.strategy == deployed else 9,
+            markerfacecolor=VERMILION if normal_only else "white",
+            markeredgecolor="black" if normal_only else VERMILION,
+            markeredgewidth=1.4,
+            linestyle="none",
+            label=f"{strategy_name(row.strategy).removeprefix('oracle ')} [{note}]\n"
+            f"   threshold {row.threshold:.3g}, FPR {row.fpr:.2f}, TPR {row.tpr:.2f}",
+        )
+    axes.grid(alpha=0.3)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside right center",
+        fontsize=9,
+        frameon=False,
+        title="filled: from normal clips alone\nhollow: oracle (read off test labels)",
+        title_fontsize=9,
+        alignment="left",
+        labelspacing=0.9,
+    )
+    return figure
+
+
+def score_figure(
+    clip_scores: pd.DataFrame, threshold: float, deployed: str, corpus: Mapping[str, Any]
+) -> Figure:
+    """Draw a histogram of the anomaly scores for each split and label, one below the other.
+
+    Args:
+        clip_scores: ``split, label, score`` a clip.
+        threshold: the deployed threshold.
+        deployed: name of its strategy.
+        corpus: the corpus summary.
+    """
+    groups = [
+        (name, colour, scores)
+        for split, label, name, colour in _GROUPS
+        if len(
+            scores := clip_scores.score[
+                (clip_scores.split == split) & (clip_scores.label == label)
+            ].to_numpy()
+        )
+    ]
+    figure = Figure(figsize=(8, 1.2 + 1.3 * len(groups)), layout="constrained")
+    axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
+    bins = np.histogram_bin_edges(clip_scores.score, bins=40)
+    for panel, (name, colour, scores) in zip(axes, groups, strict=True):
+        panel.hist(scores, bins=bins, color=colour)
+        panel.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
+        panel.set_ylabel("clips")
+        above = np.mean(scores >= threshold)
+        panel.set_title(
+            f"{name}: {len(scores)} clips, {above:.0%} at or above the threshold",
+            loc="left",
+            fontsize=10,
+        )
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.yaxis.get_major_locator().set_params(integer=True)
+    axes[-1].set_xlabel("anomaly score (mean squared error of scaled log-mel values)")
+    figure.suptitle(
+        f"Anomaly scores – {corpus_title(corpus)}\n"
+        f"dashed: deployed threshold {threshold:.3g} ({strategy_name(deployed)}, normal-only)",
+        fontsize=11,
+    )
+    return figure
+
+
+def history_figure(history: pd.DataFrame, corpus: Mapping[str, Any]) -> Figure:
+    """Draw training and validation loss over the epochs.
+
+    Args:
+        history: ``epoch, training_loss, validation_loss`` an epoch.
+        corpus: the corpus summary.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(history.epoch, history.training_loss, "o-", color=BLUE, label="training clips")
+    axes.plot(
+        history.epoch, history.validation_loss, "s-", color=GREEN, label="validation clips (normal)"
+    )
+    axes.set(
+        title=f"Training history – {corpus_title(corpus)}",
+        xlabel="epoch",
+        ylabel="mean squared error of scaled log-mel values",
+        yscale="log",
+    )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    return figure
+
+
+def timeline_figure(
+    frames: Frames,
+    errors: pd.DataFrame,
+    clip_scores: pd.DataFrame,
+    settings: Mapping[str, Any],
+) -> Figure:
+    """Draw the least and the most anomalous clip: spectrogram above, window error below.
+
+    Both lie on one time axis; test clips are shown if there are any, else validation clips.
+
+    Args:
+        frames: log-mel frames of all clips, dB.
+        errors: ``clip_id, time_s, error`` a window.
+        clip_scores: ``clip_id, split, label, score`` a clip.
+        settings: the network's settings.
+    """
+    split = TEST if (clip_scores.split == TEST).any() else VALIDATION
+    ranked = clip_scores[clip_scores.split == split].sort_values("score")
+    shown = [("least", ranked.iloc[0]), ("most", ranked.iloc[-1])]
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
+    for column, (rank, clip) in enumerate(shown):
+        spectrogram, timeline = axes[:, column]
+        image = _draw_spectrogram(spectrogram, frames.clip(clip.clip_id), settings)
+        spectrogram.set_title(
+            f"{rank} anomalous {split} clip: {clip.clip_id}\n"
+            f"label {clip.label}, anomaly score {clip.score:.3g}",
+            fontsize=10,
+        )
+        of_clip = errors[errors.clip_id == clip.clip_id]
+        timeline.plot(of_clip.time_s, of_clip.error, color=VERMILION, linewidth=1)
+        timeline.axhline(clip.score, color="black", linewidth=1, linestyle="--")
+        timeline.set_xlabel("time in the clip (s)")
+        timeline.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("frequency (Hz)")
+    axes[1, 0].set_ylim(bottom=0)
+    axes[1, 0].set_ylabel("window error\n(dashed: the clip's score)")
+    figure.colorbar(image, ax=axes[0, :], label="dB below the clip's maximum", pad=0.01)
+    figure.suptitle(f"When does it sound strange? – {corpus_title(settings['corpus'])}")
+    return figure
+
+
+def _draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, Any]) -> Any:
+    """Draw frames × mel bands with seconds and hertz on the axes."""
+    frame_s = settings["log_mel"]["hop_length"] / settings["audio"]["sample_rate"]
+    n_mels = settings["log_mel"]["n_mels"]
+    image = axes.imshow(
+        decibel.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-settings["log_mel"]["top_db"],
+        vmax=0,
+        # frames are centred: frame n lies around n hops
+        extent=(-frame_s / 2, (len(decibel) - 0.5) * frame_s, -0.5, n_mels - 0.5),
+    )
+    centres = mel_band_centres_hz(n_mels, settings["audio"]["sample_rate"])
+    ticks = [hz for hz in _TICK_HZ if centres[0] <= hz <= centres[-1]]
+    axes.set_yticks(np.interp(ticks, centres, np.arange(n_mels)), [f"{hz:,}" for hz in ticks])
+    return image
+
+
+def _say(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=12)

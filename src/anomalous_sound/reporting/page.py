@@ -1,0 +1,130 @@
+"""The report's page: Markdown with the numbers in words and the figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from anomalous_sound.reporting.figures import corpus_title, strategy_name
+
+FIGURES = {
+    "roc_figure.png": "ROC of the test clips",
+    "score_figure.png": "Anomaly scores by split and label",
+    "timeline_figure.png": "Least and most anomalous clip",
+    "history_figure.png": "Training history",
+}
+
+
+def report_page(
+    *,
+    metrics: Mapping[str, Any],
+    thresholds: pd.DataFrame,
+    classification: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    settings: Mapping[str, Any],
+    deployed: str,
+) -> str:
+    """Write the report of one method on one corpus.
+
+    Args:
+        metrics: as :func:`anomalous_sound.metrics.evaluate` returns them, with ``corpus``.
+        thresholds: the table of thresholds.
+        classification: the classification report.
+        rejected_clips: ``clip_id, reason``.
+        settings: the network's settings.
+        deployed: name of the deployed threshold strategy.
+
+    Returns:
+        Markdown; it expects the figures in the same folder.
+    """
+    corpus = metrics["corpus"]
+    architecture = settings["network"]["architecture"].replace("_", " ")
+    parts = [
+        f"# {architecture}: {corpus_title(corpus)}",
+        _corpus_section(corpus, rejected_clips),
+        _result_section(metrics),
+        _threshold_section(thresholds, deployed),
+        "## Table 1: classification report of the test clips\n\n" + _table(classification),
+        "## Figures\n\n" + "\n\n".join(f"![{text}]({file})" for file, text in FIGURES.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _corpus_section(corpus: Mapping[str, Any], rejected_clips: pd.DataFrame) -> str:
+    lines = []
+    if corpus["simulated"]:
+        lines += ["**Simulated data:** no number here says how well a real machine is judged.", ""]
+    counts = ", ".join(f"{n} {name}" for name, n in corpus["clips_by_split_and_label"].items())
+    machine_ids = ", ".join(name or "(none given)" for name in corpus["machine_ids"])
+    lines += [
+        f"Machine type {corpus['machine_type']}, machine IDs {machine_ids}; "
+        f"corpus fingerprint `{corpus['fingerprint']}`.",
+        f"{corpus['clips_found']} clips found = {corpus['clips_used']} used ({counts}) "
+        f"+ {corpus['clips_rejected']} rejected.",
+    ]
+    if len(rejected_clips):
+        lines += ["", "Rejected:", "", _table(rejected_clips)]
+    return "\n".join(lines)
+
+
+def _result_section(metrics: Mapping[str, Any]) -> str:
+    lines = ["## Result", ""]
+    if metrics["auc_pooled"] is not None:
+        low, high = metrics["auc_pooled_interval"]
+        lines.append(
+            f"- AUC over all test clips **{metrics['auc_pooled']:.3f}** "
+            f"({metrics['confidence']:.0%} bootstrap interval {low:.3f} to {high:.3f}), "
+            f"average precision {metrics['average_precision']:.3f}"
+        )
+    if metrics["auc_mean"] is not None:
+        lines.append(
+            f"- over the machine IDs: AUC mean {metrics['auc_mean']:.3f}, harmonic mean "
+            f"{metrics['auc_hmean']:.3f}, minimum {metrics['auc_min']:.3f}; "
+            f"pAUC (max FPR {metrics['max_fpr']}) mean {metrics['pauc_mean']:.3f}"
+        )
+    spread = metrics["validation_error_std"]
+    lines.append(
+        f"- anomaly score of the normal validation clips {metrics['validation_error_mean']:.6f}"
+        + (f" ± {spread:.6f} (standard deviation)" if spread is not None else "")
+    )
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in metrics["not_computed"].items():
+        by_reason.setdefault(reason, []).append(f"`{name}`")
+    lines += [
+        f"- not computed: {', '.join(names)} ({reason})" for reason, names in by_reason.items()
+    ]
+    table = pd.DataFrame.from_dict(metrics["per_machine_id"], orient="index")
+    table.insert(0, "machine_id", table.index)
+    return "\n".join([*lines, "", _table(table)])
+
+
+def _threshold_section(thresholds: pd.DataFrame, deployed: str) -> str:
+    named = thresholds.assign(
+        strategy=[
+            f"**{strategy_name(name)}**" if name == deployed else strategy_name(name)
+            for name in thresholds.strategy
+        ]
+    )
+    return (
+        "## Thresholds\n\nThe deployed one is bold. Normal-only thresholds come from held-out "
+        "normal clips; oracle ones have seen the labels that they are judged by. A clip at or "
+        "above the threshold is called anomalous.\n\n" + _table(named)
+    )
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """Write a table in Markdown; what is missing is a dash."""
+    header = [str(name).replace("_", " ") for name in frame.columns]
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).replace("|", "\\|")

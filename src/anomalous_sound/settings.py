@@ -1,0 +1,20 @@
+"""Kedro's settings of this project."""
+
+import os
+
+from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks
+
+# nothing leaves the machine that the user did not ask for
+os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+# kedro runs the hooks registered last first: parameters are checked before MLflow hears of a run
+HOOKS = (SummaryHooks(), TrackingHooks(), ParameterHooks())
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # an environment, or --params, changes single values of a group and leaves the others
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+}
