@@ -1,23 +1,18 @@
-"""Fixtures: small recordings, and a project of its own for every run of a pipeline."""
+"""Fixtures."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import yaml
+from support import RATE, RECORDINGS, Project, noise
 
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-
-REPOSITORY = Path(__file__).parents[1]
-RECORDINGS = REPOSITORY.parent / "shared" / "recordings"
-RATE = 16000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,13 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def recordings() -> Path:
     return RECORDINGS
-
-
-def noise(seed: int, seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> np.ndarray:
-    """Noise with a tone in it, samples × channels."""
-    rng = np.random.default_rng(seed)
-    tone = 0.05 * np.sin(2 * np.pi * 1000 * np.arange(int(seconds * rate)) / rate)
-    return tone[:, None] + 0.02 * rng.standard_normal((len(tone), channels))
 
 
 @pytest.fixture
@@ -65,53 +53,6 @@ def dcase_folder(tmp_path, write_clip) -> Path:
                 seed += 1
                 write_clip(folder / split / f"{label}_id_{machine_id}_{number:08d}.wav", seed=seed)
     return folder
-
-
-# small enough for a test, and with everything in it that a full run has
-SMALL_SIMULATION = {
-    "machine_ids": ["00", "02"],
-    "duration_s": 2.0,
-    "training_clips": 4,
-    "normal_test_clips": 3,
-    "anomalous_test_clips": 3,
-}
-SMALL_METHOD = {"network": {"hidden_size": 16}, "training": {"epochs": 2, "accelerator": "cpu"}}
-SMALL_PARAMETERS = {"evaluation": {"bootstrap_resamples": 50}, "lstm": SMALL_METHOD}
-
-
-class Project:
-    """A copy of this project's configuration, with data and MLflow store of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        shutil.copytree(REPOSITORY / "conf", path / "conf")
-        shutil.rmtree(path / "conf" / "local")
-        (path / "conf" / "local").mkdir()
-        shutil.copy(REPOSITORY / "pyproject.toml", path)
-        (path / "src").symlink_to(REPOSITORY / "src")
-        self.configure("globals", {"simulation": SMALL_SIMULATION})
-        self.configure("parameters", SMALL_PARAMETERS)
-
-    def configure(self, name: str, values: dict[str, Any]) -> None:
-        (self.path / "conf" / "local" / f"{name}.yml").write_text(yaml.safe_dump(values))
-
-    def session(self, **parameters: Any):
-        from kedro.framework.session import KedroSession
-        from kedro.framework.startup import bootstrap_project
-
-        bootstrap_project(self.path)
-        return KedroSession.create(project_path=self.path, runtime_params=parameters)
-
-    def run(self, pipeline: str = "lstm", **parameters: Any) -> None:
-        with self.session(**parameters) as session:
-            session.run(pipeline_names=[pipeline])
-
-    def load(self, name: str) -> Any:
-        with self.session() as session:
-            return session.load_context().catalog.load(name)
-
-    def data(self, *parts: str) -> Path:
-        return self.path.joinpath("data", *parts)
 
 
 @pytest.fixture

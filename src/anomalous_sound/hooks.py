@@ -68,6 +68,15 @@ class TrackingHooks(MlflowHook):
             }
             mlflow.set_tags(tags)
 
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Leave the MLflow run, which kedro-mlflow enters at every node and leaves only once."""
+        super().after_pipeline_run(run_params, pipeline, catalog)
+        while mlflow.active_run() and not self._already_active_mlflow:
+            mlflow.end_run()
+
     def _log_param(self, name: str, value: Any) -> None:
         namespace, _, rest = name.partition(".")
         super()._log_param(rest if namespace in self._namespaces else name, value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -64,6 +64,7 @@ class Windows(_Group):
     """The windows."""
 
     length: PositiveInt
+    next_frame: bool
 
 
 class Evaluation(_Group):
@@ -102,7 +103,7 @@ class Thresholds(_Group):
     tpr: Rate
 
 
-class LstmNetwork(_Group):
+class LstmPredictor(_Group):
     """The LSTM frame predictor."""
 
     architecture: Literal["lstm_predictor"]
@@ -110,16 +111,39 @@ class LstmNetwork(_Group):
     num_layers: PositiveInt
 
 
-class _Method(_Group):
+class GruAutoencoder(_Group):
+    """The GRU autoencoder."""
+
+    architecture: Literal["gru_autoencoder"]
+    hidden_size: PositiveInt
+    num_layers: PositiveInt
+    decoder_input: Literal["states", "latent"]
+
+
+class DenseAutoencoder(_Group):
+    """The DCASE 2020 baseline."""
+
+    architecture: Literal["dense_autoencoder"]
+    hidden_size: PositiveInt
+    depth: PositiveInt
+    bottleneck: PositiveInt
+
+
+class Method(_Group):
+    """Everything that belongs to one method."""
+
+    network: Annotated[
+        LstmPredictor | GruAutoencoder | DenseAutoencoder, Field(discriminator="architecture")
+    ]
     training: Training
     score: Score
     thresholds: Thresholds
 
 
-class Lstm(_Method):
-    """Everything that belongs to the LSTM method alone."""
+class MethodWithWindows(Method):
+    """A method that does not share the others' windows."""
 
-    network: LstmNetwork
+    windows: Windows
 
 
 class Parameters(_Group):
@@ -133,7 +157,9 @@ class Parameters(_Group):
     scaling: Scaling
     windows: Windows
     evaluation: Evaluation
-    lstm: Lstm
+    lstm: Method
+    gru: Method
+    autoencoder: MethodWithWindows
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -150,65 +176,76 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 
 def _describe(problem: Mapping[str, Any]) -> str:
-    location = _named_part(problem["loc"])
-    name = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        accepted = sorted(_group_at(location[:-1]).model_fields)
-        close = difflib.get_close_matches(location[-1], accepted, n=1)
-        hint = f"did you mean '{'.'.join([*location[:-1], close[0]])}'? " if close else ""
-        return f"unknown parameter '{name}'; {hint}accepted here: {', '.join(accepted)}"
-    if problem["type"] == "missing":
-        return f"parameter '{name}' is missing"
-    if problem["type"] in ("model_type", "dict_type"):
-        accepted = ", ".join(sorted(_group_at(location).model_fields))
-        return f"parameter '{name}' is {problem['input']!r}; it is a group: give {accepted}"
-    return f"parameter '{name}' is {problem['input']!r}; accepted: {_accepted(location)}"
+    names, group, accepted = _find(problem["loc"])
+    name, value = ".".join(names), problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            known = sorted(group.model_fields)
+            close = difflib.get_close_matches(names[-1], known, n=1)
+            hint = f"did you mean '{'.'.join([*names[:-1], *close])}'? " if close else ""
+            return f"unknown parameter '{name}'; {hint}accepted here: {', '.join(known)}"
+        case "missing":
+            return f"parameter '{name}' is missing"
+        case "union_tag_invalid":
+            wrong, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+            return f"parameter '{name}.architecture' is '{wrong}'; accepted: {tags}"
+        case "union_tag_not_found":
+            return f"parameter '{name}' is {value!r}; it is a group with an architecture"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"parameter '{name}' is {value!r}; it is a group: give {accepted}"
+        case _:
+            return f"parameter '{name}' is {value!r}; accepted: {accepted}"
 
 
-def _named_part(location: tuple[Any, ...]) -> list[str]:
-    """Keep the parameter's name; what follows is pydantic's own (a place in a list or union)."""
-    group: type[BaseModel] | None = Parameters
+def _find(location: tuple[Any, ...]) -> tuple[list[str], type[BaseModel], str]:
+    """Find a parameter from pydantic's location, which also counts list items and unions.
+
+    Returns:
+        The parts of its name, the group it is in, and what is accepted for it.
+    """
+    group: type[BaseModel] = Parameters
     names: list[str] = []
-    for part in location:
-        names.append(str(part))
-        field = group.model_fields.get(str(part)) if group else None
-        if field is None or not _is_group(field.annotation):
+    parts = list(map(str, location))
+    while parts:
+        names.append(parts.pop(0))
+        field = group.model_fields.get(names[-1])
+        if field is None:
+            return names, group, ""
+        accepted = _accepted(field.annotation, field.metadata)
+        inner = field.annotation
+        if field.discriminator and parts:  # the tag comes next: which group of the union it is
+            tag = parts.pop(0)
+            inner = next(
+                option
+                for option in get_args(inner)
+                if tag in get_args(option.model_fields[field.discriminator].annotation)
+            )
+        if not parts or not _is_group(inner):
             break
-        group = field.annotation
-    return names
+        group = inner
+    return names, group, accepted
 
 
 def _is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _group_at(location: list[str]) -> type[BaseModel]:
-    group: Any = Parameters
-    for part in location:
-        group = group.model_fields[part].annotation
-    return group
-
-
-def _accepted(location: list[str]) -> str:
-    field = _group_at(location[:-1]).model_fields[location[-1]]
-    return _accepted_by(field.annotation, field.metadata)
-
-
-def _accepted_by(annotation: Any, metadata: list[Any] | tuple[Any, ...]) -> str:
+def _accepted(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
     """Say in words what a type accepts."""
     if annotation is type(None):
         return "null"
-    origin = getattr(annotation, "__origin__", None)
-    if origin is Literal:
+    if _is_group(annotation):
+        return ", ".join(annotation.model_fields)
+    if get_origin(annotation) is Literal:
         return ", ".join(map(str, get_args(annotation)))
-    if origin is list:
-        return f"a list of {_accepted_by(get_args(annotation)[0], [])}s in quotes"
-    if hasattr(annotation, "__metadata__"):
-        return _accepted_by(annotation.__origin__, annotation.__metadata__)
+    if get_origin(annotation) is list:
+        return f"a list of {_accepted(get_args(annotation)[0])}s in quotes"
+    if get_origin(annotation) is Annotated:
+        return _accepted(annotation.__origin__, annotation.__metadata__)
     if options := get_args(annotation):
-        return " or ".join(_accepted_by(option, []) for option in options)
-    word = {int: "a whole number", float: "a number", str: "text"}[annotation]
-    return " ".join([word, *_bounds(metadata)])
+        return " or ".join(_accepted(option) for option in options)
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true, false"}
+    return " ".join([words[annotation], *_bounds(metadata)])
 
 
 def _bounds(metadata: list[Any] | tuple[Any, ...]) -> list[str]:

@@ -8,7 +8,18 @@ from anomalous_sound.pipelines import detection, preparation
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by its public name.
 
-    Each method runs the whole way, from raw audio to report; they share all but their namespace.
+    Each method runs the whole way, from raw audio to report; methods share all nodes and differ in
+    namespace, network and parameters.
     """
-    lstm = preparation.create_pipeline() + detection.create_pipeline("lstm")
-    return {"lstm": lstm, "__default__": lstm}
+    frames = preparation.create_pipeline()
+    windows = preparation.create_windows_pipeline()
+    own_windows = preparation.create_windows_pipeline("autoencoder")
+    lstm = frames + windows + detection.create_pipeline("lstm")
+    return {
+        "lstm": lstm,
+        "gru": frames + windows + detection.create_pipeline("gru"),
+        "autoencoder": frames
+        + own_windows
+        + detection.create_pipeline("autoencoder", own_windows=True),
+        "__default__": lstm,
+    }

@@ -10,7 +10,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 # kedro runs the hooks registered last first: parameters are checked before MLflow hears of a run
 HOOKS = (SummaryHooks(), TrackingHooks(), ParameterHooks())
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -55,8 +55,8 @@ def test_the_draw_depends_on_the_seed_alone(dcase_folder):
 
 
 def test_the_draw_of_a_machine_id_ignores_the_others(dcase_folder):
-    clips, _ = listed(dcase_folder)
-    alone, rejected = listed(dcase_folder, machine_ids=["00"])
+    clips, _ = listed(dcase_folder, validation_fraction=0.5)
+    alone, rejected = listed(dcase_folder, validation_fraction=0.5, machine_ids=["00"])
     both = clips[clips.machine_id == "00"].reset_index(drop=True)
     assert both.equals(alone)
     assert len(rejected) == 8
@@ -145,7 +145,9 @@ def test_nothing_usable_is_one_sentence(tmp_path):
     folder = tmp_path / "slider" / "train"
     folder.mkdir(parents=True)
     (folder / "normal_id_00_00000000.wav").write_bytes(b"")
-    with pytest.raises(InputError, match="none of the 1 clips found can be used; the first, train/"):
+    with pytest.raises(
+        InputError, match="none of the 1 clips found can be used; the first, train/"
+    ):
         listed(tmp_path / "slider")
 
 
@@ -153,6 +155,13 @@ def test_one_training_clip_is_too_few(tmp_path, write_clip):
     write_clip(tmp_path / "press" / "a.wav")
     with pytest.raises(InputError, match="too few normal training clips: 1 usable"):
         listed(tmp_path / "press")
+
+
+def test_two_validation_clips_at_least_since_a_spread_needs_two(tmp_path, write_clip):
+    for number in range(5):
+        write_clip(tmp_path / "press" / f"{number}.wav", seed=number)
+    clips, _ = listed(tmp_path / "press")
+    assert clips.split.value_counts().to_dict() == {"train": 3, "validation": 2}
 
 
 def test_fingerprint_follows_content_and_split(dcase_folder, write_clip):

@@ -18,7 +18,9 @@ def frames() -> Frames:
 
 
 def windows_of(frames):
-    return index_windows(frames.index, length=10, hop_length=512, sample_rate=16000)
+    return index_windows(
+        frames.index, length=10, next_frame=True, hop_length=512, sample_rate=16000
+    )
 
 
 def test_303_windows_of_313_frames(frames):
@@ -45,7 +47,7 @@ def brute_force(frames, clip_id, start, low, high):
 
 def test_scaling_by_clip(frames):
     scaling = fit_scaling(frames, {"a.wav"}, method="clip")
-    view = WindowedFrames(frames, windows_of(frames), scaling, length=10)
+    view = WindowedFrames(frames, windows_of(frames), scaling, length=10, next_frame=True)
     assert len(view) == 303 + 335 + 1
     batch = view[[0, 302, 303, 638]]
     assert batch.shape == (4, 11, 6)
@@ -61,7 +63,7 @@ def test_scaling_by_corpus_uses_training_clips_alone(frames):
     frames.values[:313] *= 0.5
     scaling = fit_scaling(frames, {"a.wav"}, method="corpus")
     training = frames.clip("a.wav")
-    view = WindowedFrames(frames, windows_of(frames), scaling, length=10)
+    view = WindowedFrames(frames, windows_of(frames), scaling, length=10, next_frame=True)
     expected = brute_force(frames, "b.wav", 4, training.min(), training.max())
     np.testing.assert_allclose(view[[307]][0], expected, atol=1e-6)
 
@@ -71,7 +73,7 @@ def test_scaling_by_band(frames):
     training = np.concatenate([frames.clip("a.wav"), frames.clip("c.wav")]).astype(float)
     np.testing.assert_allclose(scaling["offset"], training.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(scaling["span"], training.std(axis=0), rtol=1e-6)
-    view = WindowedFrames(frames, windows_of(frames), scaling, length=10)
+    view = WindowedFrames(frames, windows_of(frames), scaling, length=10, next_frame=True)
     expected = (frames.clip("b.wav")[:11] - training.mean(axis=0)) / training.std(axis=0)
     np.testing.assert_allclose(view[[303]][0], expected, atol=1e-5)
 
@@ -79,7 +81,7 @@ def test_scaling_by_band(frames):
 def test_a_band_without_any_spread_does_not_divide_by_zero(frames):
     frames.values[:, 2] = -80
     scaling = fit_scaling(frames, {"a.wav"}, method="band")
-    view = WindowedFrames(frames, windows_of(frames), scaling, length=10)
+    view = WindowedFrames(frames, windows_of(frames), scaling, length=10, next_frame=True)
     assert np.isfinite(view[np.arange(50)]).all()
 
 

@@ -207,18 +207,21 @@ def _split_where_open(clips: pd.DataFrame, normal_test_fraction: float, seed: in
 
 
 def _hold_out_validation(clips: pd.DataFrame, fraction: float, seed: int) -> pd.Series:
+    """Hold out validation clips; two at least in all, since a spread of scores needs two."""
     split = clips.split.copy()
-    split[_draw_by_machine_id(clips[split == TRAIN], fraction, seed, VALIDATION)] = VALIDATION
+    training = clips[split == TRAIN]
+    at_least = 2 if len(set(training.machine_id)) == 1 else 1
+    split[_draw_by_machine_id(training, fraction, seed, VALIDATION, at_least)] = VALIDATION
     return split
 
 
 def _draw_by_machine_id(
-    candidates: pd.DataFrame, fraction: float, seed: int, purpose: str
+    candidates: pd.DataFrame, fraction: float, seed: int, purpose: str, at_least: int = 1
 ) -> pd.Index:
-    """Draw a part of each machine ID's clips: at least one, and never the last one."""
+    """Draw a part of each machine ID's clips, ``at_least`` so many, and never the last one."""
     drawn: list[int] = []
     for machine_id, group in candidates.groupby("machine_id"):
-        count = min(max(round(fraction * len(group)), 1), len(group) - 1)
+        count = min(max(round(fraction * len(group)), at_least), len(group) - 1)
         # each machine ID has a draw of its own, which the others' clips do not shift
         rng = np.random.default_rng([seed, zlib.crc32(f"{purpose} {machine_id}".encode())])
         drawn.extend(rng.permutation(group.index.to_numpy())[:count])

@@ -44,13 +44,14 @@ class Frames:
 
 
 def index_windows(
-    frame_index: pd.DataFrame, *, length: int, hop_length: int, sample_rate: int
+    frame_index: pd.DataFrame, *, length: int, next_frame: bool, hop_length: int, sample_rate: int
 ) -> pd.DataFrame:
-    """List every window that has a next frame, stride 1: 303 in a clip of 313 frames.
+    """List every window, stride 1: of 10 frames and a next one, 303 in a clip of 313 frames.
 
     Args:
         frame_index: ``clip_id, first_frame, frames`` a clip.
         length: frames of a window.
+        next_frame: whether a window must have a next frame.
         hop_length: samples from one frame to the next.
         sample_rate: Hz.
 
@@ -58,7 +59,7 @@ def index_windows(
         ``clip_id, first_frame`` (row in the frames of all clips), ``start_s`` (time of the window's
         first frame in its clip, s).
     """
-    counts = (frame_index.frames - length).clip(lower=0).to_numpy()
+    counts = (frame_index.frames - length + (not next_frame)).clip(lower=0).to_numpy()
     within = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, int)])
     return pd.DataFrame(
         {
@@ -123,16 +124,22 @@ def _non_zero(span: np.ndarray) -> np.ndarray:
 class WindowedFrames:
     """Scaled windows, gathered a batch at a time; a map-style dataset over lists of windows.
 
-    Indexing with an array of window numbers gives float32 of windows × (length + 1) × mel bands:
-    the window and its next frame.
+    Indexing with an array of window numbers gives float32 of windows × frames × mel bands: the
+    ``length`` frames of each window and, with ``next_frame``, the one after them.
     """
 
     def __init__(
-        self, frames: Frames, windows: pd.DataFrame, scaling: dict[str, Any], *, length: int
+        self,
+        frames: Frames,
+        windows: pd.DataFrame,
+        scaling: dict[str, Any],
+        *,
+        length: int,
+        next_frame: bool,
     ) -> None:
         self._values = frames.values
         self._first_frame = windows.first_frame.to_numpy()
-        self._steps = np.arange(length + 1)
+        self._steps = np.arange(length + next_frame)
         codes, clip_ids = pd.factorize(windows.clip_id)
         scalings = [clip_scaling(frames.clip(clip_id), scaling) for clip_id in clip_ids]
         self._clip_of_window = codes

@@ -20,7 +20,8 @@ class FrameModel(nn.Module, ABC):
         """Return the expected frames, batch × target frames × mel bands.
 
         Args:
-            frames: batch × (window length + 1) × mel bands: a window and its next frame.
+            frames: batch × frames × mel bands: a window and, where the windows are so, its next
+                frame.
         """
 
     @abstractmethod

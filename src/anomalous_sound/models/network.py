@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,16 +13,11 @@ if TYPE_CHECKING:
 
     from anomalous_sound.models.frame_model import FrameModel
 
-
-def _lstm_predictor() -> type[FrameModel]:
-    from anomalous_sound.models.lstm_predictor import LstmPredictor
-
-    return LstmPredictor
-
-
-# the methods; each is imported when it is built, since torch takes seconds to import
-ARCHITECTURES: Mapping[str, Callable[[], type[FrameModel]]] = {
-    "lstm_predictor": _lstm_predictor,
+# by name and not by class: a class is imported when it is built, since torch takes seconds
+ARCHITECTURES: Mapping[str, tuple[str, str]] = {
+    "lstm_predictor": ("anomalous_sound.models.lstm_predictor", "LstmPredictor"),
+    "gru_autoencoder": ("anomalous_sound.models.gru_autoencoder", "GruAutoencoder"),
+    "dense_autoencoder": ("anomalous_sound.models.dense_autoencoder", "DenseAutoencoder"),
 }
 
 
@@ -46,10 +43,15 @@ class TrainedNetwork:
 
 def architecture_class(settings: Mapping[str, Any]) -> type[FrameModel]:
     """Return the class of the architecture that the settings name."""
-    return ARCHITECTURES[settings["network"]["architecture"]]()
+    module, name = ARCHITECTURES[settings["network"]["architecture"]]
+    return getattr(import_module(module), name)
 
 
 def build_network(settings: Mapping[str, Any]) -> FrameModel:
     """Build an untrained network from its settings."""
+    architecture = architecture_class(settings)
     sizes = {key: value for key, value in settings["network"].items() if key != "architecture"}
-    return architecture_class(settings)(n_mels=settings["log_mel"]["n_mels"], **sizes)
+    sizes["n_mels"] = settings["log_mel"]["n_mels"]
+    if "window_length" in signature(architecture).parameters:
+        sizes["window_length"] = settings["windows"]["length"]
+    return architecture(**sizes)

@@ -43,9 +43,7 @@ def score_windows(
     settings = network.settings
     fabric = make_fabric(accelerator, "32-true")
     model = fabric.setup(network.build())
-    view = WindowedFrames(
-        frames, windows, settings["scaling"], length=settings["windows"]["length"]
-    )
+    view = WindowedFrames(frames, windows, settings["scaling"], **settings["windows"])
     errors = np.empty(len(view), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(view), batch_size):

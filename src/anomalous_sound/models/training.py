@@ -151,9 +151,11 @@ def _batches(
 ) -> DataLoader:
     """Batches of windows on the device; shuffled where an order is given."""
     sampler = RandomSampler(windows, generator=order) if order else SequentialSampler(windows)
+    # a last batch of one window has no variance, and batch normalisation cannot train on it
+    lonely = order is not None and len(windows) % batch_size == 1 and batch_size > 1
     loader = DataLoader(
         windows,
-        sampler=BatchSampler(sampler, batch_size, drop_last=False),
+        sampler=BatchSampler(sampler, batch_size, drop_last=lonely),
         batch_size=None,  # the sampler's lists of windows are gathered at once, by index
     )
     return fabric.setup_dataloaders(loader, use_distributed_sampler=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from anomalous_sound import metrics as metric
 from anomalous_sound import thresholds as threshold
@@ -14,9 +15,6 @@ from anomalous_sound.models import scoring
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork
 from anomalous_sound.reporting import figures, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def collect_settings(
@@ -52,9 +50,7 @@ def train_network(
 
     def windows_of(split: str) -> WindowedFrames:
         of_split = windows[windows.clip_id.isin(clips.clip_id[clips.split == split])]
-        return WindowedFrames(
-            log_mel, of_split, settings["scaling"], length=settings["windows"]["length"]
-        )
+        return WindowedFrames(log_mel, of_split, settings["scaling"], **settings["windows"])
 
     return train(
         windows_of(TRAIN),
@@ -154,7 +150,8 @@ def track_metrics(
     metrics: dict[str, Any], threshold_table: pd.DataFrame, thresholds: dict[str, Any]
 ) -> dict[str, dict[str, float]]:
     """Turn metrics, and what the deployed threshold does, into MLflow metrics."""
-    numbers = _numbers({key: value for key, value in metrics.items() if key != "corpus"})
+    facts = ("corpus", "confidence", "max_fpr")  # what was asked, not what came out
+    numbers = _numbers({key: value for key, value in metrics.items() if key not in facts})
     deployed = threshold_table.set_index("strategy").loc[thresholds["deployed"]]
     rates = deployed.drop(["kind", "note"]).astype(float).dropna()
     numbers |= {f"deployed.{name}": value for name, value in rates.items()}

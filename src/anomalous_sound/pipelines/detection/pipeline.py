@@ -4,34 +4,23 @@ from kedro.pipeline import Pipeline, node
 
 from anomalous_sound.pipelines.detection import nodes
 
-_SHARED_INPUTS = {
-    "clips",
-    "corpus_summary",
-    "log_mel",
-    "rejected_clips",
-    "scaling",
-    "windows",
-}
-_SHARED_PARAMETERS = {
-    "params:audio",
-    "params:evaluation",
-    "params:log_mel",
-    "params:seed",
-    "params:windows",
-}
+_SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "rejected_clips", "scaling"}
+_SHARED_PARAMETERS = {"params:audio", "params:evaluation", "params:log_mel", "params:seed"}
 
 
-def create_pipeline(method: str) -> Pipeline:
+def create_pipeline(method: str, *, own_windows: bool = False) -> Pipeline:
     """Create the pipeline of one method.
 
     Args:
         method: the namespace of its datasets and parameters, for example ``lstm``.
+        own_windows: whether the method has windows of its own and does not share the others'.
     """
+    shared = set() if own_windows else {"windows"}
     return Pipeline(
         _training() + _verdict() + _report() + _tracking(),
         namespace=method,
-        inputs=_SHARED_INPUTS,
-        parameters=_SHARED_PARAMETERS,
+        inputs=_SHARED_INPUTS | shared,
+        parameters=_SHARED_PARAMETERS | {f"params:{name}" for name in shared},
     )
 
 

@@ -38,7 +38,7 @@ def check_clips(
         **audio,
         seed=seed,
         hop_length=log_mel["hop_length"],
-        min_frames=windows["length"] + 1,
+        min_frames=windows["length"] + windows["next_frame"],
     )
     return clips, rejected, clip_table.summarise(raw_audio, clips, rejected)
 
@@ -88,7 +88,7 @@ def index_windows(
     """List the windows of every clip as rows of their first frames."""
     return framing.index_windows(
         log_mel.index,
-        length=windows["length"],
+        **windows,
         hop_length=log_mel_settings["hop_length"],
         sample_rate=audio["sample_rate"],
     )

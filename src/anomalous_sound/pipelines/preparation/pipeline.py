@@ -1,4 +1,4 @@
-"""raw_audio → clips → log_mel → scaling, windows."""
+"""raw_audio → clips → log_mel → scaling; log_mel → windows."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -6,7 +6,7 @@ from anomalous_sound.pipelines.preparation import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Create the pipeline that all methods share."""
+    """Create the pipeline up to the frames, which all methods share."""
     return Pipeline(
         [
             node(
@@ -34,11 +34,26 @@ def create_pipeline() -> Pipeline:
                 outputs="scaling",
                 name="fit_scaling",
             ),
+        ]
+    )
+
+
+def create_windows_pipeline(method: str | None = None) -> Pipeline:
+    """Create the pipeline that lists the windows.
+
+    Args:
+        method: a method that has windows of its own; None: the windows that methods share.
+    """
+    return Pipeline(
+        [
             node(
                 nodes.index_windows,
                 inputs=["log_mel", "params:audio", "params:log_mel", "params:windows"],
                 outputs="windows",
                 name="index_windows",
             ),
-        ]
+        ],
+        namespace=method,
+        inputs={"log_mel"},
+        parameters={"params:audio", "params:log_mel"},
     )

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+from kedro.io import DatasetError
+
+from anomalous_sound.datasets import AudioFolderDataset
+from anomalous_sound.errors import InputError
+
+
+def load(folder):
+    return AudioFolderDataset(audio_dir=str(folder)).load()
+
+
+def test_clips_are_found_and_decoded_when_asked_for(dcase_folder, write_clip):
+    write_clip(dcase_folder / "deeper" / "down" / "LOUD.WAV", seed=3)
+    write_clip(dcase_folder / ".hidden" / "a.wav")
+    write_clip(dcase_folder / "train" / "._normal_id_00_00000000.wav")
+    (dcase_folder / "README.md").write_text("not a clip")
+    (dcase_folder / "train" / "normal_id_00_00000009.wav").write_bytes(b"broken")
+    corpus = load(dcase_folder)
+    assert len(corpus.recordings) == 16 + 2
+    assert "deeper/down/LOUD.WAV" in corpus.recordings
+    assert corpus.recordings["test/anomaly_id_02_00000001.wav"]().channels == 1
+    assert (corpus.name, corpus.folder_name, corpus.simulated) == ("slider", "slider", False)
+    assert corpus.labels is None
+
+
+def test_labels_and_description_come_along(dcase_folder):
+    (dcase_folder / "labels.csv").write_text("file,label,machine_id\na.wav, normal,007\n")
+    (dcase_folder / "corpus.json").write_text(json.dumps({"name": "made up", "simulated": True}))
+    corpus = load(dcase_folder)
+    assert corpus.labels.to_dict("records") == [
+        {"file": "a.wav", "label": "normal", "machine_id": "007"}
+    ]
+    assert corpus.simulated
+    assert corpus.name == "made up"
+
+
+def test_a_wrong_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError) as missing:
+        load(tmp_path / "gone")
+    assert isinstance(missing.value.__cause__, InputError)
+    assert f"{tmp_path / 'gone'} does not exist" in str(missing.value)
+    (tmp_path / "file.wav").write_bytes(b"")
+    with pytest.raises(DatasetError, match="is a file, not a folder"):
+        load(tmp_path / "file.wav")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"empty holds no audio; files ending in \.wav, "):
+        load(tmp_path / "empty")
+
+
+def test_recordings_are_never_written(dcase_folder):
+    with pytest.raises(DatasetError, match="read only"):
+        AudioFolderDataset(audio_dir=str(dcase_folder)).save("anything")
