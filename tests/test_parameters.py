@@ -77,6 +77,23 @@ def test_a_missing_parameter(parameters):
         check_parameters(parameters)
 
 
+def test_a_window_longer_than_the_shortest_clip_would_lose_clips(parameters):
+    message = "'corpus.min_frames' is 11; accepted: at least 21, the frames that a window of 'win"
+    with pytest.raises(InputError, match=message):
+        check_parameters(changed(parameters, "windows.length", 20))
+    longer = changed(parameters, "windows.length", 20)
+    check_parameters(changed(longer, "corpus.min_frames", 21))
+
+
+def test_an_architecture_has_its_own_sizes(parameters):
+    with pytest.raises(InputError, match="'gru.network.decoder_input' is 'all'; accepted: states"):
+        check_parameters(changed(parameters, "gru.network.decoder_input", "all"))
+    with pytest.raises(InputError, match=r"unknown parameter 'lstm\.network\.bottleneck'"):
+        check_parameters(changed(parameters, "lstm.network.bottleneck", 8))
+    with pytest.raises(InputError, match="'lstm.network.architecture' is 'cnn'; accepted: 'lstm_p"):
+        check_parameters(changed(parameters, "lstm.network.architecture", "cnn"))
+
+
 def test_all_mistakes_are_told_at_once(parameters):
     wrong = changed(changed(parameters, "seed", -1), "lstm.training.epochs", 0)
     with pytest.raises(InputError, match=r"'seed' .*; parameter 'lstm\.training\.epochs'"):

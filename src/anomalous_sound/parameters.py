@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.scoring import POOLINGS
@@ -36,6 +36,7 @@ class Corpus(_Group):
     machine_ids: list[str] | None
     validation_fraction: Fraction
     normal_test_fraction: Fraction
+    min_frames: PositiveInt
 
 
 class Audio(_Group):
@@ -161,6 +162,18 @@ class Parameters(_Group):
     gru: Method
     autoencoder: MethodWithWindows
 
+    @model_validator(mode="after")
+    def _every_clip_has_a_window(self) -> Self:
+        groups = {"windows": self.windows, "autoencoder.windows": self.autoencoder.windows}
+        for name, windows in groups.items():
+            needed = windows.length + windows.next_frame
+            if self.corpus.min_frames < needed:
+                raise ValueError(
+                    f"parameter 'corpus.min_frames' is {self.corpus.min_frames}; accepted: at "
+                    f"least {needed}, the frames that a window of '{name}' reads"
+                )
+        return self
+
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Check all parameters at once.
@@ -176,9 +189,11 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 
 def _describe(problem: Mapping[str, Any]) -> str:
-    names, group, accepted = _find(problem["loc"])
+    names, group, accepted = _find(problem["loc"]) if problem["loc"] else ([], Parameters, "")
     name, value = ".".join(names), problem["input"]
     match problem["type"]:
+        case "value_error":  # a rule of our own, in words already
+            return str(problem["ctx"]["error"])
         case "extra_forbidden":
             known = sorted(group.model_fields)
             close = difflib.get_close_matches(names[-1], known, n=1)

@@ -122,13 +122,13 @@ MACHINES: Mapping[str, SlideRail] = MappingProxyType(
                 motor_exponent=0.5,
                 drive_modes_hz=(620.0, 1150.0),
                 drive_decay_s=0.008,
-                rolling_band_hz=(900.0, 5500.0),
+                rolling_band_hz=(250.0, 1400.0),
                 rolling_exponent=1.0,
-                carriage_modes_hz=(1750.0, 3900.0),
+                carriage_modes_hz=(540.0, 1750.0),
                 impact_modes_hz=(430.0, 1900.0, 4700.0),
                 motor_level_db=0.0,
                 drive_level_db=-13.0,
-                rolling_level_db=-5.0,
+                rolling_level_db=-2.0,
                 impact_level_db=-18.0,
                 rail_modes_hz=(980.0, 2350.0, 4100.0),
                 belt_modes_hz=(140.0, 310.0, 720.0),
@@ -151,17 +151,28 @@ MACHINES: Mapping[str, SlideRail] = MappingProxyType(
                 dwell_s=0.34,
                 clip_variation=0.03,
                 motor_cycles_per_m=420.0,
-                motor_harmonics_db=(0.0, -12.0, -26.0, -20.0, -30.0, -26.0, -30.0, -30.0, -30.0, -7.0),
+                motor_harmonics_db=(
+                    0.0,
+                    -12.0,
+                    -26.0,
+                    -20.0,
+                    -30.0,
+                    -26.0,
+                    -30.0,
+                    -30.0,
+                    -30.0,
+                    -14.0,
+                ),
                 motor_exponent=0.5,
                 drive_modes_hz=(350.0, 830.0),
                 drive_decay_s=0.010,
-                rolling_band_hz=(500.0, 3200.0),
+                rolling_band_hz=(200.0, 1100.0),
                 rolling_exponent=1.0,
-                carriage_modes_hz=(1450.0, 2750.0),
+                carriage_modes_hz=(420.0, 1450.0),
                 impact_modes_hz=(390.0, 1500.0, 3600.0),
                 motor_level_db=0.0,
                 drive_level_db=-12.0,
-                rolling_level_db=-7.0,
+                rolling_level_db=-3.0,
                 impact_level_db=-18.0,
                 rail_modes_hz=(820.0, 1900.0, 3700.0),
                 belt_modes_hz=(110.0, 260.0, 590.0),
@@ -194,7 +205,7 @@ MACHINES: Mapping[str, SlideRail] = MappingProxyType(
                 impact_modes_hz=(1350.0, 3620.0),
                 motor_level_db=0.0,
                 drive_level_db=-3.0,
-                rolling_level_db=-1.0,
+                rolling_level_db=-4.0,
                 impact_level_db=-12.0,
                 rail_modes_hz=(1250.0, 2700.0, 5200.0),
                 belt_modes_hz=(170.0, 420.0, 950.0),
@@ -354,9 +365,7 @@ class _Motion:
         return len(self.speed_m_s)
 
 
-def _move(
-    machine: SlideRail, rng: np.random.Generator, length: int, sample_rate: int
-) -> _Motion:
+def _move(machine: SlideRail, rng: np.random.Generator, length: int, sample_rate: int) -> _Motion:
     """Draw the strokes of one clip; the clip begins at a random phase of the first."""
     stroke_m, max_speed, acceleration, dwell_s = (
         value * (1 + machine.clip_variation * rng.uniform(-1, 1))
@@ -428,7 +437,7 @@ def _motor(machine: SlideRail, motion: _Motion, rng: np.random.Generator) -> np.
 
 
 def _drive(machine: SlideRail, motion: _Motion, rng: np.random.Generator) -> np.ndarray:
-    """Return the resonances of belt or screw: rough force while accelerating, jolts at its steps."""
+    """Return the resonances of belt or screw: rough force while accelerating, and jolts."""
     force = motion.acceleration_m_s2 / machine.acceleration_m_s2
     rough = np.abs(force) * rng.standard_normal(motion.length)
     jolts = 10 * np.diff(force, prepend=force[0])
@@ -487,7 +496,7 @@ def _lack_of_grease(machine: SlideRail, motion: _Motion, rng: np.random.Generato
     friction = roughness * _band_noise(rng, motion, machine.friction_band_hz)
     sticking = np.maximum(_slow_noise(rng, motion.length, motion.sample_rate, rate_hz=8), 0)
     pitch_hz = machine.squeal_hz * (0.85 + 0.15 * ratio)
-    squeal = sticking * _tone(pitch_hz, motion.sample_rate, rng.uniform())
+    squeal = sticking * _harmonics(pitch_hz, {1: 0.0}, motion.sample_rate, rng)
     return _FaultSound(
         ratio**1.5 * (_at_level(friction, 0.0) + _at_level(squeal, -3.0)),
         ratio > 0.15,
@@ -531,9 +540,7 @@ def _foreign_object(machine: SlideRail, motion: _Motion, rng: np.random.Generato
     place_m = _place_on_rail(machine, rng)
     touching = np.abs(motion.position_m - place_m) < 0.12 * machine.stroke_m
     scraping = touching & (motion.speed_m_s > 0)
-    bursts = np.maximum(
-        0.3 + _slow_noise(rng, motion.length, motion.sample_rate, rate_hz=45), 0.1
-    )
+    bursts = np.maximum(0.3 + _slow_noise(rng, motion.length, motion.sample_rate, rate_hz=45), 0.1)
     return _FaultSound(
         scraping * bursts * _band_noise(rng, motion, machine.scraping_band_hz),
         scraping,
@@ -541,16 +548,16 @@ def _foreign_object(machine: SlideRail, motion: _Motion, rng: np.random.Generato
     )
 
 
-_FAULT_SOUNDS: Mapping[
-    str, Callable[[SlideRail, _Motion, np.random.Generator], _FaultSound]
-] = MappingProxyType(
-    {
-        "rail_damage": _rail_damage,
-        "lack_of_grease": _lack_of_grease,
-        "loose_belt": _loose_belt,
-        "worn_bearing": _worn_bearing,
-        "foreign_object": _foreign_object,
-    }
+_FAULT_SOUNDS: Mapping[str, Callable[[SlideRail, _Motion, np.random.Generator], _FaultSound]] = (
+    MappingProxyType(
+        {
+            "rail_damage": _rail_damage,
+            "lack_of_grease": _lack_of_grease,
+            "loose_belt": _loose_belt,
+            "worn_bearing": _worn_bearing,
+            "foreign_object": _foreign_object,
+        }
+    )
 )
 FAULTS: tuple[str, ...] = tuple(_FAULT_SOUNDS)
 
@@ -658,13 +665,13 @@ def _beeps(rng: np.random.Generator, length: int, sample_rate: int) -> np.ndarra
     if rng.uniform() > 0.35:
         return beeps
     pitch_hz = rng.uniform(6050, 6180)
-    level = _amplitude(rng.uniform(-34, -22))
+    level = _amplitude(rng.uniform(-30, -16))
     for _ in range(rng.integers(1, 4)):
         beep_length = min(length, round(rng.uniform(0.2, 0.45) * sample_rate))
         start = rng.integers(0, length - beep_length + 1)
         part = np.linspace(0, 1, beep_length)
         rise_and_fall = np.minimum(1, 12 * part) * np.exp(-2.5 * part) * (1 - part)
-        tone = _tone(pitch_hz * (1 + 0.012 * part), sample_rate, phase=0.0)
+        tone = _harmonics(pitch_hz * (1 + 0.012 * part), {1: 0.0}, sample_rate, rng)
         beeps[start : start + beep_length] += level * rise_and_fall * tone
     return beeps
 
@@ -678,6 +685,7 @@ def _amplitude(level_db: float | np.ndarray) -> float | np.ndarray:
 
 
 def _rms(samples: np.ndarray) -> float:
+    """Return the root mean square of a signal that is not empty."""
     return float(np.linalg.norm(samples)) / np.sqrt(len(samples))
 
 
@@ -687,26 +695,13 @@ def _at_level(samples: np.ndarray, level_db: float) -> np.ndarray:
     return samples * (_amplitude(level_db) / rms) if rms > 0 else samples
 
 
-def _tone(frequency_hz: np.ndarray, sample_rate: int, phase: float) -> np.ndarray:
-    """Return a sine, silent above the Nyquist frequency.
-
-    Args:
-        frequency_hz: its frequency in every sample, shape (n,).
-        sample_rate: in Hz.
-        phase: where it begins, in periods.
-    """
-    periods = np.cumsum(frequency_hz) / sample_rate + phase
-    angle = 2 * np.pi * (periods - np.floor(periods))
-    return np.sin(angle.astype(np.float32)) * (frequency_hz < sample_rate / 2)
-
-
 def _harmonics(
     frequency_hz: np.ndarray,
     levels_db: Mapping[int, float],
     sample_rate: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return harmonics, each at its level and at a random phase.
+    """Return harmonics, each at its level and at a random phase, silent above Nyquist.
 
     Args:
         frequency_hz: the fundamental's frequency in every sample, shape (n,).
@@ -714,11 +709,17 @@ def _harmonics(
         sample_rate: in Hz.
         rng: source of the phases.
     """
-    sound = np.zeros(len(frequency_hz))
+    periods = np.cumsum(frequency_hz) / sample_rate
+    sound = np.zeros(len(periods))
     for order, level_db in levels_db.items():
-        tone = _tone(order * frequency_hz, sample_rate, rng.uniform())
-        sound += _amplitude(level_db) * tone
+        audible = frequency_hz < sample_rate / (2 * order)
+        sound += _amplitude(level_db) * audible * _sine(order * periods + rng.uniform())
     return sound
+
+
+def _sine(periods: np.ndarray) -> np.ndarray:
+    """Return the sine of a phase in periods, as float32: faster, and exact to -140 dB."""
+    return np.sin((2 * np.pi * (periods - np.floor(periods))).astype(np.float32))
 
 
 def _slow_noise(

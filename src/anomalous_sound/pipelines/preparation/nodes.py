@@ -24,7 +24,6 @@ def check_clips(
     corpus: dict[str, Any],
     audio: dict[str, Any],
     log_mel: dict[str, Any],
-    windows: dict[str, Any],
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Decode and check every clip, read its identity, and hold out the validation clips.
@@ -38,7 +37,6 @@ def check_clips(
         **audio,
         seed=seed,
         hop_length=log_mel["hop_length"],
-        min_frames=windows["length"] + windows["next_frame"],
     )
     return clips, rejected, clip_table.summarise(raw_audio, clips, rejected)
 

@@ -16,7 +16,6 @@ def create_pipeline() -> Pipeline:
                     "params:corpus",
                     "params:audio",
                     "params:log_mel",
-                    "params:windows",
                     "params:seed",
                 ],
                 outputs=["clips", "rejected_clips", "corpus_summary"],
