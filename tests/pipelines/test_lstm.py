@@ -256,4 +256,4 @@ def test_eight_channels_in_mimiis_layout(project, recordings, tmp_path):
 
 def test_the_repository_is_left_alone(simulated_run):
     assert os.path.commonpath([simulated_run.path, REPOSITORY]) != str(REPOSITORY)
-    assert json.loads((simulated_run.data("01_raw/simulated/corpus.json")).read_text())["simulated"]
+    assert json.loads((simulated_run.data("01_raw/simulated/slider/corpus.json")).read_text())["simulated"]

@@ -11,7 +11,7 @@ import pandas as pd
 from kedro.io import AbstractDataset
 
 from anomalous_sound.audio.frames import Frames
-from anomalous_sound.datasets.atomic import replaced_folder
+from anomalous_sound.atomic import replaced_folder
 
 
 class FramesDataset(AbstractDataset[Mapping[str, Callable[[], np.ndarray]], Frames]):

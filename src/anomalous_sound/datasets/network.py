@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from anomalous_sound.datasets.atomic import replaced_folder
+from anomalous_sound.atomic import replaced_folder
 from anomalous_sound.models.network import TrainedNetwork
 
 

@@ -19,7 +19,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
     ```yaml
     raw_audio:
       type: anomalous_sound.datasets.SimulatedAudioDataset
-      path: data/01_raw/simulated
+      path: data/01_raw/simulated/slider
       simulation: ${globals:simulation}
       audio_dir: ${runtime_params:audio_dir,null}
     ```

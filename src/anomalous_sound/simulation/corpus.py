@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 import soundfile as sf
 from tqdm import tqdm
 
+from anomalous_sound.atomic import replaced_folder
 from anomalous_sound.errors import InputError
 from anomalous_sound.simulation.slide_rail import (
     FAULTS,
@@ -50,9 +50,9 @@ SETTINGS = (
 def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
     """Simulate a corpus and write it, whole or not at all.
 
-    ``folder`` then holds ``train/`` and ``test/`` with 16-bit mono wav files; ``corpus.json``, which
-    says that the corpus is simulated and how; and ``faults.csv`` with one row an anomalous clip:
-    the fault, its grade, its level and where in time and frequency it sounds.
+    ``folder`` then holds ``train/`` and ``test/`` with 16-bit mono wav files; ``corpus.json``,
+    which says that the corpus is simulated and how; and ``faults.csv`` with one row an anomalous
+    clip: the fault, its grade, its level and where in time and frequency it sounds.
 
     Every clip has random numbers of its own, drawn from the seed and the clip's name: asking for
     more clips leaves the others as they are.
@@ -74,16 +74,8 @@ def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     _check_settings(settings)
     _check_replaceable(folder)
-    incomplete = folder.with_name(folder.name + ".incomplete")
-    shutil.rmtree(incomplete, ignore_errors=True)
-    try:
+    with replaced_folder(folder) as incomplete:
         _write_files(incomplete, settings)
-        if folder.exists():
-            shutil.rmtree(folder)
-        incomplete.replace(folder)
-    except BaseException:
-        shutil.rmtree(incomplete, ignore_errors=True)
-        raise
 
 
 def is_current(folder: Path, settings: Mapping[str, Any]) -> bool:
