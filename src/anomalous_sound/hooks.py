@@ -40,8 +40,15 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Set up kedro-mlflow and remember the project's folder."""
+        """Set up kedro-mlflow, with its store in the project wherever the command is given."""
         self._project_path = Path(context.project_path)
+        loader = context.config_loader
+        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
+        server = {**loader["mlflow"]["server"]}
+        server["mlflow_tracking_uri"] = _in_project(
+            server["mlflow_tracking_uri"], self._project_path
+        )
+        loader["mlflow"] = {**loader["mlflow"], "server": server}
         super().after_context_created(context)
 
     @hook_impl
@@ -122,6 +129,14 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": dict(sorted(packages.items())),
     }
+
+
+def _in_project(uri: str, project_path: Path) -> str:
+    """Make the path of a sqlite store absolute; MLflow would take it from the working directory."""
+    scheme, separator, path = uri.partition("sqlite:///")
+    if scheme or not separator or Path(path).is_absolute():
+        return uri
+    return f"sqlite:///{(project_path / path).as_posix()}"
 
 
 def _short(path: Path) -> Path:

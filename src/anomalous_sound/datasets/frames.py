@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from anomalous_sound.audio.frames import Frames
 from anomalous_sound.atomic import replaced_folder
+from anomalous_sound.audio.frames import Frames
 
 
 class FramesDataset(AbstractDataset[Mapping[str, Callable[[], np.ndarray]], Frames]):
