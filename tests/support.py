@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from mlflow import MlflowClient
 
 REPOSITORY = Path(__file__).parents[1]
 RECORDINGS = REPOSITORY.parent / "shared" / "recordings"
@@ -29,8 +32,29 @@ SMALL_SIMULATION = {
     "normal_test_clips": 3,
     "anomalous_test_clips": 3,
 }
-SMALL_METHOD = {"network": {"hidden_size": 16}, "training": {"epochs": 2, "accelerator": "cpu"}}
-SMALL_PARAMETERS = {"evaluation": {"bootstrap_resamples": 50}, "lstm": SMALL_METHOD}
+SMALL_TRAINING = {"epochs": 2, "accelerator": "cpu"}
+SMALL_METHOD = {"network": {"hidden_size": 16}, "training": SMALL_TRAINING}
+SMALL_PARAMETERS = {
+    "evaluation": {"bootstrap_resamples": 50},
+    "lstm": SMALL_METHOD,
+    "gru": SMALL_METHOD,
+    "autoencoder": SMALL_METHOD,
+}
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Write a group that stands in several places out each time."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+@cache
+def _empty_store() -> Path:
+    """Return an MLflow store without runs: to make one anew for every test takes seconds."""
+    store = Path(tempfile.mkdtemp()) / "mlflow.db"
+    MlflowClient(f"sqlite:///{store}").get_experiment_by_name("none")
+    return store
 
 
 class Project:
@@ -43,11 +67,14 @@ class Project:
         (path / "conf" / "local").mkdir()
         shutil.copy(REPOSITORY / "pyproject.toml", path)
         (path / "src").mkdir()  # kedro asks for it; the installed package is used
+        shutil.copy(_empty_store(), path / "mlflow.db")
         self.configure("globals", {"simulation": SMALL_SIMULATION})
         self.configure("parameters", SMALL_PARAMETERS)
 
     def configure(self, name: str, values: dict[str, Any]) -> None:
-        (self.path / "conf" / "local" / f"{name}.yml").write_text(yaml.safe_dump(values))
+        (self.path / "conf" / "local" / f"{name}.yml").write_text(
+            yaml.dump(values, Dumper=_WithoutAliases)
+        )
 
     def session(self, **parameters: Any):
         from kedro.framework.session import KedroSession

@@ -67,15 +67,20 @@ def bootstrap_interval(
     Normal and anomalous clips are drawn separately, so that every resample holds as many of each
     (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
     """
-    rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]
-    values = np.empty(resamples)
-    for number in range(resamples):
-        drawn = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        values[number] = statistic(is_anomalous[drawn], scores[drawn])
+    draws = draw_resamples(is_anomalous, resamples, seed)
+    values = [statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Draw the clips of each bootstrap resample: resamples × clips, with replacement by class."""
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]
+    return np.concatenate(
+        [rng.choice(group, (resamples, len(group))) for group in groups if len(group)], axis=1
+    )
 
 
 def classification(is_anomalous: np.ndarray, decided: np.ndarray) -> dict[str, float]:

@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+METHODS = ("lstm", "gru", "autoencoder")
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -147,6 +148,21 @@ class MethodWithWindows(Method):
     windows: Windows
 
 
+class Compare(_Group):
+    """Methods side by side."""
+
+    methods: list[Literal[METHODS]]  # type: ignore[valid-type]
+    ensemble: list[Literal[METHODS]]  # type: ignore[valid-type]
+    k: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Explore(_Group):
+    """A look at the raw sound."""
+
+    machine_ids_shown: PositiveInt
+    welch_segment: Annotated[int, Field(ge=16)]
+
+
 class Parameters(_Group):
     """All parameters of the project."""
 
@@ -158,6 +174,8 @@ class Parameters(_Group):
     scaling: Scaling
     windows: Windows
     evaluation: Evaluation
+    compare: Compare
+    explore: Explore
     lstm: Method
     gru: Method
     autoencoder: MethodWithWindows
@@ -254,12 +272,12 @@ def _accepted(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> st
     if get_origin(annotation) is Literal:
         return ", ".join(map(str, get_args(annotation)))
     if get_origin(annotation) is list:
-        return f"a list of {_accepted(get_args(annotation)[0])}s in quotes"
+        return f"a list of: {_accepted(get_args(annotation)[0])}"
     if get_origin(annotation) is Annotated:
         return _accepted(annotation.__origin__, annotation.__metadata__)
     if options := get_args(annotation):
         return " or ".join(_accepted(option) for option in options)
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true, false"}
+    words = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true, false"}
     return " ".join([words[annotation], *_bounds(metadata)])
 
 

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from anomalous_sound.pipelines import detection, preparation
+from anomalous_sound.pipelines import compare, detection, preparation
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -21,5 +21,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "autoencoder": frames
         + own_windows
         + detection.create_pipeline("autoencoder", own_windows=True),
+        "compare": frames + windows + compare.create_pipeline(),
         "__default__": lstm,
     }

@@ -23,7 +23,7 @@ def pipelines(context):
 
 
 def test_the_public_pipelines_are_there(pipelines):
-    assert {"lstm", "__default__"} <= set(pipelines)
+    assert {"lstm", "gru", "autoencoder", "compare", "__default__"} <= set(pipelines)
     assert pipelines["__default__"].nodes == pipelines["lstm"].nodes
 
 
@@ -41,7 +41,7 @@ def test_every_dataset_is_registered_with_a_layer(pipelines, context):
             assert LAYER.fullmatch(layer), name
             where = dataset._describe().get("filepath") or dataset._describe().get("path")
             if where:
-                assert f"/data/{layer}/" in f"/{where}", name
+                assert f"/data/{layer}/" in f"/{where}/", name
             seen += 1
     assert seen > 20
 

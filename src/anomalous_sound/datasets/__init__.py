@@ -4,6 +4,7 @@ from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.network import NetworkDataset
+from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "CheckpointDataset",
     "FramesDataset",
     "NetworkDataset",
+    "ResultsDataset",
     "SimulatedAudioDataset",
 ]

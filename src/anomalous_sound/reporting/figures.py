@@ -68,7 +68,7 @@ def roc_figure(
     )
     is_anomalous, scores = labelled_test_clips(clip_scores)
     if reason := why_no_roc(is_anomalous):
-        _say(axes, f"The ROC cannot be computed:\n{reason}.")
+        say(axes, f"The ROC cannot be computed:\n{reason}.")
         return figure
     fprs, tprs, _ = roc_curve(is_anomalous, scores)
     low, high = metrics["auc_pooled_interval"]
@@ -203,7 +203,7 @@ def timeline_figure(
     axes = figure.subplots(2, 2, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
     for column, (rank, clip) in enumerate(shown):
         spectrogram, timeline = axes[:, column]
-        image = _draw_spectrogram(spectrogram, frames.clip(clip.clip_id), settings)
+        image = draw_spectrogram(spectrogram, frames.clip(clip.clip_id), settings)
         spectrogram.set_title(
             f"{rank} anomalous {split} clip: {clip.clip_id}\n"
             f"label {clip.label}, anomaly score {clip.score:.3g}",
@@ -222,7 +222,7 @@ def timeline_figure(
     return figure
 
 
-def _draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, Any]) -> Any:
+def draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, Any]) -> Any:
     """Draw frames × mel bands with seconds and hertz on the axes."""
     frame_s = settings["log_mel"]["hop_length"] / settings["audio"]["sample_rate"]
     n_mels = settings["log_mel"]["n_mels"]
@@ -242,5 +242,6 @@ def _draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, An
     return image
 
 
-def _say(axes: Axes, text: str) -> None:
+def say(axes: Axes, text: str) -> None:
+    """Write in the middle of a figure why it shows nothing."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=12)

@@ -46,7 +46,7 @@ def report_page(
         _corpus_section(corpus, rejected_clips),
         _result_section(metrics),
         _threshold_section(thresholds, deployed),
-        "## Table 1: classification report of the test clips\n\n" + _table(classification),
+        "## Table 1: classification report of the test clips\n\n" + markdown_table(classification),
         "## Figures\n\n" + "\n\n".join(f"![{text}]({file})" for file, text in FIGURES.items()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -65,7 +65,7 @@ def _corpus_section(corpus: Mapping[str, Any], rejected_clips: pd.DataFrame) -> 
         f"+ {corpus['clips_rejected']} rejected.",
     ]
     if len(rejected_clips):
-        lines += ["", "Rejected:", "", _table(rejected_clips)]
+        lines += ["", "Rejected:", "", markdown_table(rejected_clips)]
     return "\n".join(lines)
 
 
@@ -97,7 +97,7 @@ def _result_section(metrics: Mapping[str, Any]) -> str:
     ]
     table = pd.DataFrame.from_dict(metrics["per_machine_id"], orient="index")
     table.insert(0, "machine_id", table.index)
-    return "\n".join([*lines, "", _table(table)])
+    return "\n".join([*lines, "", markdown_table(table)])
 
 
 def _threshold_section(thresholds: pd.DataFrame, deployed: str) -> str:
@@ -110,11 +110,11 @@ def _threshold_section(thresholds: pd.DataFrame, deployed: str) -> str:
     return (
         "## Thresholds\n\nThe deployed one is bold. Normal-only thresholds come from held-out "
         "normal clips; oracle ones have seen the labels that they are judged by. A clip at or "
-        "above the threshold is called anomalous.\n\n" + _table(named)
+        "above the threshold is called anomalous.\n\n" + markdown_table(named)
     )
 
 
-def _table(frame: pd.DataFrame) -> str:
+def markdown_table(frame: pd.DataFrame) -> str:
     """Write a table in Markdown; what is missing is a dash."""
     header = [str(name).replace("_", " ") for name in frame.columns]
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pandas as pd
@@ -63,15 +64,18 @@ def train_network(
 
 def score_windows(
     network: TrainedNetwork, log_mel: Frames, windows: pd.DataFrame, score: dict[str, Any]
-) -> pd.DataFrame:
-    """Compute the error of every window of every clip."""
-    return scoring.score_windows(
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Compute the error of every window of every clip, and measure how long that takes."""
+    started = time.perf_counter()
+    errors = scoring.score_windows(
         network,
         log_mel,
         windows,
         batch_size=score["batch_size"],
         accelerator=score["accelerator"],
     )
+    seconds = time.perf_counter() - started
+    return errors, {"seconds": seconds, "clips": len(log_mel.index)}
 
 
 def score_clips(
@@ -169,6 +173,30 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
         elif isinstance(value, int | float):
             found[prefix + name] = value
     return found
+
+
+def summarise_result(
+    clip_scores: pd.DataFrame,
+    threshold_table: pd.DataFrame,
+    network: TrainedNetwork,
+    training_history: pd.DataFrame,
+    scoring_time: dict[str, float],
+    thresholds: dict[str, Any],
+) -> dict[str, Any]:
+    """Put into one file all that a comparison with other methods needs."""
+    from anomalous_sound.models.frame_model import count_parameters
+
+    deployed = thresholds["deployed"]
+    return {
+        "corpus": network.settings["corpus"],
+        "architecture": network.settings["network"]["architecture"],
+        "scores": dict(zip(clip_scores.clip_id, clip_scores.score.astype(float), strict=True)),
+        "threshold": threshold.deployed_threshold(threshold_table, deployed),
+        "threshold_strategy": deployed,
+        "parameters": count_parameters(network.build()),
+        "training_s": float(training_history.seconds.sum()),
+        "scoring_s_per_clip": scoring_time["seconds"] / scoring_time["clips"],
+    }
 
 
 def plot_roc(

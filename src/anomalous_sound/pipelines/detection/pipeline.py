@@ -61,7 +61,7 @@ def _verdict() -> list:
         node(
             nodes.score_windows,
             inputs=["network", "log_mel", "windows", "params:score"],
-            outputs="window_errors",
+            outputs=["window_errors", "scoring_time"],
             name="score_windows",
         ),
         node(
@@ -141,6 +141,19 @@ def _report() -> list:
             ],
             outputs="report",
             name="write_report",
+        ),
+        node(
+            nodes.summarise_result,
+            inputs=[
+                "clip_scores",
+                "thresholds",
+                "network",
+                "training_history",
+                "scoring_time",
+                "params:thresholds",
+            ],
+            outputs="result",
+            name="summarise_result",
         ),
     ]
 

@@ -1,0 +1,87 @@
+"""How loud a clip is, and at which frequencies: levels and spectra in dB relative to full scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_FLOOR = 1e-20  # power; what is silent lies at -200 dB, not at minus infinity
+
+
+def rms_dbfs(samples: np.ndarray) -> float:
+    """Return the level of a clip: its root mean square, dB relative to full scale ±1.
+
+    A sine of amplitude 1 has -3.01 dB.
+    """
+    return float(_decibel(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def peak_dbfs(samples: np.ndarray) -> float:
+    """Return the largest absolute sample, dB relative to full scale ±1; near 0: clipped."""
+    return float(_decibel(np.max(np.square(samples, dtype=np.float64))))
+
+
+def power_spectrum(
+    samples: np.ndarray, *, sample_rate: int, segment: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate the power spectral density of a clip by Welch's method.
+
+    Hann segments overlapping by half, each without its mean; one-sided. Over all frequencies the
+    density adds up to the clip's power. A clip shorter than a segment is one segment padded with
+    zeros, so that all clips have the same frequencies.
+
+    Args:
+        samples: mono samples, full scale ±1.
+        sample_rate: Hz.
+        segment: samples of a segment; frequencies are sample_rate / segment apart.
+
+    Returns:
+        Frequencies (Hz, segment // 2 + 1 of them) and density (dB relative to full scale ±1, per
+        Hz).
+    """
+    from scipy.signal import welch
+
+    frequencies_hz, density = welch(
+        samples.astype(np.float64),
+        fs=sample_rate,
+        window="hann",
+        nperseg=min(segment, len(samples)),
+        nfft=segment,
+    )
+    return frequencies_hz, _decibel(density)
+
+
+def envelope(samples: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest sample of ``points`` equal stretches of a clip.
+
+    A clip of fewer samples has a stretch a sample.
+    """
+    stretches = min(points, len(samples))
+    starts = np.arange(stretches) * len(samples) // stretches
+    return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
+
+
+class RunningSpread:
+    """Mean and standard deviation of arrays that are seen one at a time (Welford's method)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = np.zeros(())
+        self._squares = np.zeros(())
+
+    def add(self, values: np.ndarray) -> None:
+        """Take one more array, of the shape of all others."""
+        self.count += 1
+        difference = values - self.mean
+        self.mean = self.mean + difference / self.count
+        self._squares = self._squares + difference * (values - self.mean)
+
+    @property
+    def standard_deviation(self) -> np.ndarray:
+        """Of the sample, dividing by count - 1; NaN for a single array."""
+        if self.count < 2:
+            return np.full_like(self.mean, np.nan)
+        return np.sqrt(self._squares / (self.count - 1))
+
+
+def _decibel(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, _FLOOR))

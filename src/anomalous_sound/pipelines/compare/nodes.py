@@ -1,0 +1,234 @@
+"""Nodes that compare methods."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from anomalous_sound import comparison as comparing
+from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.audio.decode import to_mono
+from anomalous_sound.audio.frames import Frames, WindowedFrames
+from anomalous_sound.audio.levels import level_dbfs
+from anomalous_sound.errors import InputError
+from anomalous_sound.models.baselines import persistence_errors
+from anomalous_sound.models.scoring import pool_errors
+from anomalous_sound.reporting import comparison_figures, comparison_page
+
+logger = logging.getLogger(__name__)
+
+PERSISTENCE, LEVEL, ENSEMBLE = "persistence", "level", "ensemble"
+NETWORK, BASELINE, COMBINED = "network", "no training", "combined"
+
+
+def select_results(
+    results: dict[str, Callable[[], dict[str, Any]]],
+    clips: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    compare: dict[str, Any],
+    audio_dir: str | None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Take the results on this corpus and on these clips; say what is missing and how to make it.
+
+    Returns:
+        The result of each method, and for each missing one why, with the command that makes it.
+
+    Raises:
+        InputError: no method has been run on this corpus.
+    """
+    taken, missing = {}, {}
+    for method in compare["methods"]:
+        command = f"kedro run --pipeline {method}"
+        if audio_dir is not None:
+            command += f" --params audio_dir={audio_dir}"
+        result = results[method]() if method in results else None
+        if result is None:
+            missing[method] = f"it has not been run; run: {command}"
+        elif result["corpus"]["fingerprint"] != corpus_summary["fingerprint"]:
+            other = result["corpus"]["name"]
+            missing[method] = f"it was run on other clips ({other}); run: {command}"
+        elif set(result["scores"]) != set(clips.clip_id):
+            missing[method] = f"it did not score the same clips; run: {command}"
+        else:
+            taken[method] = result
+    if not taken:
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in missing.items())
+        raise InputError(f"there is no result on {corpus_summary['name']} to compare. {reasons}.")
+    for method, reason in missing.items():
+        logger.warning("Not compared: %s; %s", method, reason)
+    return taken, missing
+
+
+def score_baselines(
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    log_mel: Frames,
+    windows: pd.DataFrame,
+    scaling: dict[str, Any],
+    audio: dict[str, Any],
+    window_settings: dict[str, Any],
+) -> pd.DataFrame:
+    """Score the clips in two ways that need no training.
+
+    ``persistence`` predicts that the next frame is the last one of the window, and is scored as
+    the LSTM is. ``level`` is the clip's mean level: is it loudness alone that gives faults away?
+
+    Returns:
+        ``clip_id``, ``persistence`` (mean squared error of scaled log-mel values) and ``level``
+        (dB relative to full scale).
+    """
+    view = WindowedFrames(log_mel, windows, scaling, **window_settings)
+    errors = windows[["clip_id", "start_s"]].assign(error=persistence_errors(view))
+    persistence = pool_errors(errors, clips, pooling="mean", percentile=50)
+    levels = {
+        clip_id: level_dbfs(to_mono(raw_audio.recordings[clip_id](), **audio))
+        for clip_id in clips.clip_id
+    }
+    return pd.DataFrame(
+        {
+            "clip_id": persistence.clip_id,
+            PERSISTENCE: persistence.score,
+            LEVEL: persistence.clip_id.map(levels),
+        }
+    )
+
+
+def collect_scores(
+    method_results: dict[str, Any],
+    baseline_scores: pd.DataFrame,
+    clips: pd.DataFrame,
+    compare: dict[str, Any],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put the scores of all methods, their ensemble and the rows without training together.
+
+    Returns:
+        Scores, long: ``method, clip_id, machine_type, machine_id, split, label, score``; and the
+        methods: ``method, kind, threshold, threshold_strategy, parameters, training_s,
+        scoring_ms_per_clip``.
+    """
+    identity = clips[comparing.IDENTITY]
+    scores, methods = {}, []
+    for method, result in method_results.items():
+        scores[method] = identity.assign(score=identity.clip_id.map(result["scores"]))
+        methods.append(
+            {
+                "method": method,
+                "kind": NETWORK,
+                "threshold": result["threshold"],
+                "threshold_strategy": result["threshold_strategy"],
+                "parameters": result["parameters"],
+                "training_s": result["training_s"],
+                "scoring_ms_per_clip": 1000 * result["scoring_s_per_clip"],
+            }
+        )
+    if all(method in scores for method in compare["ensemble"]):
+        chosen = {method: scores[method] for method in compare["ensemble"]}
+        scores[ENSEMBLE] = comparing.ensemble_scores(chosen)
+        methods.append({"method": ENSEMBLE, "kind": COMBINED})
+    for name in (PERSISTENCE, LEVEL):
+        values = baseline_scores.set_index("clip_id")[name]
+        scores[name] = identity.assign(score=identity.clip_id.map(values))
+        methods.append({"method": name, "kind": BASELINE})
+    for row in methods:
+        if "threshold" not in row:
+            row["threshold"] = comparing.baseline_threshold(scores[row["method"]], k=compare["k"])
+            row["threshold_strategy"] = "validation_mean_plus_k_std"
+    long = pd.concat([table.assign(method=name) for name, table in scores.items()])
+    return long[["method", *comparing.IDENTITY, "score"]], pd.DataFrame(methods)
+
+
+def compare_methods(
+    scores: pd.DataFrame, methods: pd.DataFrame, evaluation: dict[str, Any], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute metrics with intervals for each method, and the paired difference of each pair."""
+    comparison, differences = comparing.compare_methods(
+        _by_method(scores, methods),
+        _thresholds(methods),
+        max_fpr=evaluation["max_fpr"],
+        resamples=evaluation["bootstrap_resamples"],
+        confidence=evaluation["confidence"],
+        seed=seed,
+    )
+    costs = methods.drop(columns="threshold")
+    return comparison.merge(costs, on="method", validate="one_to_one"), differences
+
+
+def find_disagreements(scores: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
+    """List the test clips that not all trained methods decide alike."""
+    networks = methods[methods.kind == NETWORK]
+    return comparing.disagreements(_by_method(scores, networks), _thresholds(networks))
+
+
+def track_comparison(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Turn the comparison into MLflow metrics named ``method.metric``."""
+    numbers = comparison.set_index("method").select_dtypes("number")
+    return {
+        f"{method}.{name}": {"value": float(value), "step": 0}
+        for method, row in numbers.iterrows()
+        for name, value in row.dropna().items()
+    }
+
+
+def plot_rocs(
+    scores: pd.DataFrame, comparison: pd.DataFrame, corpus_summary: dict[str, Any]
+) -> Figure:
+    """Draw the ROC curves of all methods in one figure."""
+    return comparison_figures.roc_figure(_by_method(scores, comparison), comparison, corpus_summary)
+
+
+def plot_auc_intervals(
+    comparison: pd.DataFrame, corpus_summary: dict[str, Any], evaluation: dict[str, Any]
+) -> Figure:
+    """Draw the AUC of each method with its interval, pooled and per machine ID."""
+    return comparison_figures.auc_figure(comparison, corpus_summary, evaluation["confidence"])
+
+
+def plot_agreement(
+    scores: pd.DataFrame, methods: pd.DataFrame, corpus_summary: dict[str, Any]
+) -> Figure:
+    """Draw the scores of each trained method against another's, clip by clip."""
+    networks = methods[methods.kind == NETWORK]
+    return comparison_figures.agreement_figure(
+        _by_method(scores, networks), _thresholds(networks), corpus_summary
+    )
+
+
+def write_report(
+    comparison: pd.DataFrame,
+    differences: pd.DataFrame,
+    disagreements: pd.DataFrame,
+    methods: pd.DataFrame,
+    missing: dict[str, str],
+    corpus_summary: dict[str, Any],
+    evaluation: dict[str, Any],
+) -> str:
+    """Write the page of the comparison, and say its gist in the log."""
+    networks = methods.method[methods.kind != BASELINE].tolist()
+    baselines = methods.method[methods.kind == BASELINE].tolist()
+    verdicts = comparing.verdicts(differences, networks, baselines)
+    for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation["confidence"]):
+        logger.info(line)
+    for line in verdicts:
+        logger.info(line)
+    return comparison_page.comparison_page(
+        comparison=comparison,
+        differences=differences,
+        disagreements=disagreements,
+        verdicts=verdicts,
+        missing=missing,
+        corpus=corpus_summary,
+        confidence=evaluation["confidence"],
+        max_fpr=evaluation["max_fpr"],
+    )
+
+
+def _by_method(scores: pd.DataFrame, methods: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {name: scores[scores.method == name] for name in methods.method}
+
+
+def _thresholds(methods: pd.DataFrame) -> dict[str, float]:
+    return dict(zip(methods.method, methods.threshold, strict=True))

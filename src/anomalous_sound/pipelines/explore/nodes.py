@@ -1,0 +1,136 @@
+"""Nodes that look at the raw sound. Clips are decoded one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from anomalous_sound.audio import levels
+from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.audio.decode import to_mono
+from anomalous_sound.audio.frames import Frames
+from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.reporting import exploration
+
+
+def measure_clips(
+    raw_audio: AudioCorpus, clips: pd.DataFrame, audio: dict[str, Any], welch_segment: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure the level of every clip and the average spectrum of each machine ID and label.
+
+    Returns:
+        ``clip_id, rms_dbfs, peak_dbfs`` a clip, and ``machine_id, label, clips, frequency_hz,
+        mean_db, std_db`` a frequency: mean and standard deviation over clips of the density in dB.
+    """
+    measured, spectra = [], {}
+    for clip in clips.itertuples():
+        samples = _mono_clip(raw_audio, clip.clip_id, audio)
+        measured.append((clip.clip_id, levels.rms_dbfs(samples), levels.peak_dbfs(samples)))
+        frequencies_hz, decibel = _spectrum(samples, audio, welch_segment)
+        group = spectra.setdefault((clip.machine_id, clip.label), levels.RunningSpread())
+        group.add(decibel)
+    averages = [
+        pd.DataFrame(
+            {
+                "machine_id": machine_id,
+                "label": label,
+                "clips": group.count,
+                "frequency_hz": frequencies_hz,
+                "mean_db": group.mean,
+                "std_db": group.standard_deviation,
+            }
+        )
+        for (machine_id, label), group in sorted(spectra.items())
+    ]
+    return (
+        pd.DataFrame(measured, columns=["clip_id", "rms_dbfs", "peak_dbfs"]),
+        pd.concat(averages, ignore_index=True),
+    )
+
+
+def tabulate_clips(clips: pd.DataFrame, clip_levels: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the clips of each machine ID, split and label."""
+    return exploration.tabulate_clips(clips, clip_levels)
+
+
+def plot_waveforms(
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    audio: dict[str, Any],
+    machine_ids_shown: int,
+) -> Figure:
+    """Draw the waveforms of a normal and an anomalous clip of each machine ID."""
+    shown = exploration.choose_clips(clips, machine_ids_shown)
+    waveforms = {}
+    for clip_id in shown.clip_ids.values():
+        samples = _mono_clip(raw_audio, clip_id, audio)
+        low, high = levels.envelope(samples, exploration.WAVEFORM_POINTS)
+        waveforms[clip_id] = (len(samples) / audio["sample_rate"], low, high)
+    return exploration.waveform_figure(waveforms, shown, corpus_summary)
+
+
+def plot_spectra(
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    audio: dict[str, Any],
+    welch_segment: int,
+    machine_ids_shown: int,
+) -> Figure:
+    """Draw the frequency spectra of a normal and an anomalous clip of each machine ID."""
+    shown = exploration.choose_clips(clips, machine_ids_shown)
+    spectra = {
+        clip_id: _spectrum(_mono_clip(raw_audio, clip_id, audio), audio, welch_segment)
+        for clip_id in shown.clip_ids.values()
+    }
+    return exploration.spectrum_figure(spectra, shown, corpus_summary)
+
+
+def plot_spectrograms(
+    log_mel: Frames,
+    clips: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    audio: dict[str, Any],
+    log_mel_settings: dict[str, Any],
+    machine_ids_shown: int,
+) -> Figure:
+    """Draw the log-mel spectrograms of a normal and an anomalous clip of each machine ID."""
+    shown = exploration.choose_clips(clips, machine_ids_shown)
+    settings = {"audio": audio, "log_mel": log_mel_settings}
+    return exploration.spectrogram_figure(log_mel, settings, shown, corpus_summary)
+
+
+def plot_average_spectra(
+    average_spectra: pd.DataFrame, corpus_summary: dict[str, Any], machine_ids_shown: int
+) -> Figure:
+    """Draw the average spectra of normal against anomalous clips of each machine ID."""
+    return exploration.average_spectrum_figure(average_spectra, corpus_summary, machine_ids_shown)
+
+
+def write_report(
+    corpus_summary: dict[str, Any],
+    clip_table: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    audio: dict[str, Any],
+) -> str:
+    """Write the page that a person reads first."""
+    return exploration.exploration_page(
+        corpus=corpus_summary, clip_table=clip_table, rejected_clips=rejected_clips, audio=audio
+    )
+
+
+def _mono_clip(raw_audio: AudioCorpus, clip_id: str, audio: dict[str, Any]) -> np.ndarray:
+    try:
+        return to_mono(raw_audio.recordings[clip_id](), **audio)
+    except (OSError, UnreadableClipError) as error:
+        raise InputError(f"{clip_id} was changed while the run was reading it: {error}") from error
+
+
+def _spectrum(
+    samples: np.ndarray, audio: dict[str, Any], welch_segment: int
+) -> tuple[np.ndarray, np.ndarray]:
+    return levels.power_spectrum(samples, sample_rate=audio["sample_rate"], segment=welch_segment)

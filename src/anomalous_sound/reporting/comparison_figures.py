@@ -1,0 +1,177 @@
+"""The figures of a comparison of methods. Each function returns a Figure and writes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST
+from anomalous_sound.metrics import labelled_test_clips, why_no_roc
+from anomalous_sound.reporting.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    corpus_title,
+    say,
+)
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black", GREY)
+
+
+def roc_figure(
+    scores: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, corpus: Mapping[str, Any]
+) -> Figure:
+    """Draw the ROC curves of all methods over the same test clips.
+
+    Args:
+        scores: for each method ``split, label, score`` a clip.
+        comparison: ``method, kind`` and, where they could be computed, AUC and its interval.
+        corpus: the corpus summary.
+    """
+    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set(
+        title=f"ROC of all methods – {corpus_title(corpus)}",
+        xlabel="false-positive rate (normal clips called anomalous)",
+        ylabel="true-positive rate (anomalous clips found)",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+    )
+    for colour, row in zip(itertools.cycle(_COLOURS), comparison.to_dict("records"), strict=False):
+        is_anomalous, values = labelled_test_clips(scores[row["method"]])
+        if reason := why_no_roc(is_anomalous):
+            say(axes, f"The ROC cannot be computed:\n{reason}.")
+            return figure
+        fprs, tprs, _ = roc_curve(is_anomalous, values)
+        interval = f"{row['auc_pooled_low']:.3f} to {row['auc_pooled_high']:.3f}"
+        axes.plot(
+            fprs,
+            tprs,
+            color=colour,
+            linewidth=2 if row["kind"] != "no training" else 1.2,
+            linestyle="-" if row["kind"] != "no training" else "--",
+            label=f"{row['method']}: AUC {row['auc_pooled']:.3f}\n   ({interval})",
+        )
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
+    axes.grid(alpha=0.3)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside right center",
+        fontsize=9,
+        frameon=False,
+        title="in brackets: bootstrap interval\ndashed: needs no training",
+        title_fontsize=9,
+        alignment="left",
+        labelspacing=0.9,
+    )
+    return figure
+
+
+def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: float) -> Figure:
+    """Draw the pooled AUC of each method with its interval, and its AUC for each machine ID.
+
+    Args:
+        comparison: one row a method.
+        corpus: the corpus summary.
+        confidence: of the intervals.
+    """
+    figure = Figure(figsize=(8.5, 1.6 + 0.55 * len(comparison)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(f"AUC of each method – {corpus_title(corpus)}")
+    if "auc_pooled" not in comparison:
+        say(axes, "No AUC can be computed: it needs normal and anomalous test clips.")
+        return figure
+    rows = np.arange(len(comparison))[::-1]
+    pooled = comparison.auc_pooled
+    reach = [pooled - comparison.auc_pooled_low, comparison.auc_pooled_high - pooled]
+    axes.errorbar(
+        pooled,
+        rows,
+        xerr=np.array(reach),
+        fmt="o",
+        color=BLUE,
+        capsize=4,
+        label=f"all clips, {confidence:.0%} interval",
+    )
+    columns = [name for name in comparison.columns if name.startswith("auc_id_")]
+    for marker, name in zip(itertools.cycle("xs^Dv*"), columns, strict=False):
+        machine_id = name.removeprefix("auc_id_") or "(none given)"
+        axes.plot(
+            comparison[name].astype(float),
+            rows - 0.22,
+            marker,
+            color=ORANGE,
+            markersize=6,
+            label=f"machine ID {machine_id}",
+        )
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+    axes.set_yticks(rows, comparison.method)
+    axes.set_ylim(-0.7, len(comparison) - 0.3)
+    axes.set_xlabel("AUC (dotted: chance)")
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9
+    )
+    return figure
+
+
+def agreement_figure(
+    scores: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    corpus: Mapping[str, Any],
+) -> Figure:
+    """Draw the scores of each method against another's, clip by clip, over the test clips.
+
+    Args:
+        scores: for each method ``clip_id, split, label, score`` a clip.
+        thresholds: the deployed threshold of each method.
+        corpus: the corpus summary.
+    """
+    pairs = list(itertools.combinations(scores, 2))
+    figure = Figure(figsize=(1.2 + 4.3 * max(len(pairs), 1), 4.8), layout="constrained")
+    panels = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
+    figure.suptitle(
+        f"Do the methods agree? – {corpus_title(corpus)}\n"
+        "test clips; dashed: deployed thresholds, so that two corners hold the disagreements"
+    )
+    if not pairs:
+        say(panels[0], "Two methods are needed; one has been run.")
+        return figure
+    for axes, (method, other) in zip(panels, pairs, strict=True):
+        _draw_pair(axes, scores[method], scores[other])
+        axes.axvline(thresholds[method], color="black", linestyle="--", linewidth=1)
+        axes.axhline(thresholds[other], color="black", linestyle="--", linewidth=1)
+        axes.set(xlabel=f"anomaly score, {method}", ylabel=f"anomaly score, {other}")
+        axes.ticklabel_format(style="sci", scilimits=(-2, 2))
+        axes.grid(alpha=0.3)
+    panels[0].legend(frameon=False, loc="best", fontsize=9)
+    return figure
+
+
+def _draw_pair(axes: Axes, one: pd.DataFrame, other: pd.DataFrame) -> None:
+    both = one.merge(other[["clip_id", "score"]], on="clip_id", suffixes=("", "_other"))
+    test = both[both.split == TEST]
+    for label, colour, marker in ((NORMAL, BLUE, "o"), (ANOMALOUS, VERMILION, "^")):
+        group = test[test.label == label]
+        axes.scatter(
+            group.score,
+            group.score_other,
+            s=22,
+            color=colour,
+            marker=marker,
+            alpha=0.7,
+            label=label,
+        )
+    unknown = test[~test.label.isin([NORMAL, ANOMALOUS])]
+    if len(unknown):
+        axes.scatter(unknown.score, unknown.score_other, s=22, color=GREY, label="no label")

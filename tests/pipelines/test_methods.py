@@ -1,0 +1,111 @@
+"""The other methods run the same way, and the comparison sets them side by side."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from anomalous_sound.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def compared_run(simulated_run):
+    """All methods and the comparison on one small simulated corpus; tests only read it."""
+    for pipeline in ("gru", "autoencoder", "compare"):
+        simulated_run.run(pipeline)
+    return simulated_run
+
+
+def test_every_method_scores_the_same_clips(compared_run):
+    clips = set(compared_run.load("clips").clip_id)
+    for method in ("lstm", "gru", "autoencoder"):
+        assert set(compared_run.load(f"{method}.clip_scores").clip_id) == clips
+
+
+def test_lstm_and_gru_share_windows_and_the_autoencoder_has_its_own(compared_run):
+    counts = {
+        method: len(compared_run.load(f"{method}.window_errors"))
+        for method in ("lstm", "gru", "autoencoder")
+    }
+    clips = len(compared_run.load("clips"))
+    assert counts == {"lstm": 53 * clips, "gru": 53 * clips, "autoencoder": 59 * clips}
+
+
+def test_runs_line_up_in_mlflow(compared_run):
+    client = mlflow.MlflowClient(f"sqlite:///{compared_run.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("anomalous-sound")
+    runs = {run.info.run_name: run.data for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"lstm", "gru", "autoencoder", "compare"}
+    assert set(runs["lstm"].metrics) == set(runs["gru"].metrics)
+    own = {"network.decoder_input"}
+    assert set(runs["gru"].params) - set(runs["lstm"].params) == own
+    assert set(runs["lstm"].params) <= set(runs["gru"].params)
+    assert runs["gru"].params["training.batch_size"] == "64"
+    fingerprints = {data.tags["corpus_fingerprint"] for data in runs.values()}
+    assert len(fingerprints) == 1
+    auc = compared_run.load("gru.metrics")["auc_pooled"]
+    assert runs["compare"].metrics["gru.auc_pooled"] == pytest.approx(auc)
+
+
+def test_the_comparison_has_all_rows(compared_run):
+    comparison = compared_run.load("compare.comparison").set_index("method")
+    assert list(comparison.index) == [
+        "lstm", "gru", "autoencoder", "ensemble", "persistence", "level",
+    ]  # fmt: skip
+    for method in ("lstm", "gru", "autoencoder"):
+        metrics = compared_run.load(f"{method}.metrics")
+        assert comparison.auc_pooled[method] == pytest.approx(metrics["auc_pooled"])
+        assert comparison.auc_mean[method] == pytest.approx(metrics["auc_mean"])
+        assert comparison.training_s[method] > 0
+    assert comparison.training_s[["ensemble", "persistence", "level"]].isna().all()
+    differences = compared_run.load("compare.differences")
+    assert len(differences) == 6 * 5 / 2
+
+
+def test_the_level_is_the_clips_rms(compared_run):
+    corpus = compared_run.load("raw_audio")
+    scores = compared_run.load("compare.scores").query("method == 'level'")
+    for row in scores.head(3).itertuples():
+        samples = corpus.recordings[row.clip_id]().samples[:, 0].astype(float)
+        assert row.score == pytest.approx(10 * np.log10(np.mean(samples**2)), abs=1e-6)
+
+
+def test_the_report_says_whether_training_pays(compared_run):
+    report = compared_run.data("08_reporting/compare/report.md").read_text()
+    assert "Simulated data" in report
+    assert "lstm" in report and "persistence: AUC" in report
+    for file in ("roc_figure.png", "auc_figure.png", "agreement_figure.png"):
+        assert compared_run.data("08_reporting", "compare", file).stat().st_size > 0
+
+
+def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, write_clip):
+    audio_dir = str(dcase_folder)
+    with pytest.raises(
+        InputError, match=f"run: kedro run --pipeline gru --params audio_dir={audio_dir}"
+    ):
+        project.run("compare", audio_dir=audio_dir)
+    project.run("lstm", audio_dir=audio_dir)
+    project.run("compare", audio_dir=audio_dir)
+    missing = project.load("compare.missing")
+    assert set(missing) == {"gru", "autoencoder"}
+    assert "it has not been run; run: kedro run --pipeline gru --params" in missing["gru"]
+    methods = project.load("compare.comparison").method
+    assert set(methods) == {"lstm", "persistence", "level"}
+    # another corpus: one clip more
+    write_clip(dcase_folder / "train" / "normal_id_00_00000055.wav", seed=555)
+    with pytest.raises(InputError, match="it was run on other clips"):
+        project.run("compare", audio_dir=audio_dir)
+
+
+def test_latent_is_another_network(project, dcase_folder):
+    def scores(decoder_input):
+        project.run(
+            "gru", audio_dir=str(dcase_folder), gru={"network": {"decoder_input": decoder_input}}
+        )
+        return project.load("gru.clip_scores")
+
+    states, latent = scores("states"), scores("latent")
+    pd.testing.assert_frame_equal(states.drop(columns="score"), latent.drop(columns="score"))
+    assert not np.allclose(states.score, latent.score)
