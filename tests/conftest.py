@@ -67,3 +67,11 @@ def simulated_run(tmp_path_factory) -> Project:
     project = Project(tmp_path_factory.mktemp("simulated_run"))
     project.run()
     return project
+
+
+@pytest.fixture(scope="session")
+def compared_run(simulated_run):
+    """All methods and the comparison on one small simulated corpus; tests only read it."""
+    for pipeline in ("gru", "autoencoder", "compare"):
+        simulated_run.run(pipeline)
+    return simulated_run

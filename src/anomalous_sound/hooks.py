@@ -6,7 +6,6 @@ import importlib.metadata
 import logging
 import platform
 import subprocess
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 from anomalous_sound.parameters import check_parameters
-
-with warnings.catch_warnings():
-    # at its import MLflow warns of a class of kedro-mlflow's that is not used here
-    warnings.filterwarnings("ignore", message=".*type hints to the `predict` method")
-    from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
 logger = logging.getLogger(__name__)
 

@@ -161,6 +161,7 @@ class Explore(_Group):
 
     machine_ids_shown: PositiveInt
     welch_segment: Annotated[int, Field(ge=16)]
+    bands_per_octave: PositiveInt
 
 
 class Parameters(_Group):

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from anomalous_sound.pipelines import compare, detection, preparation
+from anomalous_sound.pipelines import compare, detection, explore, preparation
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -22,5 +22,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         + own_windows
         + detection.create_pipeline("autoencoder", own_windows=True),
         "compare": frames + windows + compare.create_pipeline(),
+        "explore": frames.to_nodes("extract_log_mel") + explore.create_pipeline(),
         "__default__": lstm,
     }

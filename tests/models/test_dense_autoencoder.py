@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ def test_size_of_the_baseline():
     """DCASE 2020's baseline: 640-128-128-128-128-8-128-128-128-128-640."""
     model = DenseAutoencoder(n_mels=128, window_length=5, hidden_size=128, depth=4, bottleneck=8)
     widths = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
-    dense = sum((a + 1) * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    dense = sum((a + 1) * b for a, b in pairwise(widths))
     normalisation = sum(2 * width for width in widths[1:-1])
     assert count_parameters(model) == dense + normalisation
     names = [type(layer).__name__ for layer in model.layers]

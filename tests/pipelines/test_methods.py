@@ -10,14 +10,6 @@ from anomalous_sound.errors import InputError
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def compared_run(simulated_run):
-    """All methods and the comparison on one small simulated corpus; tests only read it."""
-    for pipeline in ("gru", "autoencoder", "compare"):
-        simulated_run.run(pipeline)
-    return simulated_run
-
-
 def test_every_method_scores_the_same_clips(compared_run):
     clips = set(compared_run.load("clips").clip_id)
     for method in ("lstm", "gru", "autoencoder"):

@@ -50,6 +50,31 @@ def power_spectrum(
     return frequencies_hz, _decibel(density)
 
 
+def octave_bands(
+    frequencies_hz: np.ndarray, decibel: np.ndarray, *, bands_per_octave: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average a spectrum over bands that are equally wide on a logarithmic axis.
+
+    The power is averaged, not the decibels. Bands are centred on 1000 Hz and on
+    ``bands_per_octave`` steps to each doubling of it; 0 Hz is left out.
+
+    Args:
+        frequencies_hz: of the spectrum, rising.
+        decibel: power density at each.
+        bands_per_octave: 3 for third octaves.
+
+    Returns:
+        Centre frequencies (Hz) of the bands that hold a frequency, and their density (dB).
+    """
+    positive = frequencies_hz > 0
+    octaves = np.log2(frequencies_hz[positive] / 1000)
+    bands, starts, counts = np.unique(
+        np.round(bands_per_octave * octaves), return_index=True, return_counts=True
+    )
+    power = np.add.reduceat(10 ** (decibel[positive] / 10), starts) / counts
+    return 1000 * 2 ** (bands / bands_per_octave), _decibel(power)
+
+
 def envelope(samples: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest sample of ``points`` equal stretches of a clip.
 

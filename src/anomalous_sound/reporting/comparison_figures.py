@@ -20,7 +20,9 @@ from anomalous_sound.reporting.figures import (
     GREY,
     ORANGE,
     VERMILION,
+    blank_roc,
     corpus_title,
+    legend_beside,
     say,
 )
 
@@ -37,16 +39,7 @@ def roc_figure(
         comparison: ``method, kind`` and, where they could be computed, AUC and its interval.
         corpus: the corpus summary.
     """
-    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
-    axes = figure.subplots()
-    axes.set(
-        title=f"ROC of all methods – {corpus_title(corpus)}",
-        xlabel="false-positive rate (normal clips called anomalous)",
-        ylabel="true-positive rate (anomalous clips found)",
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        aspect="equal",
-    )
+    figure, axes = blank_roc(f"ROC of all methods – {corpus_title(corpus)}")
     for colour, row in zip(itertools.cycle(_COLOURS), comparison.to_dict("records"), strict=False):
         is_anomalous, values = labelled_test_clips(scores[row["method"]])
         if reason := why_no_roc(is_anomalous):
@@ -63,17 +56,7 @@ def roc_figure(
             label=f"{row['method']}: AUC {row['auc_pooled']:.3f}\n   ({interval})",
         )
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
-    axes.grid(alpha=0.3)
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside right center",
-        fontsize=9,
-        frameon=False,
-        title="in brackets: bootstrap interval\ndashed: needs no training",
-        title_fontsize=9,
-        alignment="left",
-        labelspacing=0.9,
-    )
+    legend_beside(figure, axes, "in brackets: bootstrap interval\ndashed: needs no training")
     return figure
 
 
@@ -119,9 +102,7 @@ def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: 
     axes.set_ylim(-0.7, len(comparison) - 0.3)
     axes.set_xlabel("AUC (dotted: chance)")
     axes.grid(alpha=0.3, axis="x")
-    figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9
-    )
+    legend_beside(figure, axes)
     return figure
 
 

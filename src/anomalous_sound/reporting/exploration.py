@@ -5,7 +5,6 @@ Each figure function returns a matplotlib Figure and writes nothing.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,6 @@ _LOWEST_HZ = 20
 _TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _DYNAMIC_RANGE_DB = 100  # what lies further below the loudest frequency is cut off
 _TITLE_CHARACTERS = 48  # a longer clip ID loses its beginning
-_NOTE_CHARACTERS = 80  # in a line below a title
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,8 @@ def choose_clips(clips: pd.DataFrame, at_most: int) -> ShownClips:
     machine_ids, note = _first_machine_ids(labelled.machine_id, at_most)
     chosen = labelled[labelled.machine_id.isin(machine_ids)]
     first = chosen.groupby(["machine_id", "label"]).clip_id.min()
-    notes = ["the first clip of each machine ID and label", note, _missing_label(chosen)]
-    return ShownClips(first.to_dict(), "; ".join(filter(None, notes)))
+    subject = "the first clip of each machine ID and label"
+    return ShownClips(first.to_dict(), _note(subject, note, _missing_label(chosen)))
 
 
 def tabulate_clips(clips: pd.DataFrame, clip_levels: pd.DataFrame) -> pd.DataFrame:
@@ -130,6 +128,7 @@ def waveform_figure(
         axes.fill_between(time_s, low, high, color=_COLOURS[label], linewidth=0.4)
         axes.set_xlim(0, duration_s)
         axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
 
     figure, grid = _clip_grid(shown, draw, row_inches=1.7, sharey="row")
     _label_edges(grid, "time in the clip (s)", "amplitude\n(full scale 1)")
@@ -180,8 +179,9 @@ def spectrogram_figure(
 
     def draw(axes: Axes, clip_id: str, label: str) -> None:
         draw_spectrogram(axes, frames.clip(clip_id), settings)
+        axes.tick_params(axis="y", labelsize=8)
 
-    figure, grid = _clip_grid(shown, draw, row_inches=2.4, sharey=True)
+    figure, grid = _clip_grid(shown, draw, row_inches=2.8, sharey=True)
     image = next(axes.images[0] for axes in grid.flat if axes.images)
     figure.colorbar(image, ax=grid, label="dB below the clip's maximum", pad=0.01, aspect=30)
     _label_edges(grid, "time in the clip (s)", "frequency (Hz)")
@@ -190,13 +190,18 @@ def spectrogram_figure(
 
 
 def average_spectrum_figure(
-    average_spectra: pd.DataFrame, corpus: Mapping[str, Any], at_most: int
+    average_spectra: pd.DataFrame,
+    corpus: Mapping[str, Any],
+    bands_per_octave: int,
+    at_most: int,
 ) -> Figure:
     """Draw the mean spectrum of normal and of anomalous clips with its spread.
 
     Args:
-        average_spectra: ``machine_id, label, clips, frequency_hz, mean_db, std_db`` a frequency.
+        average_spectra: ``machine_id, label, clips, frequency_hz, mean_db, std_db`` a frequency
+            band.
         corpus: the corpus summary.
+        bands_per_octave: how wide the bands are.
         at_most: how many machine IDs are shown.
     """
     labelled = average_spectra[average_spectra.label.isin(_COLOURS)]
@@ -223,9 +228,9 @@ def average_spectrum_figure(
     ends = [chosen.mean_db - chosen.std_db.fillna(0), chosen.mean_db + chosen.std_db.fillna(0)]
     _frequency_axes(grid, [(chosen.frequency_hz.to_numpy(), end.to_numpy()) for end in ends])
     _label_edges(grid, "frequency (Hz)", "power density\n(dBFS per Hz)")
-    notes = ["mean over clips of the level in dB, ± one standard deviation"]
-    notes += [note, _missing_label(chosen)]
-    figure.suptitle(_title("Average spectra", corpus, "; ".join(filter(None, notes))))
+    subject = f"mean over clips ± one standard deviation, in dB; {bands_per_octave} bands an octave"
+    note = _note(subject, note, _missing_label(chosen))
+    figure.suptitle(_title("Average spectra", corpus, note))
     return figure
 
 
@@ -275,6 +280,11 @@ def _missing_label(chosen: pd.DataFrame) -> str:
     """Say which label no clip has."""
     missing = [label for label in _COLOURS if label not in set(chosen.label)]
     return f"there is no {missing[0]} clip" if missing else ""
+
+
+def _note(subject: str, *left_out: str) -> str:
+    """Say what is shown and, in a second line, what is not."""
+    return "\n".join(filter(None, [subject, "; ".join(filter(None, left_out))]))
 
 
 def _clip_grid(
@@ -332,7 +342,7 @@ def _label_edges(grid: np.ndarray, xlabel: str, ylabel: str) -> None:
 
 
 def _title(what: str, corpus: Mapping[str, Any], note: str) -> str:
-    return f"{what} – {corpus_title(corpus)}\n{textwrap.fill(note, _NOTE_CHARACTERS)}"
+    return f"{what} – {corpus_title(corpus)}\n{note}"
 
 
 def _machine_name(machine_id: str) -> str:
@@ -351,11 +361,9 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the table of clips into text of fewer columns."""
 
     def between(name: str, unit: str) -> list[str]:
-        ends = table[[f"{name}_{end}_{unit}" for end in ("min", "median", "max")]].round(1)
-        return [
-            f"{low}" if low == high else f"{low} / {middle} / {high}"
-            for low, middle, high in ends.itertuples(index=False)
-        ]
+        ends = table[[f"{name}_{end}_{unit}" for end in ("min", "median", "max")]]
+        texts = [[f"{value:.1f}" for value in row] for row in ends.itertuples(index=False)]
+        return [" / ".join(row) if len(set(row)) > 1 else row[0] for row in texts]
 
     return pd.DataFrame(
         {
@@ -363,10 +371,10 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
             "split": table.split,
             "label": table.label,
             "clips": table.clips,
-            "minutes": table.minutes.round(1),
+            "minutes": [f"{value:.1f}" for value in table.minutes],
             "duration (s)": between("duration", "s"),
             "RMS level (dBFS)": between("rms", "dbfs"),
-            "highest peak (dBFS)": table.peak_max_dbfs.round(1),
+            "highest peak (dBFS)": [f"{value:.1f}" for value in table.peak_max_dbfs],
             "sample rates (Hz)": table.sample_rates,
             "channels": table.channels,
         }

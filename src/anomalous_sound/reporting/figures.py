@@ -56,16 +56,7 @@ def roc_figure(
         metrics: ``auc_pooled``, its interval and ``corpus``.
         deployed: name of the deployed strategy.
     """
-    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
-    axes = figure.subplots()
-    axes.set(
-        title=f"ROC of the test clips – {corpus_title(metrics['corpus'])}",
-        xlabel="false-positive rate (normal clips called anomalous)",
-        ylabel="true-positive rate (anomalous clips found)",
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        aspect="equal",
-    )
+    figure, axes = blank_roc(f"ROC of the test clips – {corpus_title(metrics['corpus'])}")
     is_anomalous, scores = labelled_test_clips(clip_scores)
     if reason := why_no_roc(is_anomalous):
         say(axes, f"The ROC cannot be computed:\n{reason}.")
@@ -97,18 +88,40 @@ def roc_figure(
             label=f"{strategy_name(row.strategy).removeprefix('oracle ')} [{note}]\n"
             f"   threshold {row.threshold:.3g}, FPR {row.fpr:.2f}, TPR {row.tpr:.2f}",
         )
+    legend_beside(
+        figure, axes, "filled: from normal clips alone\nhollow: oracle (read off test labels)"
+    )
+    return figure
+
+
+def blank_roc(title: str) -> tuple[Figure, Axes]:
+    """Return a figure with the axes of a ROC curve."""
+    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set(
+        title=title,
+        xlabel="false-positive rate (normal clips called anomalous)",
+        ylabel="true-positive rate (anomalous clips found)",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+    )
     axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def legend_beside(figure: Figure, axes: Axes, title: str | None = None) -> None:
+    """Put the legend of the axes to their right, where it hides nothing."""
     figure.legend(
         *axes.get_legend_handles_labels(),
         loc="outside right center",
         fontsize=9,
         frameon=False,
-        title="filled: from normal clips alone\nhollow: oracle (read off test labels)",
+        title=title,
         title_fontsize=9,
         alignment="left",
         labelspacing=0.9,
     )
-    return figure
 
 
 def score_figure(

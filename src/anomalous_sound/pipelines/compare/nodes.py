@@ -13,7 +13,7 @@ from anomalous_sound import comparison as comparing
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.decode import to_mono
 from anomalous_sound.audio.frames import Frames, WindowedFrames
-from anomalous_sound.audio.levels import level_dbfs
+from anomalous_sound.audio.levels import rms_dbfs
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.baselines import persistence_errors
 from anomalous_sound.models.scoring import pool_errors
@@ -85,7 +85,7 @@ def score_baselines(
     errors = windows[["clip_id", "start_s"]].assign(error=persistence_errors(view))
     persistence = pool_errors(errors, clips, pooling="mean", percentile=50)
     levels = {
-        clip_id: level_dbfs(to_mono(raw_audio.recordings[clip_id](), **audio))
+        clip_id: rms_dbfs(to_mono(raw_audio.recordings[clip_id](), **audio))
         for clip_id in clips.clip_id
     }
     return pd.DataFrame(

@@ -17,19 +17,26 @@ from anomalous_sound.reporting import exploration
 
 
 def measure_clips(
-    raw_audio: AudioCorpus, clips: pd.DataFrame, audio: dict[str, Any], welch_segment: int
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    audio: dict[str, Any],
+    welch_segment: int,
+    bands_per_octave: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the level of every clip and the average spectrum of each machine ID and label.
 
     Returns:
         ``clip_id, rms_dbfs, peak_dbfs`` a clip, and ``machine_id, label, clips, frequency_hz,
-        mean_db, std_db`` a frequency: mean and standard deviation over clips of the density in dB.
+        mean_db, std_db`` a frequency band: mean and standard deviation over clips of the power
+        density in dB.
     """
     measured, spectra = [], {}
     for clip in clips.itertuples():
         samples = _mono_clip(raw_audio, clip.clip_id, audio)
         measured.append((clip.clip_id, levels.rms_dbfs(samples), levels.peak_dbfs(samples)))
-        frequencies_hz, decibel = _spectrum(samples, audio, welch_segment)
+        frequencies_hz, decibel = levels.octave_bands(
+            *_spectrum(samples, audio, welch_segment), bands_per_octave=bands_per_octave
+        )
         group = spectra.setdefault((clip.machine_id, clip.label), levels.RunningSpread())
         group.add(decibel)
     averages = [
@@ -105,10 +112,15 @@ def plot_spectrograms(
 
 
 def plot_average_spectra(
-    average_spectra: pd.DataFrame, corpus_summary: dict[str, Any], machine_ids_shown: int
+    average_spectra: pd.DataFrame,
+    corpus_summary: dict[str, Any],
+    bands_per_octave: int,
+    machine_ids_shown: int,
 ) -> Figure:
     """Draw the average spectra of normal against anomalous clips of each machine ID."""
-    return exploration.average_spectrum_figure(average_spectra, corpus_summary, machine_ids_shown)
+    return exploration.average_spectrum_figure(
+        average_spectra, corpus_summary, bands_per_octave, machine_ids_shown
+    )
 
 
 def write_report(

@@ -19,7 +19,13 @@ def _measurements() -> list:
     return [
         node(
             nodes.measure_clips,
-            inputs=["raw_audio", "clips", "params:audio", "params:welch_segment"],
+            inputs=[
+                "raw_audio",
+                "clips",
+                "params:audio",
+                "params:welch_segment",
+                "params:bands_per_octave",
+            ],
             outputs=["clip_levels", "average_spectra"],
             name="measure_clips",
         ),
@@ -74,7 +80,12 @@ def _figures() -> list:
         ),
         node(
             nodes.plot_average_spectra,
-            inputs=["average_spectra", "corpus_summary", "params:machine_ids_shown"],
+            inputs=[
+                "average_spectra",
+                "corpus_summary",
+                "params:bands_per_octave",
+                "params:machine_ids_shown",
+            ],
             outputs="average_spectrum_figure",
             name="plot_average_spectra",
         ),
