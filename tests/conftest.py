@@ -13,6 +13,8 @@ from support import RATE, RECORDINGS, Project, noise
 
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# the networks of the tests are so small that a second thread costs more than it gives
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

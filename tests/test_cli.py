@@ -1,11 +1,15 @@
 """What a person sees at the command line."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +27,24 @@ def kedro(project, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("arguments", "message"),
     [
         (
-            "lstm.score.pooling=middle",
-            "Error: parameter 'lstm.score.pooling' is 'middle'; accepted",
+            ("--pipeline", "lstm", "--params", "lstm.score.pooling=middle,lstm.trainig.epochs=3"),
+            "Error: parameter 'lstm.score.pooling' is 'middle'; accepted: mean, median",
         ),
-        ("lstm.trainig.epochs=3", "did you mean 'lstm.training'?"),
-        ("audio_dir=nowhere", "Error: audio_dir: nowhere does not exist"),
+        (
+            ("--pipeline", "lstm", "--params", "audio_dir=nowhere"),
+            "Error: audio_dir: nowhere does not exist",
+        ),
+        (
+            ("--pipelines", "lsmt"),
+            "Error: there is no pipeline 'lsmt'; there are __default__, auto",
+        ),
     ],
 )
-def test_a_users_mistake_is_told_without_a_traceback(project, params, message):
-    result = kedro(project, "run", "--pipeline", "lstm", "--params", params)
+def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message):
+    result = kedro(project, "run", *arguments)
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
@@ -47,3 +57,34 @@ def test_both_spellings_of_the_pipeline_option_work(project, dcase_folder):
         assert result.returncode == 0, result.stderr
         assert "Report: data/08_reporting/lstm/report.md" in result.stdout
         assert "Epoch 2 of 2: training loss" in result.stdout
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder):
+    command = [
+        *(Path(sys.executable).parent / "kedro", "run", "--pipeline", "lstm", "--params"),
+        f"audio_dir={dcase_folder},lstm.training.epochs=2000",
+    ]
+    output = project.path / "output.txt"
+    with output.open("w") as file:
+        running = subprocess.Popen(command, cwd=project.path, stdout=file, stderr=file)
+        for _ in range(240):
+            if "Epoch 3 of 2000" in output.read_text():
+                break
+            time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 1
+    assert "Error: stopped. The same command goes on" in output.read_text()
+    assert "Traceback" not in output.read_text()
+    client = MlflowClient(f"sqlite:///{project.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("anomalous-sound")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "KILLED"
+    checkpoint = project.data("06_models", "lstm", "checkpoint.ckpt")
+    kept = torch.load(checkpoint, weights_only=True)
+    done = kept["epoch"]
+    assert done >= 3
+    project.run("lstm", audio_dir=str(dcase_folder), lstm={"training": {"epochs": done + 1}})
+    history = project.load("lstm.training_history")
+    assert len(history) == done + 1
+    # the first epochs are those of the interrupted run, to the time that they took
+    assert list(history.seconds[:done]) == pytest.approx([row[-1] for row in kept["history"]])

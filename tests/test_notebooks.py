@@ -1,5 +1,6 @@
 """The notebooks are committed without outputs, and run from top to bottom in a project."""
 
+import re
 import shutil
 
 import nbformat
@@ -23,13 +24,11 @@ def execute(project):
     return run
 
 
-def shown(notebook):
-    return [
-        mime_type
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        for mime_type in output.get("data", {})
-    ]
+def shown(notebook, mime_type):
+    """Return what the cells show in one form, one text an output."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    forms = [output.get("data", {}) for output in outputs]
+    return [data[mime_type] for data in forms if mime_type in data]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -45,8 +44,10 @@ def test_a_notebook_is_valid_and_holds_no_outputs(path):
 def test_the_sounds_are_shown_and_played(project, execute):
     project.run("explore")
     notebook = execute("01_explore_sounds.ipynb")
-    assert shown(notebook).count("image/png") == 4
-    texts = str([cell.get("outputs") for cell in notebook.cells])
-    assert "'simulated': True" in texts
-    assert "rms_median_dbfs" in texts
-    assert "<audio" in texts
+    assert len(shown(notebook, "image/png")) == 4
+    words = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown(notebook, "text/plain")))  # colours
+    assert "'simulated': True" in words
+    pages = "\n".join(shown(notebook, "text/html"))
+    assert "rms_median_dbfs" in pages
+    assert "test/anomaly_id_00_00000000.wav" in pages
+    assert "<audio" in pages

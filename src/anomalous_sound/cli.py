@@ -6,7 +6,9 @@ import copy
 from typing import Any
 
 import click
+import mlflow
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import pipelines
 
 from anomalous_sound.errors import InputError
 
@@ -23,10 +25,20 @@ def _input_error(error: BaseException | None) -> InputError | None:
     return error
 
 
+def _check_pipelines(names: list[str]) -> None:
+    for name in names:
+        if name not in pipelines:
+            known = ", ".join(sorted(pipelines))
+            raise click.ClickException(f"there is no pipeline '{name}'; there are {known}.")
+
+
 def _run(**options: Any) -> Any:
+    _check_pipelines([options["pipeline"]] if options["pipeline"] else options["pipelines"])
     try:
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
+        while mlflow.active_run():
+            mlflow.end_run("KILLED")
         raise click.ClickException(
             "stopped. The same command goes on: a training continues after its last whole epoch."
         ) from None

@@ -27,16 +27,25 @@ def figures_of(project):
     return [imread(project.data(f"08_reporting/explore/{figure}_figure.png")) for figure in FIGURES]
 
 
+def files_of(project):
+    files = [path for path in project.data().rglob("*") if path.is_file()]
+    return [path for path in files if path.parent.name != "slider"]  # what the simulation notes
+
+
 def samples_of(project, clip_id):
     path = project.data("01_raw/simulated/slider", clip_id)
     return read_recording(path).samples[:, 0].astype(float)
 
 
 def test_nothing_is_made_that_a_look_does_not_need(explored):
-    made = {path.parent.name for path in explored.data().rglob("*") if path.is_file()}
-    assert not explored.data("04_feature").exists()
-    assert not explored.data("06_models").exists()
-    assert "explore" in made
+    made = {path.parent.relative_to(explored.data()).as_posix() for path in files_of(explored)}
+    assert made == {
+        "01_raw/simulated/slider/train",
+        "01_raw/simulated/slider/test",
+        "02_intermediate",
+        "03_primary/log_mel",
+        "08_reporting/explore",
+    }
 
 
 def test_every_figure_is_a_picture_with_something_in_it(explored):

@@ -156,7 +156,7 @@ def spectrum_figure(
             axes.plot(*spectra[normal], color=GREY, linewidth=0.8, label="the normal clip")
         axes.plot(*spectra[clip_id], color=_COLOURS[label], linewidth=0.8, label=f"{label} clip")
         if label != NORMAL:
-            axes.legend(frameon=False, fontsize=8, loc="lower left")
+            axes.legend(edgecolor="none", fontsize=8, loc="best")
 
     figure, grid = _clip_grid(shown, draw, row_inches=2.3, sharex=True, sharey=True)
     _frequency_axes(grid, spectra.values())
@@ -183,7 +183,8 @@ def spectrogram_figure(
 
     figure, grid = _clip_grid(shown, draw, row_inches=2.8, sharey=True)
     image = next(axes.images[0] for axes in grid.flat if axes.images)
-    figure.colorbar(image, ax=grid, label="dB below the clip's maximum", pad=0.01, aspect=30)
+    aspect = max(20, 8 * len(grid))  # as wide beside many rows as beside few
+    figure.colorbar(image, ax=grid, label="dB below the clip's maximum", pad=0.01, aspect=aspect)
     _label_edges(grid, "time in the clip (s)", "frequency (Hz)")
     figure.suptitle(_title("Log-mel spectrograms", corpus, shown.note))
     return figure
@@ -221,7 +222,7 @@ def average_spectrum_figure(
             axes.plot(group.frequency_hz, group.mean_db, color=colour, linewidth=1, label=name)
             low, high = group.mean_db - group.std_db, group.mean_db + group.std_db
             axes.fill_between(group.frequency_hz, low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.legend(frameon=False, fontsize=9, loc="lower left")
+        axes.legend(edgecolor="none", fontsize=9, loc="best")
         axes.set_title(_machine_name(machine_id) or corpus["machine_type"], fontsize=10, loc="left")
     for axes in grid.flat[len(machine_ids) :]:
         axes.set_axis_off()
