@@ -12,11 +12,11 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture
-def execute(project):
+def execute():
     """Execute a copy of a notebook where it lies in a project."""
 
-    def run(name):
-        shutil.copytree(REPOSITORY / "notebooks", project.path / "notebooks")
+    def run(project, name):
+        shutil.copytree(REPOSITORY / "notebooks", project.path / "notebooks", dirs_exist_ok=True)
         notebook = nbformat.read(project.path / "notebooks" / name, as_version=4)
         place = {"metadata": {"path": project.path / "notebooks"}}
         return NotebookClient(notebook, timeout=300, resources=place).execute()
@@ -43,7 +43,7 @@ def test_a_notebook_is_valid_and_holds_no_outputs(path):
 @pytest.mark.slow
 def test_the_sounds_are_shown_and_played(project, execute):
     project.run("explore")
-    notebook = execute("01_explore_sounds.ipynb")
+    notebook = execute(project, "01_explore_sounds.ipynb")
     assert len(shown(notebook, "image/png")) == 4
     words = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown(notebook, "text/plain")))  # colours
     assert "'simulated': True" in words
@@ -51,3 +51,13 @@ def test_the_sounds_are_shown_and_played(project, execute):
     assert "rms_median_dbfs" in pages
     assert "test/anomaly_id_00_00000000.wav" in pages
     assert "<audio" in pages
+
+
+@pytest.mark.slow
+def test_the_models_are_compared(compared_run, execute):
+    notebook = execute(compared_run, "02_compare_models.ipynb")
+    assert shown(notebook).count("image/png") == 5
+    texts = str([cell.get("outputs") for cell in notebook.cells])
+    assert "'simulated': True" in texts
+    for name in ("persistence", "oracle_nearest_corner", "Does training pay?"):
+        assert name in texts

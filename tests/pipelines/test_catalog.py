@@ -48,10 +48,11 @@ def test_every_dataset_is_registered_with_a_layer(pipelines, context):
 
 def test_data_flows_from_layer_to_layer_and_never_back(pipelines, context):
     """kedro-viz draws no layers at all if two of them form a circle."""
+    catalog = context.catalog  # made anew at each access
 
     def layers(names):
         return [
-            context.catalog.get(name).metadata["kedro-viz"]["layer"]
+            catalog.get(name).metadata["kedro-viz"]["layer"]
             for name in names
             if not name.startswith("params:")
         ]

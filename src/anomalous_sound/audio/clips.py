@@ -59,6 +59,19 @@ class AudioCorpus:
     recordings: Mapping[str, Callable[[], Recording]] = field(repr=False)
     labels: pd.DataFrame | None = None
 
+    def mono_clip(self, clip_id: str, *, sample_rate: int, channel: int | str) -> np.ndarray:
+        """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
+
+        Raises:
+            InputError: it could be read when the clips were listed, and can no longer.
+        """
+        try:
+            return to_mono(self.recordings[clip_id](), sample_rate=sample_rate, channel=channel)
+        except (OSError, UnreadableClipError) as error:
+            raise InputError(
+                f"{clip_id} was changed while the run was reading it: {error}"
+            ) from error
+
 
 def list_clips(
     corpus: AudioCorpus,

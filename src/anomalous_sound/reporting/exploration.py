@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, UNKNOWN, VALIDATION
 from anomalous_sound.reporting.figures import BLUE, GREY, VERMILION, corpus_title, draw_spectrogram
-from anomalous_sound.reporting.page import _corpus_section, markdown_table
+from anomalous_sound.reporting.page import corpus_section, markdown_table
 
 FIGURES = {
     "waveform_figure.png": "Waveforms of normal and anomalous clips",
@@ -257,7 +257,7 @@ def exploration_page(
     read = "the mean of all channels" if channel == "mean" else f"channel {channel}"
     parts = [
         f"# The raw sound: {corpus_title(corpus)}",
-        _corpus_section(corpus, rejected_clips),
+        corpus_section(corpus, rejected_clips),
         "## Clips\n\n"
         f"{clip_table.minutes.sum():.1f} minutes in all. Levels are those of {read} at "
         f"{audio['sample_rate']} Hz, in dB relative to full scale (a full-scale sine has an RMS "

@@ -43,7 +43,7 @@ def report_page(
     architecture = settings["network"]["architecture"].replace("_", " ")
     parts = [
         f"# {architecture}: {corpus_title(corpus)}",
-        _corpus_section(corpus, rejected_clips),
+        corpus_section(corpus, rejected_clips),
         _result_section(metrics),
         _threshold_section(thresholds, deployed),
         "## Table 1: classification report of the test clips\n\n" + markdown_table(classification),
@@ -52,7 +52,8 @@ def report_page(
     return "\n\n".join(parts) + "\n"
 
 
-def _corpus_section(corpus: Mapping[str, Any], rejected_clips: pd.DataFrame) -> str:
+def corpus_section(corpus: Mapping[str, Any], rejected_clips: pd.DataFrame) -> str:
+    """Write which clips a report is about, and which were rejected and why."""
     lines = []
     if corpus["simulated"]:
         lines += ["**Simulated data:** no number here says how well a real machine is judged.", ""]

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from anomalous_sound import comparison as comparing
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import to_mono
 from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.audio.levels import rms_dbfs
 from anomalous_sound.errors import InputError
@@ -84,10 +83,7 @@ def score_baselines(
     view = WindowedFrames(log_mel, windows, scaling, **window_settings)
     errors = windows[["clip_id", "start_s"]].assign(error=persistence_errors(view))
     persistence = pool_errors(errors, clips, pooling="mean", percentile=50)
-    levels = {
-        clip_id: rms_dbfs(to_mono(raw_audio.recordings[clip_id](), **audio))
-        for clip_id in clips.clip_id
-    }
+    levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, **audio)) for clip_id in clips.clip_id}
     return pd.DataFrame(
         {
             "clip_id": persistence.clip_id,

@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 
 from anomalous_sound.audio import levels
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import to_mono
 from anomalous_sound.audio.frames import Frames
-from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.reporting import exploration
 
 
@@ -32,7 +30,7 @@ def measure_clips(
     """
     measured, spectra = [], {}
     for clip in clips.itertuples():
-        samples = _mono_clip(raw_audio, clip.clip_id, audio)
+        samples = raw_audio.mono_clip(clip.clip_id, **audio)
         measured.append((clip.clip_id, levels.rms_dbfs(samples), levels.peak_dbfs(samples)))
         frequencies_hz, decibel = levels.octave_bands(
             *_spectrum(samples, audio, welch_segment), bands_per_octave=bands_per_octave
@@ -74,7 +72,7 @@ def plot_waveforms(
     shown = exploration.choose_clips(clips, machine_ids_shown)
     waveforms = {}
     for clip_id in shown.clip_ids.values():
-        samples = _mono_clip(raw_audio, clip_id, audio)
+        samples = raw_audio.mono_clip(clip_id, **audio)
         low, high = levels.envelope(samples, exploration.WAVEFORM_POINTS)
         waveforms[clip_id] = (len(samples) / audio["sample_rate"], low, high)
     return exploration.waveform_figure(waveforms, shown, corpus_summary)
@@ -91,7 +89,7 @@ def plot_spectra(
     """Draw the frequency spectra of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
     spectra = {
-        clip_id: _spectrum(_mono_clip(raw_audio, clip_id, audio), audio, welch_segment)
+        clip_id: _spectrum(raw_audio.mono_clip(clip_id, **audio), audio, welch_segment)
         for clip_id in shown.clip_ids.values()
     }
     return exploration.spectrum_figure(spectra, shown, corpus_summary)
@@ -133,13 +131,6 @@ def write_report(
     return exploration.exploration_page(
         corpus=corpus_summary, clip_table=clip_table, rejected_clips=rejected_clips, audio=audio
     )
-
-
-def _mono_clip(raw_audio: AudioCorpus, clip_id: str, audio: dict[str, Any]) -> np.ndarray:
-    try:
-        return to_mono(raw_audio.recordings[clip_id](), **audio)
-    except (OSError, UnreadableClipError) as error:
-        raise InputError(f"{clip_id} was changed while the run was reading it: {error}") from error
 
 
 def _spectrum(

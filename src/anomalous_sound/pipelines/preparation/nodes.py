@@ -12,11 +12,9 @@ import pandas as pd
 from anomalous_sound.audio import clips as clip_table
 from anomalous_sound.audio import frames as framing
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import Recording, to_mono
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.audio.layout import TRAIN
 from anomalous_sound.audio.log_mel import log_mel_spectrogram
-from anomalous_sound.errors import InputError, UnreadableClipError
 
 
 def check_clips(
@@ -50,24 +48,15 @@ def extract_log_mel(
         For each clip ID a function that returns float32 frames × mel bands, dB.
     """
     return {
-        clip_id: partial(
-            _log_mel_of_clip, clip_id, raw_audio.recordings[clip_id], audio=audio, log_mel=log_mel
-        )
+        clip_id: partial(_log_mel_of_clip, raw_audio, clip_id, audio=audio, log_mel=log_mel)
         for clip_id in clips.clip_id
     }
 
 
 def _log_mel_of_clip(
-    clip_id: str,
-    read: Callable[[], Recording],
-    *,
-    audio: dict[str, Any],
-    log_mel: dict[str, Any],
+    raw_audio: AudioCorpus, clip_id: str, *, audio: dict[str, Any], log_mel: dict[str, Any]
 ) -> np.ndarray:
-    try:
-        samples = to_mono(read(), **audio)
-    except (OSError, UnreadableClipError) as error:
-        raise InputError(f"{clip_id} was changed while the run was reading it: {error}") from error
+    samples = raw_audio.mono_clip(clip_id, **audio)
     return log_mel_spectrogram(samples, sample_rate=audio["sample_rate"], **log_mel)
 
 
