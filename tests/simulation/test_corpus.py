@@ -8,7 +8,7 @@ import soundfile as sf
 from anomalous_sound.errors import InputError
 from anomalous_sound.simulation import corpus
 from anomalous_sound.simulation.corpus import is_current, write_corpus
-from anomalous_sound.simulation.slide_rail import FAULTS
+from anomalous_sound.simulation.faults import FAULTS
 
 SETTINGS = {
     "seed": 1,
@@ -179,6 +179,12 @@ def test_leftovers_of_a_killed_run_are_not_taken_over(tmp_path):
         ({"machine_ids": [4]}, ["4", "00, 02, 04, 06"]),
         ({"duration_s": 1.0}, ["duration_s", "2.0"]),
         ({"fault_levels_db": {}}, ["fault_levels_db"]),
+        ({"training_clips": 0}, ["training_clips", "0", "1 or more"]),
+        ({"normal_test_clips": -1}, ["normal_test_clips", "-1", "0 or more"]),
+        ({"anomalous_test_clips": 2.5}, ["anomalous_test_clips", "2.5", "whole number"]),
+        ({"seed": "one"}, ["seed", "'one'", "whole number"]),
+        ({"snr_db": float("nan")}, ["snr_db", "nan", "dB"]),
+        ({"fault_levels_db": {"loud": "very"}}, ["loud", "'very'", "dB"]),
     ],
 )
 def test_unusable_setting_is_named_with_what_is_accepted(tmp_path, change, named):

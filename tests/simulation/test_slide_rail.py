@@ -3,13 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from anomalous_sound.simulation.slide_rail import (
-    FAULTS,
-    MACHINES,
-    SHORTEST_CLIP_S,
-    Fault,
-    simulate_clip,
-)
+from anomalous_sound.simulation.faults import FAULTS, Fault
+from anomalous_sound.simulation.machines import MACHINES
+from anomalous_sound.simulation.slide_rail import SHORTEST_CLIP_S, simulate_clip
 
 SAMPLE_RATE = 16_000
 MACHINE_ALONE_DB, BACKGROUND_ALONE_DB = 200.0, -200.0

@@ -18,13 +18,9 @@ from tqdm import tqdm
 
 from anomalous_sound.atomic import replaced_folder
 from anomalous_sound.errors import InputError
-from anomalous_sound.simulation.slide_rail import (
-    FAULTS,
-    MACHINES,
-    SHORTEST_CLIP_S,
-    Fault,
-    simulate_clip,
-)
+from anomalous_sound.simulation.faults import FAULTS, Fault
+from anomalous_sound.simulation.machines import MACHINES
+from anomalous_sound.simulation.slide_rail import SHORTEST_CLIP_S, simulate_clip
 
 # Raised whenever the same settings would give other bytes.
 GENERATOR_VERSION = 1
@@ -45,6 +41,14 @@ SETTINGS = (
     "snr_jitter_db",
     "fault_levels_db",
 )
+
+_LEAST_WHOLE_NUMBERS = {
+    "seed": 0,
+    "sample_rate": 1,
+    "training_clips": 1,
+    "normal_test_clips": 0,
+    "anomalous_test_clips": 0,
+}
 
 
 def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -194,6 +198,21 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for name in SETTINGS:
         if name not in settings:
             raise InputError(f"simulation setting '{name}' is missing; needed: {accepted}.")
+    for name, least in _LEAST_WHOLE_NUMBERS.items():
+        value = settings[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(
+                f"simulation setting '{name}' is {value!r}; accepted: a whole number, {least} or "
+                "more."
+            )
+    for name in ("snr_db", "snr_jitter_db", *settings["fault_levels_db"]):
+        value = settings["fault_levels_db"].get(name, settings.get(name))
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise InputError(f"simulation setting '{name}' is {value!r}; accepted: a level in dB.")
     for machine_id in settings["machine_ids"]:
         if machine_id not in MACHINES:
             raise InputError(
