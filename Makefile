@@ -7,8 +7,6 @@ INSTALLED := $(VENV)/.installed
 
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
-# MLflow warns of a class of kedro-mlflow's that is not used here
-export PYTHONWARNINGS := ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
 .PHONY: run test lint setup clean
 

@@ -179,7 +179,7 @@ def test_leftovers_of_a_killed_run_are_not_taken_over(tmp_path):
         ({"machine_ids": [4]}, ["4", "00, 02, 04, 06"]),
         ({"duration_s": 1.0}, ["duration_s", "2.0"]),
         ({"fault_levels_db": {}}, ["fault_levels_db"]),
-        ({"training_clips": 0}, ["training_clips", "0", "1 or more"]),
+        ({"training_clips": True}, ["training_clips", "True", "0 or more"]),
         ({"normal_test_clips": -1}, ["normal_test_clips", "-1", "0 or more"]),
         ({"anomalous_test_clips": 2.5}, ["anomalous_test_clips", "2.5", "whole number"]),
         ({"seed": "one"}, ["seed", "'one'", "whole number"]),

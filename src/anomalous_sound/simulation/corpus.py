@@ -45,7 +45,7 @@ SETTINGS = (
 _LEAST_WHOLE_NUMBERS = {
     "seed": 0,
     "sample_rate": 1,
-    "training_clips": 1,
+    "training_clips": 0,
     "normal_test_clips": 0,
     "anomalous_test_clips": 0,
 }
@@ -205,13 +205,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
                 f"simulation setting '{name}' is {value!r}; accepted: a whole number, {least} or "
                 "more."
             )
-    for name in ("snr_db", "snr_jitter_db", *settings["fault_levels_db"]):
-        value = settings["fault_levels_db"].get(name, settings.get(name))
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+    levels_db = {name: settings[name] for name in ("snr_db", "snr_jitter_db")}
+    for name, value in (levels_db | dict(settings["fault_levels_db"])).items():
+        if not isinstance(value, int | float) or not math.isfinite(value):
             raise InputError(f"simulation setting '{name}' is {value!r}; accepted: a level in dB.")
     for machine_id in settings["machine_ids"]:
         if machine_id not in MACHINES:
