@@ -76,40 +76,50 @@ def compare_methods(
     is_anomalous, _ = labelled_test_clips(reference)
     if why_no_roc(is_anomalous):
         return pd.DataFrame({"method": list(scores)}), _differences({}, {}, confidence)
-    machine_ids = _labelled_test(reference).machine_id.to_numpy()
     draws = draw_resamples(is_anomalous, resamples, seed)
+    by_id_draws = _draws_by_machine_id(reference, resamples, seed)
+    partial_auc = _partial(max_fpr)
     points: dict[str, float] = {}
     samples: dict[str, np.ndarray] = {}
     rows = []
     for name, table in by_method.items():
-        _, test_scores = labelled_test_clips(table)
-        pooled = evaluate(table, max_fpr=max_fpr, resamples=1, confidence=confidence, seed=seed)
-        samples[name] = _resampled(auc, is_anomalous, test_scores, draws)
-        points[name] = pooled["auc_pooled"]
-        row: dict[str, Any] = {"method": name, "auc_pooled": points[name]}
-        row |= _interval("auc_pooled", samples[name], confidence)
-        row["pauc_pooled"] = pauc(is_anomalous, test_scores, max_fpr)
-        partial = _resampled(
-            lambda labels, values: pauc(labels, values, max_fpr), is_anomalous, test_scores, draws
-        )
-        row |= _interval("pauc_pooled", partial, confidence)
-        row["average_precision"] = pooled["average_precision"]
-        row |= {key: pooled[key] for key in ("auc_mean", "auc_hmean", "auc_min", "pauc_mean")}
-        if row["auc_mean"] is not None:
-            row |= _interval(
-                "auc_mean",
-                _resampled_mean(is_anomalous, test_scores, machine_ids, seed, resamples),
-                confidence,
+        metrics = evaluate(table, max_fpr=max_fpr, resamples=1, confidence=confidence, seed=seed)
+        _, values = labelled_test_clips(table)
+        points[name] = metrics["auc_pooled"]
+        samples[name] = _resampled(auc, is_anomalous, values, draws)
+        partial = _resampled(partial_auc, is_anomalous, values, draws)
+        row: dict[str, Any] = {
+            "method": name,
+            "auc_pooled": points[name],
+            **_interval("auc_pooled", samples[name], confidence),
+            "pauc_pooled": partial_auc(is_anomalous, values),
+            **_interval("pauc_pooled", partial, confidence),
+            "average_precision": metrics["average_precision"],
+        }
+        row |= {key: metrics[key] for key in ("auc_mean", "auc_hmean", "auc_min", "pauc_mean")}
+        if metrics["auc_mean"] is not None:
+            means = np.mean(
+                [_resampled(auc, is_anomalous, values, drawn) for drawn in by_id_draws], axis=0
             )
-        decided = test_scores >= thresholds[name]
-        rates = classification(is_anomalous, decided)
-        row |= {"threshold": thresholds[name], "fpr": rates["fpr"]}
-        row |= {f"{key}": rates[f"{key}_anomalous"] for key in ("precision", "recall", "f1")}
-        row["balanced_accuracy"] = balanced_accuracy_score(is_anomalous, decided)
-        for machine_id, values in pooled["per_machine_id"].items():
-            row |= {f"auc_id_{machine_id}": values["auc"], f"pauc_id_{machine_id}": values["pauc"]}
+            row |= _interval("auc_mean", means, confidence)
+        row |= _decided(is_anomalous, values, thresholds[name])
+        for machine_id, of_id in metrics["per_machine_id"].items():
+            row |= {f"auc_id_{machine_id}": of_id["auc"], f"pauc_id_{machine_id}": of_id["pauc"]}
         rows.append(row)
     return pd.DataFrame(rows), _differences(points, samples, confidence)
+
+
+def _partial(max_fpr: float) -> Callable[[np.ndarray, np.ndarray], float]:
+    return lambda is_anomalous, scores: pauc(is_anomalous, scores, max_fpr)
+
+
+def _decided(is_anomalous: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """What a threshold does; precision, recall and F1 are of the anomalous class."""
+    decided = scores >= threshold
+    rates = classification(is_anomalous, decided)
+    row = {"threshold": threshold, "fpr": rates["fpr"]}
+    row |= {name: rates[f"{name}_anomalous"] for name in ("precision", "recall", "f1")}
+    return row | {"balanced_accuracy": balanced_accuracy_score(is_anomalous, decided)}
 
 
 def baseline_threshold(scores: pd.DataFrame, *, k: float) -> float:
@@ -180,20 +190,15 @@ def _resampled(
     return np.array([statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws])
 
 
-def _resampled_mean(
-    is_anomalous: np.ndarray,
-    scores: np.ndarray,
-    machine_ids: np.ndarray,
-    seed: int,
-    resamples: int,
-) -> np.ndarray:
-    """Resample within each machine ID, so that each keeps both classes, and average the AUCs."""
-    by_id = []
+def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> list[np.ndarray]:
+    """Draw resamples within each machine ID, so that each keeps both classes."""
+    test = _labelled_test(reference)
+    machine_ids, is_anomalous = test.machine_id.to_numpy(), (test.label == ANOMALOUS).to_numpy()
+    draws = []
     for machine_id in sorted(set(machine_ids)):
-        inside = machine_ids == machine_id
-        draws = draw_resamples(is_anomalous[inside], resamples, seed)
-        by_id.append(_resampled(auc, is_anomalous[inside], scores[inside], draws))
-    return np.mean(by_id, axis=0)
+        places = np.flatnonzero(machine_ids == machine_id)
+        draws.append(places[draw_resamples(is_anomalous[places], resamples, seed)])
+    return draws
 
 
 def _interval(name: str, values: np.ndarray, confidence: float) -> dict[str, float]:

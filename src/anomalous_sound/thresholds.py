@@ -107,28 +107,22 @@ def threshold_table(
     """
     validation = clip_scores[clip_scores.split == VALIDATION].score.to_numpy()
     is_anomalous, scores = labelled_test_clips(clip_scores)
-    rows = []
-    for strategy, threshold in normal_only_thresholds(
-        validation, k=k, percentile=percentile
-    ).items():
-        note = "" if np.isfinite(threshold) else "a spread needs two validation clips or more"
-        rows.append(
-            {"strategy": strategy, "kind": NORMAL_ONLY, "threshold": threshold} | {"note": note}
-        )
-    reason = why_no_roc(is_anomalous)
+    no_roc = why_no_roc(is_anomalous)
+    normal_only = normal_only_thresholds(validation, k=k, percentile=percentile)
     oracle = (
-        oracle_thresholds(is_anomalous, scores, tpr=tpr)
-        if reason is None
-        else dict.fromkeys(ORACLE_STRATEGIES, np.nan)
+        dict.fromkeys(ORACLE_STRATEGIES, np.nan)
+        if no_roc
+        else oracle_thresholds(is_anomalous, scores, tpr=tpr)
     )
-    for strategy, threshold in oracle.items():
-        rows.append(
-            {"strategy": strategy, "kind": ORACLE, "threshold": threshold, "note": reason or ""}
-        )
-    for row in rows:
-        if len(scores) and np.isfinite(row["threshold"]):
-            row |= classification(is_anomalous, scores >= row["threshold"])
-        row["note"] = row["note"] or reason or ""
+    rows = []
+    for strategy, threshold in (normal_only | oracle).items():
+        kind = NORMAL_ONLY if strategy in normal_only else ORACLE
+        row = {"strategy": strategy, "kind": kind, "threshold": threshold, "note": no_roc or ""}
+        if kind == NORMAL_ONLY and np.isnan(threshold):
+            row["note"] = "a spread needs two validation clips or more"
+        elif len(scores) and not np.isnan(threshold):
+            row |= classification(is_anomalous, scores >= threshold)
+        rows.append(row)
     return pd.DataFrame(rows, columns=THRESHOLD_COLUMNS)
 
 
