@@ -34,6 +34,8 @@ def _check_pipelines(names: list[str]) -> None:
 
 def _run(**options: Any) -> Any:
     _check_pipelines([options["pipeline"]] if options["pipeline"] else options["pipelines"])
+    if "audio_dir" in options["params"] and not options["params"]["audio_dir"]:
+        raise click.ClickException("audio_dir is empty; give a folder of recordings.")
     try:
         return kedro_run.callback(**options)
     except KeyboardInterrupt:

@@ -195,9 +195,10 @@ def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> 
     test = _labelled_test(reference)
     machine_ids, is_anomalous = test.machine_id.to_numpy(), (test.label == ANOMALOUS).to_numpy()
     draws = []
-    for machine_id in sorted(set(machine_ids)):
+    for number, machine_id in enumerate(sorted(set(machine_ids))):
         places = np.flatnonzero(machine_ids == machine_id)
-        draws.append(places[draw_resamples(is_anomalous[places], resamples, seed)])
+        # each machine ID has a seed of its own: equal draws would vary together
+        draws.append(places[draw_resamples(is_anomalous[places], resamples, [seed, number])])
     return draws
 
 

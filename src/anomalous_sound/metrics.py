@@ -74,7 +74,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int | list[int]) -> np.ndarray:
     """Draw the clips of each bootstrap resample: resamples × clips, with replacement by class."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]

@@ -122,6 +122,7 @@ def test_resampling_does_not_alias():
         (np.full((RATE, 1), 0.25), "the same value"),
         (np.r_[tone(440, RATE), np.nan][:, None], "NaN or infinite"),
         (np.r_[tone(440, RATE), -np.inf][:, None], "NaN or infinite"),
+        (np.r_[tone(440, RATE), 1e25][:, None], "far beyond full scale"),
     ],
 )
 def test_a_clip_without_sound_is_refused(samples, reason):

@@ -46,6 +46,11 @@ def test_a_plain_folder_is_all_normal_for_training():
     assert rejected == {}
 
 
+def test_a_name_that_says_anomalous_is_never_taken_for_normal():
+    with pytest.raises(InputError, match="day 1/abnormal/2.wav: the name seems to say a label"):
+        identify_clips(["day 1/good/1.wav", "day 1/abnormal/2.wav"], "press")
+
+
 def test_labels_overrule_and_unlisted_clips_are_judged_only():
     labels = pd.DataFrame(
         {
@@ -71,6 +76,7 @@ def test_labels_overrule_and_unlisted_clips_are_judged_only():
         ({"name": ["a.wav"], "label": ["normal"]}, "no column 'file'"),
         ({"file": ["a.wav"], "label": ["good"]}, "line 2: label 'good'"),
         ({"file": ["a.wav"], "label": ["normal"], "split": ["dev"]}, "line 2: split 'dev'"),
+        ({"file": ["a.wav"] * 2, "label": ["normal", "anomaly"]}, "line 3: a.wav is listed twice"),
     ],
 )
 def test_a_wrong_table_of_labels_names_the_line(table, message):

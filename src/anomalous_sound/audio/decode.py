@@ -15,6 +15,9 @@ from anomalous_sound.errors import UnreadableClipError
 # what libsndfile reads under these endings; anything else in a folder is not taken for a recording
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 
+# float files may exceed full scale (1), but nobody records a thousand times of it
+_LOUDEST = 1e3
+
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers put where they can't know the size
 
 
@@ -53,7 +56,10 @@ def read_recording(path: Path) -> Recording:
     """
     import soundfile
 
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
     if not content:
         raise UnreadableClipError("the file is empty")
     _check_wav_is_whole(content)
@@ -64,6 +70,8 @@ def read_recording(path: Path) -> Recording:
             sample_rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
+    except (ValueError, MemoryError):
+        raise UnreadableClipError("its header promises more samples than a file can hold") from None
     if len(samples) < promised:
         raise UnreadableClipError(
             f"the file is truncated: it promises {promised} samples and holds {len(samples)}"
@@ -118,6 +126,8 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
         )
     if not np.isfinite(mono).all():
         raise UnreadableClipError("it holds samples that are NaN or infinite")
+    if np.abs(mono).max() > _LOUDEST:
+        raise UnreadableClipError("it holds samples far beyond full scale (damaged float data)")
     if np.ptp(mono) == 0:
         raise UnreadableClipError(
             "all samples are zero" if mono[0] == 0 else "all samples have the same value"

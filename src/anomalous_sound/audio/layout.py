@@ -39,6 +39,9 @@ _DCASE_SECTION = re.compile(
 )
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
+# no clip called so is silently taken for normal sound
+_SOUNDS_LABELLED = re.compile(r"abnormal|anomal|faulty|defect", re.IGNORECASE)
+
 EXPECTED_NAMES = (
     "normal_id_<id>_<n>, anomaly_id_<id>_<n> or section_<id>_…_<n> in train/ or test/, "
     "or id_<id>/normal|abnormal/<n>"
@@ -82,6 +85,11 @@ def identify_clips(
         return _identify_by_table(clip_ids, folder_name, labels)
     found = {clip_id: _identify_by_name(clip_id, folder_name) for clip_id in clip_ids}
     if not any(found.values()):
+        if suspect := next(filter(_SOUNDS_LABELLED.search, clip_ids), None):
+            raise InputError(
+                f"{suspect}: the name seems to say a label, but not in a layout that is understood "
+                f"(expected {EXPECTED_NAMES}); put a {LABELS_FILE} (file,label) beside the clips."
+            )
         # a plain folder: everything in it is taken for normal sound of one machine
         plain = ClipIdentity(folder_name, "", TRAIN, NORMAL)
         return dict.fromkeys(clip_ids, plain), {}
@@ -129,6 +137,8 @@ def _identify_by_table(
             )
     identities = {}
     for line, row in enumerate(labels.fillna("").to_dict("records"), start=2):
+        if row["file"] in identities:
+            raise InputError(f"{LABELS_FILE}, line {line}: {row['file']} is listed twice.")
         split = row.get("split", "")
         if split not in ("", TRAIN, TEST):
             raise InputError(f"{LABELS_FILE}, line {line}: split '{split}'; give train or test.")

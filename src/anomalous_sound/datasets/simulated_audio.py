@@ -51,8 +51,8 @@ class SimulatedAudioDataset(AudioFolderDataset):
             audio_dir: a folder of recordings to load instead.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        super().__init__(audio_dir=audio_dir or path, metadata=metadata)
-        self._simulation = None if audio_dir else simulation
+        super().__init__(audio_dir=path if audio_dir is None else audio_dir, metadata=metadata)
+        self._simulation = simulation if audio_dir is None else None
 
     def _folder(self) -> Path:
         folder = super()._folder()
