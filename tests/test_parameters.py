@@ -94,6 +94,27 @@ def test_an_architecture_has_its_own_sizes(parameters):
         check_parameters(changed(parameters, "lstm.network.architecture", "cnn"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("windows.next_frame", False),
+        ("autoencoder.windows.next_frame", True),
+        (
+            "lstm.network",
+            {
+                "architecture": "gru_autoencoder",
+                "hidden_size": 8,
+                "num_layers": 1,
+                "decoder_input": "states",
+            },
+        ),
+    ],
+)
+def test_a_method_is_not_fed_with_anothers_windows_or_network(parameters, name, value):
+    with pytest.raises(InputError, match=f"parameter '{name}.* accepted: "):
+        check_parameters(changed(parameters, name, value))
+
+
 def test_all_mistakes_are_told_at_once(parameters):
     wrong = changed(changed(parameters, "seed", -1), "lstm.training.epochs", 0)
     with pytest.raises(InputError, match=r"'seed' .*; parameter 'lstm\.training\.epochs'"):

@@ -152,7 +152,7 @@ class Compare(_Group):
     """Methods side by side."""
 
     methods: list[Literal[METHODS]]  # type: ignore[valid-type]
-    ensemble: list[Literal[METHODS]]  # type: ignore[valid-type]
+    ensemble: Annotated[list[Literal[METHODS]], Field(min_length=1)]  # type: ignore[valid-type]
     k: Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -191,6 +191,24 @@ class Parameters(_Group):
                     f"parameter 'corpus.min_frames' is {self.corpus.min_frames}; accepted: at "
                     f"least {needed}, the frames that a window of '{name}' reads"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _every_method_gets_what_it_reads(self) -> Self:
+        accepted = {
+            "lstm.network.architecture": (self.lstm.network.architecture, "lstm_predictor"),
+            "gru.network.architecture": (self.gru.network.architecture, "gru_autoencoder"),
+            "autoencoder.network.architecture": (
+                self.autoencoder.network.architecture,
+                "dense_autoencoder",
+            ),
+            # LSTM and GRU leave the next frame out of the window; the autoencoder knows none
+            "windows.next_frame": (self.windows.next_frame, True),
+            "autoencoder.windows.next_frame": (self.autoencoder.windows.next_frame, False),
+        }
+        for name, (value, only) in accepted.items():
+            if value != only:
+                raise ValueError(f"parameter '{name}' is {value!r}; accepted: {only!r}")
         return self
 
 
