@@ -20,8 +20,13 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     incomplete.mkdir(parents=True)
     try:
         yield incomplete
-        shutil.rmtree(folder, ignore_errors=True)
-        incomplete.replace(folder)
+        replace_folder(incomplete, folder)
     except BaseException:
         shutil.rmtree(incomplete, ignore_errors=True)
         raise
+
+
+def replace_folder(complete: Path, folder: Path) -> None:
+    """Put a folder that is complete in the place of an earlier one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    complete.replace(folder)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from anomalous_sound.audio.decode import Recording, read_recording, to_mono
+from anomalous_sound.audio.decode import AudioFile, Recording, to_mono
 from anomalous_sound.errors import UnreadableClipError
 
 RATE = 16000
@@ -34,7 +34,7 @@ def test_every_format_gives_the_samples(tmp_path, suffix, subtype, tolerance):
     path = tmp_path / f"clip{suffix}"
     written = np.stack([tone(440, RATE), tone(880, RATE)], axis=1)
     soundfile.write(path, written, RATE, subtype=subtype)
-    recording = read_recording(path)
+    recording = AudioFile(path).recording()
     assert (recording.channels, recording.sample_rate) == (2, RATE)
     assert recording.duration_s == pytest.approx(1.0)
     np.testing.assert_allclose(recording.samples, written, atol=tolerance)
@@ -60,7 +60,7 @@ def test_a_broken_file_is_refused_with_its_reason(tmp_path, content, reason):
     path = _wav(tmp_path)
     path.write_bytes(content(path.read_bytes()))
     with pytest.raises(UnreadableClipError, match=reason):
-        read_recording(path)
+        AudioFile(path).recording()
 
 
 def test_a_truncated_flac_is_refused(tmp_path):
@@ -68,7 +68,7 @@ def test_a_truncated_flac_is_refused(tmp_path):
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, RATE), RATE)
     path.write_bytes(path.read_bytes()[:8000])
     with pytest.raises(UnreadableClipError):
-        read_recording(path)
+        AudioFile(path).recording()
 
 
 def test_a_wav_of_a_streaming_writer_is_read(tmp_path):
@@ -78,7 +78,7 @@ def test_a_wav_of_a_streaming_writer_is_read(tmp_path):
     place = content.index(b"data") + 4
     content[place : place + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(bytes(content))
-    assert len(read_recording(path).samples) == RATE
+    assert len(AudioFile(path).recording().samples) == RATE
 
 
 def _recording(samples, rate=RATE):

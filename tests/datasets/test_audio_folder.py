@@ -20,7 +20,7 @@ def test_clips_are_found_and_decoded_when_asked_for(dcase_folder, write_clip):
     corpus = load(dcase_folder)
     assert len(corpus.recordings) == 16 + 2
     assert "deeper/down/LOUD.WAV" in corpus.recordings
-    assert corpus.recordings["test/anomaly_id_02_00000001.wav"]().channels == 1
+    assert corpus.recordings["test/anomaly_id_02_00000001.wav"].recording().channels == 1
     assert (corpus.name, corpus.folder_name, corpus.simulated) == ("slider", "slider", False)
     assert corpus.labels is None
 

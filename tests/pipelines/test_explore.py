@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 from scipy.signal import welch
 
-from anomalous_sound.audio.decode import read_recording
+from anomalous_sound.audio.decode import AudioFile
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def files_of(project):
 
 def samples_of(project, clip_id):
     path = project.data("01_raw/simulated/slider", clip_id)
-    return read_recording(path).samples[:, 0].astype(float)
+    return AudioFile(path).recording().samples[:, 0].astype(float)
 
 
 def test_nothing_is_made_that_a_look_does_not_need(explored):

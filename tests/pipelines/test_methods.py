@@ -60,7 +60,7 @@ def test_the_level_is_the_clips_rms(compared_run):
     corpus = compared_run.load("raw_audio")
     scores = compared_run.load("compare.scores").query("method == 'level'")
     for row in scores.head(3).itertuples():
-        samples = corpus.recordings[row.clip_id]().samples[:, 0].astype(float)
+        samples = corpus.recordings[row.clip_id].recording().samples[:, 0].astype(float)
         assert row.score == pytest.approx(10 * np.log10(np.mean(samples**2)), abs=1e-6)
 
 

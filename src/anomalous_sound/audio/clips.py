@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.decode import Recording, to_mono
+from anomalous_sound.audio.checks import ClipCheck, ClipChecks
+from anomalous_sound.audio.decode import AudioFile, to_mono
 from anomalous_sound.audio.layout import (
     ANOMALOUS,
     NORMAL,
@@ -49,27 +50,33 @@ class AudioCorpus:
         name: what reports call it.
         folder_name: name of its folder; the machine type where no folder below it says one.
         simulated: whether the sound was made by a program; every report says so.
-        recordings: for each clip ID (its path below the folder) a function that decodes it.
+        recordings: for each clip ID (its path below the folder) its file.
         labels: contents of ``labels.csv``, where the folder holds one.
     """
 
     name: str
     folder_name: str
     simulated: bool
-    recordings: Mapping[str, Callable[[], Recording]] = field(repr=False)
+    recordings: Mapping[str, AudioFile] = field(repr=False)
     labels: pd.DataFrame | None = None
 
-    def mono_clip(self, clip_id: str, *, sample_rate: int, channel: int | str) -> np.ndarray:
+    def mono_clip(
+        self, clip_id: str, *, sample_rate: int, channel: int | str, sha256: str | None = None
+    ) -> np.ndarray:
         """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
 
         Raises:
-            InputError: it could be read when the clips were listed, and can no longer.
+            InputError: it could be read when the clips were listed, and can no longer, or it is
+                not the file of that ``sha256`` any more.
         """
         try:
-            return to_mono(self.recordings[clip_id](), sample_rate=sample_rate, channel=channel)
-        except (OSError, UnreadableClipError) as error:
+            recording = self.recordings[clip_id].recording()
+            if sha256 is not None and recording.sha256 != sha256:
+                raise UnreadableClipError("it holds other audio than before")
+            return to_mono(recording, sample_rate=sample_rate, channel=channel)
+        except UnreadableClipError as error:
             raise InputError(
-                f"{clip_id} was changed while the run was reading it: {error}"
+                f"{clip_id} was changed while the run was reading it: {error}; run again."
             ) from error
 
 
@@ -85,6 +92,7 @@ def list_clips(
     channel: int | str,
     hop_length: int,
     min_frames: int,
+    checks: ClipChecks | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode, check and split every clip of a corpus.
 
@@ -100,6 +108,7 @@ def list_clips(
         channel: channel to read, or ``mean``.
         hop_length: samples from one frame to the next at ``sample_rate``.
         min_frames: clips of fewer frames are rejected.
+        checks: what an earlier run has found of the same files; it learns what this one finds.
 
     Returns:
         ``clips`` (one row a clip, see CLIP_COLUMNS, sorted by clip ID) and ``rejected_clips``
@@ -114,19 +123,23 @@ def list_clips(
     if identities:
         chosen = choose_machine_type(identities, machine_type)
         rejected |= _unwanted(identities, chosen, machine_ids)
+    checks = checks if checks is not None else ClipChecks()
     rows, contents = [], {}
     for clip_id, identity in identities.items():
         if clip_id in rejected:
             continue
         try:
-            recording = corpus.recordings[clip_id]()
-            mono = to_mono(recording, sample_rate=sample_rate, channel=channel)
-            _check_length(mono, hop_length, min_frames, sample_rate)
+            check = checks.check(
+                corpus.recordings[clip_id], sample_rate=sample_rate, channel=channel
+            )
         except UnreadableClipError as error:
             rejected[clip_id] = str(error)
             continue
-        contents[clip_id] = hashlib.sha256(mono.tobytes()).hexdigest()
-        rows.append(_clip_row(clip_id, identity, recording))
+        if reason := check.reason or _too_short(check, hop_length, min_frames, sample_rate):
+            rejected[clip_id] = reason
+            continue
+        contents[clip_id] = check.mono_sha256
+        rows.append(_clip_row(clip_id, identity, check))
     clips = pd.DataFrame(rows, columns=CLIP_COLUMNS)
     clips["split"] = _split_where_open(clips, normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _repeated(clips, contents)
@@ -162,17 +175,17 @@ def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) 
     }
 
 
-def _clip_row(clip_id: str, identity: ClipIdentity, recording: Recording) -> dict[str, Any]:
+def _clip_row(clip_id: str, identity: ClipIdentity, check: ClipCheck) -> dict[str, Any]:
     return {
         "clip_id": clip_id,
         "machine_type": identity.machine_type,
         "machine_id": identity.machine_id,
         "split": identity.split,
         "label": identity.label,
-        "sample_rate": recording.sample_rate,
-        "channels": recording.channels,
-        "duration_s": recording.duration_s,
-        "sha256": recording.sha256,
+        "sample_rate": check.sample_rate,
+        "channels": check.channels,
+        "duration_s": check.duration_s,
+        "sha256": check.sha256,
     }
 
 
@@ -198,13 +211,14 @@ def _unwanted(
     return unwanted
 
 
-def _check_length(mono: np.ndarray, hop_length: int, min_frames: int, sample_rate: int) -> None:
-    frames = frame_count(len(mono), hop_length)
-    if frames < min_frames:
-        raise UnreadableClipError(
-            f"it is too short: {len(mono) / sample_rate:.2f} s is {frames} frames, and a window "
-            f"with its next frame needs {min_frames}"
-        )
+def _too_short(check: ClipCheck, hop_length: int, min_frames: int, sample_rate: int) -> str:
+    frames = frame_count(check.mono_samples, hop_length)
+    if frames >= min_frames:
+        return ""
+    return (
+        f"it is too short: {check.mono_samples / sample_rate:.2f} s is {frames} frames, and a "
+        f"window with its next frame needs {min_frames}"
+    )
 
 
 def _split_where_open(clips: pd.DataFrame, normal_test_fraction: float, seed: int) -> pd.Series:

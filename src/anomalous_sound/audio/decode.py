@@ -46,20 +46,41 @@ class Recording:
         return len(self.samples) / self.sample_rate
 
 
-def read_recording(path: Path) -> Recording:
+@dataclass(frozen=True)
+class AudioFile:
+    """An audio file that is read only when asked for."""
+
+    path: Path
+
+    def content(self) -> bytes:
+        """Read its bytes.
+
+        Raises:
+            UnreadableClipError: it cannot be read.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
+
+    def recording(self) -> Recording:
+        """Decode it; see :func:`decode_recording`."""
+        return decode_recording(self.content())
+
+
+def decode_recording(content: bytes) -> Recording:
     """Decode an audio file whole.
 
     Any format, sample width and channel count that libsndfile reads.
+
+    Args:
+        content: the file's bytes.
 
     Raises:
         UnreadableClipError: the file is empty, truncated or not audio.
     """
     import soundfile
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
     if not content:
         raise UnreadableClipError("the file is empty")
     _check_wav_is_whole(content)

@@ -6,7 +6,7 @@ a batch when they are gathered, so the frames are never held twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,17 +14,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.audio.frame_file import FrameFile
+
+
+@dataclass(frozen=True)
+class PromisedFrames:
+    """The frames of one clip, computed only where they are not there already.
+
+    Attributes:
+        key: of all that they depend on; frames of the same key are the same.
+        compute: returns float32 frames × mel bands.
+    """
+
+    key: str
+    compute: Callable[[], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Frames:
     """Log-mel frames of all clips, one clip after the other.
 
     Attributes:
-        values: float32, frames × mel bands; usually memory-mapped.
+        values: float32, frames × mel bands; in memory, or in a file that is read piece by piece.
         index: one row a clip: ``clip_id, first_frame, frames``.
     """
 
-    values: np.ndarray
+    values: np.ndarray | FrameFile
     index: pd.DataFrame
 
     def clips(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -36,6 +51,12 @@ class Frames:
         """Return the frames × mel bands view of one clip."""
         first_frame, frames = self._place[clip_id]
         return self.values[first_frame : first_frame + frames]
+
+    def stretches(self, first_frames: np.ndarray, length: int) -> np.ndarray:
+        """Return stretches of ``length`` frames: stretches × length × mel bands."""
+        if isinstance(self.values, FrameFile):
+            return self.values.stretches(first_frames, length)
+        return self.values[first_frames[:, None] + np.arange(length)]
 
     @cached_property
     def _place(self) -> dict[str, tuple[int, int]]:
@@ -137,9 +158,9 @@ class WindowedFrames:
         length: int,
         next_frame: bool,
     ) -> None:
-        self._values = frames.values
+        self._frames = frames
         self._first_frame = windows.first_frame.to_numpy()
-        self._steps = np.arange(length + next_frame)
+        self._length = length + next_frame
         codes, clip_ids = pd.factorize(windows.clip_id)
         scalings = [clip_scaling(frames.clip(clip_id), scaling) for clip_id in clip_ids]
         self._clip_of_window = codes
@@ -151,7 +172,8 @@ class WindowedFrames:
 
     def __getitem__(self, numbers: Any) -> np.ndarray:
         numbers = np.asarray(numbers)
-        rows = self._first_frame[numbers][:, None] + self._steps
-        gathered = np.asarray(self._values[rows])
+        gathered = self._frames.stretches(self._first_frame[numbers], self._length)
         clips = self._clip_of_window[numbers]
-        return (gathered - self._offset[clips]) / self._span[clips]
+        gathered -= self._offset[clips]
+        gathered /= self._span[clips]
+        return gathered

@@ -2,6 +2,7 @@
 
 from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
+from anomalous_sound.datasets.earlier_table import EarlierTableDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.network import NetworkDataset
 from anomalous_sound.datasets.results import ResultsDataset
@@ -10,6 +11,7 @@ from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
 __all__ = [
     "AudioFolderDataset",
     "CheckpointDataset",
+    "EarlierTableDataset",
     "FramesDataset",
     "NetworkDataset",
     "ResultsDataset",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import AUDIO_SUFFIXES, read_recording
+from anomalous_sound.audio.decode import AUDIO_SUFFIXES, AudioFile
 from anomalous_sound.audio.layout import LABELS_FILE
 from anomalous_sound.errors import InputError
 
@@ -37,7 +36,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
     ```pycon
     >>> from anomalous_sound.datasets import AudioFolderDataset
     >>> corpus = AudioFolderDataset(audio_dir=audio_dir).load()
-    >>> recording = corpus.recordings["train/normal_id_00_00000000.wav"]()
+    >>> recording = corpus.recordings["train/normal_id_00_00000000.wav"].recording()
     >>> recording.sample_rate
     16000
 
@@ -68,7 +67,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
             problem = "is a file, not a folder" if folder.exists() else "does not exist"
             raise InputError(f"audio_dir: {folder} {problem}; give a folder of recordings.")
         recordings = {
-            path.relative_to(folder).as_posix(): partial(read_recording, path)
+            path.relative_to(folder).as_posix(): AudioFile(path)
             for path in sorted(folder.rglob("*"))
             if path.suffix.lower() in AUDIO_SUFFIXES
             and not any(part.startswith(".") for part in path.relative_to(folder).parts)

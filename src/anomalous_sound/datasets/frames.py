@@ -1,26 +1,38 @@
-"""``FramesDataset`` keeps the log-mel frames of all clips in one memory-mapped array."""
+"""``FramesDataset`` keeps the log-mel frames of all clips in one array on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import logging
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
+from tqdm import tqdm
 
-from anomalous_sound.atomic import replaced_folder
-from anomalous_sound.audio.frames import Frames
+from anomalous_sound.atomic import replace_folder
+from anomalous_sound.audio.frame_file import FrameFile
+from anomalous_sound.audio.frames import Frames, PromisedFrames
+
+logger = logging.getLogger(__name__)
+
+INDEX_COLUMNS = ["clip_id", "first_frame", "frames", "key", "checksum"]
+FRAMES_FILE, INDEX_FILE, JOURNAL_FILE = "frames.npy", "index.parquet", "journal.jsonl"
 
 
-class FramesDataset(AbstractDataset[Mapping[str, Callable[[], np.ndarray]], Frames]):
-    """``FramesDataset`` saves frames clip by clip and loads them memory-mapped.
+class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
+    """``FramesDataset`` saves frames clip by clip and loads them without reading them.
 
-    It saves a mapping of clip ID to a function that returns the clip's frames (float32, frames ×
-    mel bands); each is called in turn, so that only one clip is in memory at a time. The folder
+    It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
+    the others are computed one after the other, so that one clip is in memory at a time. The folder
     holds ``frames.npy`` (all frames, one clip after the other) and ``index.parquet`` (``clip_id,
-    first_frame, frames``), so clips of any length fit. It is written whole or not at all.
+    first_frame, frames, key, checksum``), so clips of any length fit. It appears whole or not at
+    all; a writing that was killed is gone on with by the next one, from the last clip whose
+    checksum is right.
 
     Example usage for the YAML API:
 
@@ -34,9 +46,11 @@ class FramesDataset(AbstractDataset[Mapping[str, Callable[[], np.ndarray]], Fram
 
     ```pycon
     >>> import numpy as np
+    >>> from anomalous_sound.audio.frames import PromisedFrames
     >>> from anomalous_sound.datasets import FramesDataset
     >>> dataset = FramesDataset(path=tmp_path / "log_mel")
-    >>> dataset.save({"a.wav": lambda: np.zeros((313, 128), np.float32)})
+    >>> promised = PromisedFrames("key", lambda: np.zeros((313, 128), np.float32))
+    >>> dataset.save({"a.wav": promised})
     >>> dataset.load().clip("a.wav").shape
     (313, 128)
 
@@ -55,33 +69,151 @@ class FramesDataset(AbstractDataset[Mapping[str, Callable[[], np.ndarray]], Fram
 
     def load(self) -> Frames:
         """Open the frames; they are read from disk where they are used."""
-        values = np.load(self._path / "frames.npy", mmap_mode="r")
-        return Frames(values, pd.read_parquet(self._path / "index.parquet"))
+        index = pd.read_parquet(self._path / INDEX_FILE)
+        return Frames(FrameFile(self._path / FRAMES_FILE), index)
 
-    def save(self, data: Mapping[str, Callable[[], np.ndarray]]) -> None:
-        """Compute and write the frames of one clip after the other."""
-        rows = []
-        with replaced_folder(self._path) as folder:
-            with (folder / "frames.npy").open("wb") as file:
-                n_bands, total = 0, 0
-                for clip_id, frames_of_clip in data.items():
-                    frames = np.ascontiguousarray(frames_of_clip(), dtype=np.float32)
-                    if not rows:
-                        n_bands = frames.shape[1]
-                        _write_header(file, 0, n_bands)
-                    file.write(frames.tobytes())
-                    rows.append((clip_id, total, len(frames)))
-                    total += len(frames)
-                file.seek(0)
-                _write_header(file, total, n_bands)
-            index = pd.DataFrame(rows, columns=["clip_id", "first_frame", "frames"])
-            index.to_parquet(folder / "index.parquet")
+    def save(self, data: Mapping[str, PromisedFrames]) -> None:
+        """Write the frames of all clips, and compute those that are not there."""
+        there = self._earlier()
+        wanted = [(clip_id, promised.key) for clip_id, promised in data.items()]
+        if there and wanted == list(zip(there.index.clip_id, there.index.key, strict=True)):
+            logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
+            return
+        with _Writing(self._path) as writing:
+            resumed = writing.resume(wanted)
+            reused = computed = 0
+            known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}
+            remaining = list(data.items())[resumed:]
+            for clip_id, promised in tqdm(
+                remaining, desc="log-mel", unit="clip", disable=None, delay=1
+            ):
+                if there and promised.key in known:
+                    reused += 1
+                    frames = there.clip(known[promised.key])
+                else:
+                    computed += 1
+                    frames = promised.compute()
+                writing.append(clip_id, promised.key, frames)
+            writing.complete()
+        logger.info(
+            "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
+            *(computed, reused, resumed),
+        )
+
+    def _earlier(self) -> Frames | None:
+        """Return the frames of an earlier run, if they are there and whole."""
+        try:
+            frames = self.load()
+        except DatasetError:
+            return None
+        whole = set(INDEX_COLUMNS) <= set(frames.index.columns)
+        whole = whole and frames.index.frames.sum() == len(frames.values)
+        return frames if whole else None
 
     def _exists(self) -> bool:
-        return (self._path / "index.parquet").is_file()
+        return (self._path / INDEX_FILE).is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._path)}
+
+
+class _Writing:
+    """A folder of frames in the making, with a journal from which it can be gone on with."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = path.with_name(path.name + ".incomplete")
+        self._rows: list[dict[str, Any]] = []
+        self._n_bands = 0
+        self._file: BinaryIO
+        self._journal: BinaryIO
+
+    def __enter__(self) -> _Writing:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in (FRAMES_FILE, JOURNAL_FILE):
+            (self._folder / name).touch()
+        self._file = (self._folder / FRAMES_FILE).open("r+b")
+        self._journal = (self._folder / JOURNAL_FILE).open("r+b")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._journal.close()
+
+    def resume(self, wanted: list[tuple[str, str]]) -> int:
+        """Keep what an interrupted run has written of the same clips, as far as it is whole.
+
+        Returns:
+            The number of clips that need not be written again.
+        """
+        kept_bytes = 0
+        for (clip_id, key), line in zip(wanted, self._journal.readlines(), strict=False):
+            row = _journal_row(line)
+            if row is None or (row["clip_id"], row["key"]) != (clip_id, key):
+                break
+            if not self._rows:
+                self._n_bands = row["n_bands"]
+                self._file.seek(0)
+                _write_header(self._file, 0, self._n_bands)
+            content = self._file.read(row["frames"] * self._n_bands * 4)
+            if zlib.crc32(content) != row["checksum"]:
+                break
+            self._rows.append(row)
+            kept_bytes += len(line)
+        self._truncate(kept_bytes)
+        return len(self._rows)
+
+    def _truncate(self, journal_bytes: int) -> None:
+        self._journal.seek(journal_bytes)
+        self._journal.truncate()
+        self._file.seek(0)
+        if self._rows:
+            _write_header(self._file, 0, self._n_bands)
+            self._file.seek(self._total * self._n_bands * 4, 1)
+        self._file.truncate()
+
+    @property
+    def _total(self) -> int:
+        return sum(row["first_frame"] + row["frames"] for row in self._rows[-1:])
+
+    def append(self, clip_id: str, key: str, frames: np.ndarray) -> None:
+        """Write the frames of one more clip."""
+        frames = np.ascontiguousarray(frames, dtype=np.float32)
+        if not self._rows:
+            self._n_bands = frames.shape[1]
+            _write_header(self._file, 0, self._n_bands)
+        content = frames.tobytes()
+        row = {
+            "clip_id": clip_id,
+            "first_frame": self._total,
+            "frames": len(frames),
+            "key": key,
+            "checksum": zlib.crc32(content),
+            "n_bands": self._n_bands,
+        }
+        self._file.write(content)
+        self._file.flush()
+        self._journal.write(json.dumps(row).encode() + b"\n")
+        self._journal.flush()
+        self._rows.append(row)
+
+    def complete(self) -> None:
+        """Put the folder in the place of the earlier one."""
+        self._file.seek(0)
+        _write_header(self._file, self._total, self._n_bands)
+        self._file.close()
+        pd.DataFrame(self._rows, columns=INDEX_COLUMNS).to_parquet(self._folder / INDEX_FILE)
+        self._journal.close()
+        (self._folder / JOURNAL_FILE).unlink()
+        replace_folder(self._folder, self._path)
+
+
+def _journal_row(line: bytes) -> dict[str, Any] | None:
+    """Read a line of the journal; the last one of a killed run may be torn."""
+    try:
+        return json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
 
 
 def _write_header(file: BinaryIO, frames: int, n_bands: int) -> None:

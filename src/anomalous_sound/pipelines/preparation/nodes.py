@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import logging
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -11,52 +11,79 @@ import pandas as pd
 
 from anomalous_sound.audio import clips as clip_table
 from anomalous_sound.audio import frames as framing
+from anomalous_sound.audio import log_mel as log_mel_module
+from anomalous_sound.audio.checks import ClipChecks, decoding_version
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames
+from anomalous_sound.audio.frames import Frames, PromisedFrames
 from anomalous_sound.audio.layout import TRAIN
 from anomalous_sound.audio.log_mel import log_mel_spectrogram
+from anomalous_sound.audio.reuse import code_version, reuse_key
+
+logger = logging.getLogger(__name__)
 
 
 def check_clips(
     raw_audio: AudioCorpus,
+    earlier_checks: pd.DataFrame,
     corpus: dict[str, Any],
     audio: dict[str, Any],
     log_mel: dict[str, Any],
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame]:
     """Decode and check every clip, read its identity, and hold out the validation clips.
 
+    A file that an earlier run has checked under the same settings is not decoded again.
+
     Returns:
-        ``clips``, ``rejected_clips`` and ``corpus_summary``.
+        ``clips``, ``rejected_clips``, ``corpus_summary`` and ``clip_checks``.
     """
+    checks = ClipChecks(earlier_checks)
     clips, rejected = clip_table.list_clips(
         raw_audio,
         **corpus,
         **audio,
         seed=seed,
         hop_length=log_mel["hop_length"],
+        checks=checks,
     )
-    return clips, rejected, clip_table.summarise(raw_audio, clips, rejected)
+    logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
+    summary = clip_table.summarise(raw_audio, clips, rejected)
+    return clips, rejected, summary, checks.table()
 
 
 def extract_log_mel(
     raw_audio: AudioCorpus, clips: pd.DataFrame, audio: dict[str, Any], log_mel: dict[str, Any]
-) -> dict[str, Callable[[], np.ndarray]]:
-    """Promise the log-mel spectrogram of each clip; the dataset computes it when it is written.
+) -> dict[str, PromisedFrames]:
+    """Promise the log-mel spectrogram of each clip; the dataset computes those that it lacks.
 
     Returns:
-        For each clip ID a function that returns float32 frames × mel bands, dB.
+        For each clip ID the promise of float32 frames × mel bands, dB.
     """
+    depends_on = {"audio": audio, "log_mel": log_mel, "version": feature_version()}
     return {
-        clip_id: partial(_log_mel_of_clip, raw_audio, clip_id, audio=audio, log_mel=log_mel)
-        for clip_id in clips.clip_id
+        clip_id: PromisedFrames(
+            reuse_key(sha256=sha256, **depends_on),
+            partial(_log_mel_of_clip, raw_audio, clip_id, sha256, audio=audio, log_mel=log_mel),
+        )
+        for clip_id, sha256 in zip(clips.clip_id, clips.sha256, strict=True)
     }
 
 
+@cache
+def feature_version() -> str:
+    """Return the version of the code that turns a file into log-mel frames."""
+    return decoding_version() + code_version([log_mel_module], ["librosa"])
+
+
 def _log_mel_of_clip(
-    raw_audio: AudioCorpus, clip_id: str, *, audio: dict[str, Any], log_mel: dict[str, Any]
+    raw_audio: AudioCorpus,
+    clip_id: str,
+    sha256: str,
+    *,
+    audio: dict[str, Any],
+    log_mel: dict[str, Any],
 ) -> np.ndarray:
-    samples = raw_audio.mono_clip(clip_id, **audio)
+    samples = raw_audio.mono_clip(clip_id, **audio, sha256=sha256)
     return log_mel_spectrogram(samples, sample_rate=audio["sample_rate"], **log_mel)
 
 

@@ -13,12 +13,13 @@ def create_pipeline() -> Pipeline:
                 nodes.check_clips,
                 inputs=[
                     "raw_audio",
+                    "earlier_clip_checks",
                     "params:corpus",
                     "params:audio",
                     "params:log_mel",
                     "params:seed",
                 ],
-                outputs=["clips", "rejected_clips", "corpus_summary"],
+                outputs=["clips", "rejected_clips", "corpus_summary", "clip_checks"],
                 name="check_clips",
             ),
             node(

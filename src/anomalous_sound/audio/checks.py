@@ -1,0 +1,110 @@
+"""Decode and check each recording once, not again while its bytes and the settings stay."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+
+from anomalous_sound.audio import decode
+from anomalous_sound.audio.decode import AudioFile, decode_recording, to_mono
+from anomalous_sound.audio.reuse import code_version, reuse_key
+from anomalous_sound.errors import UnreadableClipError
+
+
+@dataclass(frozen=True)
+class ClipCheck:
+    """What decoding a recording has shown.
+
+    Attributes:
+        key: of the file's bytes, the settings and the code that read it.
+        sha256: of the file's bytes.
+        reason: why it cannot be used; empty if it can. The rest is then of no meaning.
+        sample_rate: Hz, as recorded.
+        channels: number of them, as recorded.
+        duration_s: seconds, as recorded.
+        mono_samples: samples of the mono clip at the methods' rate.
+        mono_sha256: of the mono clip: the same audio in another format has the same.
+    """
+
+    key: str
+    sha256: str
+    reason: str = ""
+    sample_rate: int = 0
+    channels: int = 0
+    duration_s: float = 0.0
+    mono_samples: int = 0
+    mono_sha256: str = ""
+
+
+CHECK_COLUMNS = [field.name for field in dataclasses.fields(ClipCheck)]
+
+
+class ClipChecks:
+    """Checks of recordings, those of an earlier run included.
+
+    Attributes:
+        reused: checks taken from the earlier run.
+        computed: checks made anew.
+    """
+
+    def __init__(self, earlier: pd.DataFrame | None = None) -> None:
+        """Take over what an earlier run has found (CHECK_COLUMNS), if anything."""
+        usable = earlier is not None and list(earlier.columns) == CHECK_COLUMNS
+        rows = earlier.to_dict("records") if usable else []
+        self._earlier = {row["key"]: ClipCheck(**row) for row in rows}
+        self._asked: dict[str, ClipCheck] = {}
+        self.reused = self.computed = 0
+
+    def check(self, file: AudioFile, *, sample_rate: int, channel: int | str) -> ClipCheck:
+        """Decode a file and check that it can be used, or find that this was done before.
+
+        Raises:
+            UnreadableClipError: the file cannot be read at all.
+        """
+        content = file.content()
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = reuse_key(
+            sha256=sha256, sample_rate=sample_rate, channel=channel, version=decoding_version()
+        )
+        if key in self._earlier:
+            self.reused += 1
+            found = self._earlier[key]
+        else:
+            self.computed += 1
+            found = _check(key, sha256, content, sample_rate=sample_rate, channel=channel)
+        self._asked[key] = found
+        return found
+
+    def table(self) -> pd.DataFrame:
+        """Return the checks that were asked for, CHECK_COLUMNS, one row each."""
+        rows = [dataclasses.asdict(check) for check in self._asked.values()]
+        return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+
+
+@cache
+def decoding_version() -> str:
+    """Return the version of the code that turns a file into mono samples."""
+    return code_version([decode], ["soundfile", "soxr"])
+
+
+def _check(
+    key: str, sha256: str, content: bytes, *, sample_rate: int, channel: int | str
+) -> ClipCheck:
+    try:
+        recording = decode_recording(content)
+        mono = to_mono(recording, sample_rate=sample_rate, channel=channel)
+    except UnreadableClipError as error:
+        return ClipCheck(key, sha256, reason=str(error))
+    return ClipCheck(
+        key,
+        sha256,
+        sample_rate=recording.sample_rate,
+        channels=recording.channels,
+        duration_s=recording.duration_s,
+        mono_samples=len(mono),
+        mono_sha256=hashlib.sha256(mono.tobytes()).hexdigest(),
+    )

@@ -1,0 +1,43 @@
+"""``EarlierTableDataset`` is a table that an earlier run may have left."""
+
+from __future__ import annotations
+
+import pandas as pd
+from kedro.io import DatasetError
+from kedro_datasets.pandas import ParquetDataset
+
+
+class EarlierTableDataset(ParquetDataset):
+    """``EarlierTableDataset`` is a ``ParquetDataset`` that loads empty where nothing can be read.
+
+    No file, or one that a killed run has left half-written, is a table without rows or columns. It
+    is never saved: the run that reads it writes the same file under another name in the catalog.
+
+    Example usage for the YAML API:
+
+    ```yaml
+    earlier_clip_checks:
+      type: anomalous_sound.datasets.EarlierTableDataset
+      filepath: data/02_intermediate/clip_checks.parquet
+    ```
+
+    Example usage for the Python API:
+
+    ```pycon
+    >>> from anomalous_sound.datasets import EarlierTableDataset
+    >>> EarlierTableDataset(filepath=str(tmp_path / "clip_checks.parquet")).load().empty
+    True
+
+    ```
+    """
+
+    def load(self) -> pd.DataFrame:
+        """Return the table, or an empty one."""
+        try:
+            return super().load()
+        except DatasetError:
+            return pd.DataFrame()
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Refuse: what an earlier run has left is read only."""
+        raise DatasetError("the table of an earlier run is read only")
