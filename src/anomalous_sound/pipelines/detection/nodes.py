@@ -15,7 +15,7 @@ from anomalous_sound.audio.layout import TRAIN, VALIDATION
 from anomalous_sound.models import scoring
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork
-from anomalous_sound.reporting import figures, page
+from anomalous_sound.reporting import challenge, figures, page
 
 
 def collect_settings(
@@ -137,6 +137,13 @@ def evaluate(
 def classification_report(threshold_table: pd.DataFrame, clip_scores: pd.DataFrame) -> pd.DataFrame:
     """Lay out precision, recall and F1 per class and threshold (the report's Table 1)."""
     return threshold.classification_report(threshold_table, clip_scores)
+
+
+def write_submission(
+    clip_scores: pd.DataFrame, decisions: pd.DataFrame, metrics: dict[str, Any]
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Lay out scores, decisions and results as the DCASE challenges exchange them."""
+    return challenge.submission_files(clip_scores, decisions), challenge.result_table(metrics)
 
 
 def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, float]]]:

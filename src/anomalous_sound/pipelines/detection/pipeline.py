@@ -106,6 +106,12 @@ def _report() -> list:
             name="tabulate_classification",
         ),
         node(
+            nodes.write_submission,
+            inputs=["clip_scores", "decisions", "metrics"],
+            outputs=["submission", "dcase_result"],
+            name="write_submission",
+        ),
+        node(
             nodes.plot_roc,
             inputs=["clip_scores", "thresholds", "metrics", "params:thresholds"],
             outputs="roc_figure",

@@ -1,0 +1,73 @@
+"""Scores, decisions and results as the DCASE challenges' Task 2 exchanges them.
+
+The file names and columns are those of the task's rules (DCASE 2020 Task 2, "Submission"), so that
+an official evaluator reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import hmean
+
+from anomalous_sound.audio.layout import ANOMALOUS, TEST
+
+
+def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Lay out the scores and decisions of the test clips, labelled or not.
+
+    Args:
+        clip_scores: ``clip_id, machine_type, machine_id, split, score`` a clip.
+        decisions: ``clip_id, decision`` a clip.
+
+    Returns:
+        For each file name without its ending (``anomaly_score_<type>_id_<id>``,
+        ``decision_result_<type>_id_<id>``) a table of two columns, to be written without a header:
+        the clip's file name, and its score or its decision (1: anomalous).
+    """
+    test = clip_scores[clip_scores.split == TEST].merge(
+        decisions[["clip_id", "decision"]], on="clip_id", validate="one_to_one"
+    )
+    files = {}
+    for (machine_type, machine_id), group in test.groupby(["machine_type", "machine_id"]):
+        group = group.assign(file=_file_names(group.clip_id)).sort_values("file")
+        machine = re.sub(r"[^\w.-]+", "_", machine_type)
+        if machine_id:
+            machine += f"_id_{machine_id}"
+        files[f"anomaly_score_{machine}"] = group[["file", "score"]]
+        decided = group.assign(decision=(group.decision == ANOMALOUS).astype(int))
+        files[f"decision_result_{machine}"] = decided[["file", "decision"]]
+    return files
+
+
+def result_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out AUC and pAUC of each machine ID, their average and their harmonic mean.
+
+    The average is DCASE 2020's ranking, the harmonic mean that of the years since 2021.
+
+    Args:
+        metrics: as :func:`anomalous_sound.metrics.evaluate` returns them.
+
+    Returns:
+        ``id, AUC, pAUC``; empty where the labels of a machine ID allow none.
+    """
+    by_id = metrics["per_machine_id"]
+    rows = [(machine_id, values["auc"], values["pauc"]) for machine_id, values in by_id.items()]
+    table = pd.DataFrame(rows, columns=["id", "AUC", "pAUC"]).astype({"AUC": float, "pAUC": float})
+    known = table.dropna()
+    means = {"Average": np.mean, "Harmonic mean": hmean}
+    for place, (name, mean) in enumerate(means.items(), start=len(table)):
+        values = (mean(known[column]) if len(known) else np.nan for column in ("AUC", "pAUC"))
+        table.loc[place] = [name, *values]
+    return table
+
+
+def _file_names(clip_ids: pd.Series) -> pd.Series:
+    """Return file names alone, or whole paths where two clips have the same name."""
+    names = clip_ids.map(lambda clip_id: PurePosixPath(clip_id).name)
+    return clip_ids if names.duplicated().any() else names

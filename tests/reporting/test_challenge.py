@@ -1,0 +1,120 @@
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from anomalous_sound.metrics import evaluate
+from anomalous_sound.reporting.challenge import result_table, submission_files
+
+
+def scored(labels=("normal", "anomalous"), folder="slider/test/{label}_id_{id}_{number:08d}.wav"):
+    rng = np.random.default_rng(4)
+    rows = []
+    for machine_id in ("00", "02"):
+        for label in labels:
+            for number in range(30):
+                word = {"anomalous": "anomaly"}.get(label, label)
+                clip_id = folder.format(label=word, id=machine_id, number=number)
+                score = rng.normal(label == "anomalous")
+                rows.append((clip_id, "slider", machine_id, "test", label, score))
+        for number in range(3):
+            clip_id = f"slider/train/normal_id_{machine_id}_{number:08d}.wav"
+            rows.append((clip_id, "slider", machine_id, "validation", "normal", rng.normal()))
+    columns = ["clip_id", "machine_type", "machine_id", "split", "label", "score"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def decided(scores, threshold=0.7):
+    decision = np.where(scores.score >= threshold, "anomalous", "normal")
+    return scores[["clip_id", "score"]].assign(threshold=threshold, decision=decision)
+
+
+def written(table):
+    """The file as the catalog writes it, read by nothing but the csv module."""
+    return list(csv.reader(io.StringIO(table.to_csv(header=False, index=False))))
+
+
+def evaluator(score_rows, decision_rows, max_fpr=0.1):
+    """An independent reading of the rules: labels from file names, areas by counting pairs."""
+    scores = {name: float(value) for name, value in score_rows}
+    anomalous = [value for name, value in scores.items() if name.startswith("anomaly")]
+    normal = sorted(value for name, value in scores.items() if name.startswith("normal"))[::-1]
+    area = np.mean([[(a > n) + 0.5 * (a == n) for n in normal] for a in anomalous])
+    # without ties the ROC climbs only between normal clips: the few highest of them count
+    partial = sum(
+        np.mean([a > n for a in anomalous]) / len(normal)
+        for n in normal[: round(max_fpr * len(normal))]
+    )
+    smallest, largest = max_fpr**2 / 2, max_fpr
+    pauc = 0.5 * (1 + (partial - smallest) / (largest - smallest))
+    return area, pauc, {name: int(value) for name, value in decision_rows}
+
+
+@pytest.mark.parametrize("machine_id", ["00", "02"])
+def test_an_evaluator_reads_what_we_report(machine_id):
+    scores = scored()
+    decisions = decided(scores)
+    files = submission_files(scores, decisions)
+    assert sorted(files) == [
+        f"{kind}_slider_id_{identity}"
+        for kind in ("anomaly_score", "decision_result")
+        for identity in ("00", "02")
+    ]
+    area, pauc, verdicts = evaluator(
+        written(files[f"anomaly_score_slider_id_{machine_id}"]),
+        written(files[f"decision_result_slider_id_{machine_id}"]),
+    )
+    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    result = result_table(metrics).set_index("id")
+    assert result.AUC[machine_id] == pytest.approx(area)
+    assert result.pAUC[machine_id] == pytest.approx(pauc)
+    of_id = decisions[decisions.clip_id.str.contains(f"test/.*_id_{machine_id}_")]
+    assert len(verdicts) == 60
+    for row in of_id.itertuples():
+        assert verdicts[row.clip_id.rsplit("/", 1)[1]] == (row.decision == "anomalous")
+
+
+def test_average_and_harmonic_mean():
+    scores = scored()
+    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    result = result_table(metrics)
+    assert result.id.tolist() == ["00", "02", "Average", "Harmonic mean"]
+    test = scores[scores.split == "test"]
+    first, second = (
+        roc_auc_score(group.label == "anomalous", group.score)
+        for _, group in test.groupby("machine_id")
+    )
+    assert result.AUC.tolist() == pytest.approx(
+        [first, second, (first + second) / 2, 2 / (1 / first + 1 / second)]
+    )
+    _, _, average, harmonic = result.pAUC
+    assert harmonic <= average
+
+
+def test_clips_without_labels_are_scored_and_decided():
+    scores = scored(labels=("unknown",), folder="slider/test/id_{id}_{number:08d}.wav")
+    files = submission_files(scores, decided(scores))
+    names = [row[0] for row in written(files["anomaly_score_slider_id_00"])]
+    assert names == [f"id_00_{number:08d}.wav" for number in range(30)]
+    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    assert result_table(metrics)[["AUC", "pAUC"]].isna().all(axis=None)
+
+
+def test_names_that_are_not_unique_keep_their_folder():
+    scores = scored(folder="slider/id_{id}/{label}/{number:08d}.wav")
+    files = submission_files(scores, decided(scores))
+    names = [row[0] for row in written(files["anomaly_score_slider_id_02"])]
+    assert len(set(names)) == 60
+    assert names[0] == "slider/id_02/anomaly/00000000.wav"
+
+
+def test_a_machine_without_id_and_with_an_odd_name():
+    scores = scored().assign(machine_type="my press / hall 2", machine_id="")
+    scores["clip_id"] = [f"{number}.wav" for number in range(len(scores))]
+    assert set(submission_files(scores, decided(scores))) == {
+        "anomaly_score_my_press_hall_2",
+        "decision_result_my_press_hall_2",
+    }
