@@ -91,5 +91,10 @@ class Project:
         with self.session() as session:
             return session.load_context().catalog.load(name)
 
+    def load_corpus(self, folder: Path) -> Any:
+        from anomalous_sound.datasets import AudioFolderDataset
+
+        return AudioFolderDataset(audio_dir=str(folder)).load()
+
     def data(self, *parts: str) -> Path:
         return self.path.joinpath("data", *parts)

@@ -69,6 +69,12 @@ class Windows(_Group):
     next_frame: bool
 
 
+class Detector(_Group):
+    """For what there is a network of its own."""
+
+    per: Literal["machine_type", "machine_id"]
+
+
 class Evaluation(_Group):
     """The metrics."""
 
@@ -174,6 +180,7 @@ class Parameters(_Group):
     log_mel: LogMel
     scaling: Scaling
     windows: Windows
+    detector: Detector
     evaluation: Evaluation
     compare: Compare
     explore: Explore

@@ -71,7 +71,7 @@ def test_any_stretches_are_read(dataset, promise):
     expected = np.stack([whole[row : row + 11] for row in first])
     np.testing.assert_array_equal(frames.stretches(first, 11), expected)
     assert frames.stretches(first[:0], 11).shape == (0, 11, 8)
-    with pytest.raises(ValueError, match="ends before frame 5326"):
+    with pytest.raises(ValueError, match="ends before row 5326"):
         frames.stretches(np.array([5315]), 11)
 
 

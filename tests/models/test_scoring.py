@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from anomalous_sound.audio.frames import Frames, index_windows
+from anomalous_sound.errors import InputError
 from anomalous_sound.models.network import TrainedNetwork, build_network
-from anomalous_sound.models.scoring import pool_errors, score_windows, target_time_s
+from anomalous_sound.models.scoring import WindowScoring, pool_errors, target_time_s
 
 SETTINGS = {
     "network": {"architecture": "lstm_predictor", "hidden_size": 8, "num_layers": 1},
@@ -16,29 +17,65 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_every_window_gets_its_error(batch_size):
-    torch.manual_seed(0)
-    network = build_network(SETTINGS).eval()
-    index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 30], "frames": [30, 25]})
-    values = (-60 * np.random.default_rng(0).random((55, 6))).astype(np.float32)
-    frames = Frames(values, index)
-    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
-    errors = score_windows(
-        TrainedNetwork(network.state_dict(), SETTINGS),
-        frames,
-        windows,
-        batch_size=batch_size,
-        accelerator="cpu",
+def random_network(seed):
+    torch.manual_seed(seed)
+    return build_network(SETTINGS).eval()
+
+
+INDEX = pd.DataFrame(
+    {"clip_id": ["a", "b", "c"], "first_frame": [0, 30, 55], "frames": [30, 25, 11]}
+)
+
+
+@pytest.fixture
+def frames() -> Frames:
+    return Frames((-60 * np.random.default_rng(0).random((66, 6))).astype(np.float32), INDEX)
+
+
+def scored(network, frames, machine_ids="xxx", batch_size=7):
+    windows = index_windows(INDEX, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    ids = dict(zip("abc", machine_ids, strict=True))
+    return {
+        clip.clip_id: clip
+        for clip in WindowScoring(network, frames, windows, ids, batch_size, "cpu")
+    }
+
+
+def by_hand(network, clip):
+    """Window by window, from the definition."""
+    scaled = torch.from_numpy((clip - clip.min()) / (clip.max() - clip.min()))
+    with torch.no_grad():
+        expected = [
+            network.expected(scaled[None, start : start + 11])[0, 0]
+            for start in range(len(clip) - 10)
+        ]
+    return ((torch.stack(expected) - scaled[10:]) ** 2).numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 1000])
+def test_every_window_and_band_gets_its_error(frames, batch_size):
+    network = random_network(0)
+    trained = TrainedNetwork(network.state_dict(), SETTINGS)
+    clips = scored(trained, frames, batch_size=batch_size)
+    assert list(clips) == ["a", "b", "c"]
+    for clip_id, values in frames.clips():
+        expected = by_hand(network, values)
+        np.testing.assert_allclose(clips[clip_id].band_errors, expected, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(clips[clip_id].window_errors, expected.mean(axis=1), rtol=1e-5)
+    assert [len(clip.band_errors) for clip in clips.values()] == [20, 15, 1]
+
+
+def test_each_machine_id_is_judged_by_its_own_network(frames):
+    networks = {"00": random_network(1), "02": random_network(2)}
+    joined = TrainedNetwork.join(
+        {name: TrainedNetwork(network.state_dict(), SETTINGS) for name, network in networks.items()}
     )
-    assert len(errors) == 20 + 15
-    for clip_id, clip in frames.clips():
-        scaled = torch.from_numpy((clip - clip.min()) / (clip.max() - clip.min()))
-        for start, got in enumerate(errors[errors.clip_id == clip_id].error):
-            with torch.no_grad():
-                prediction = network.expected(scaled[None, start : start + 11])[0, 0]
-            expected = ((prediction - scaled[start + 10]) ** 2).mean().item()
-            assert got == pytest.approx(expected, rel=1e-5)
+    clips = scored(joined, frames, machine_ids=["00", "02", "00"])
+    for clip_id, machine_id in zip("abc", ["00", "02", "00"], strict=True):
+        expected = by_hand(networks[machine_id], frames.clip(clip_id))
+        np.testing.assert_allclose(clips[clip_id].band_errors, expected, rtol=1e-4, atol=1e-7)
+    with pytest.raises(InputError, match=r"machine ID '05' has no .* \(there are id_00, id_02\)"):
+        scored(joined, frames, machine_ids=["00", "05", "00"])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frame_file import FrameFile
+from anomalous_sound.audio.row_file import RowFile
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Frames:
         index: one row a clip: ``clip_id, first_frame, frames``.
     """
 
-    values: np.ndarray | FrameFile
+    values: np.ndarray | RowFile
     index: pd.DataFrame
 
     def clips(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -54,7 +54,7 @@ class Frames:
 
     def stretches(self, first_frames: np.ndarray, length: int) -> np.ndarray:
         """Return stretches of ``length`` frames: stretches × length × mel bands."""
-        if isinstance(self.values, FrameFile):
+        if isinstance(self.values, RowFile):
             return self.values.stretches(first_frames, length)
         return self.values[first_frames[:, None] + np.arange(length)]
 

@@ -1,6 +1,7 @@
 """Catalog dataset types of this project: where files, formats and paths live."""
 
 from anomalous_sound.datasets.audio_folder import AudioFolderDataset
+from anomalous_sound.datasets.band_errors import BandErrorsDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
 from anomalous_sound.datasets.earlier_table import EarlierTableDataset
 from anomalous_sound.datasets.frames import FramesDataset
@@ -10,6 +11,7 @@ from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
 
 __all__ = [
     "AudioFolderDataset",
+    "BandErrorsDataset",
     "CheckpointDataset",
     "EarlierTableDataset",
     "FramesDataset",

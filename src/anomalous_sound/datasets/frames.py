@@ -15,8 +15,8 @@ from kedro.io import AbstractDataset, DatasetError
 from tqdm import tqdm
 
 from anomalous_sound.atomic import replace_folder
-from anomalous_sound.audio.frame_file import FrameFile
 from anomalous_sound.audio.frames import Frames, PromisedFrames
+from anomalous_sound.audio.row_file import RowFile, write_header
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     def load(self) -> Frames:
         """Open the frames; they are read from disk where they are used."""
         index = pd.read_parquet(self._path / INDEX_FILE)
-        return Frames(FrameFile(self._path / FRAMES_FILE), index)
+        return Frames(RowFile(self._path / FRAMES_FILE), index)
 
     def save(self, data: Mapping[str, PromisedFrames]) -> None:
         """Write the frames of all clips, and compute those that are not there."""
@@ -154,7 +154,7 @@ class _Writing:
             if not self._rows:
                 self._n_bands = row["n_bands"]
                 self._file.seek(0)
-                _write_header(self._file, 0, self._n_bands)
+                write_header(self._file, 0, self._n_bands, "<f4")
             content = self._file.read(row["frames"] * self._n_bands * 4)
             if zlib.crc32(content) != row["checksum"]:
                 break
@@ -168,7 +168,7 @@ class _Writing:
         self._journal.truncate()
         self._file.seek(0)
         if self._rows:
-            _write_header(self._file, 0, self._n_bands)
+            write_header(self._file, 0, self._n_bands, "<f4")
             self._file.seek(self._total * self._n_bands * 4, 1)
         self._file.truncate()
 
@@ -181,7 +181,7 @@ class _Writing:
         frames = np.ascontiguousarray(frames, dtype=np.float32)
         if not self._rows:
             self._n_bands = frames.shape[1]
-            _write_header(self._file, 0, self._n_bands)
+            write_header(self._file, 0, self._n_bands, "<f4")
         content = frames.tobytes()
         row = {
             "clip_id": clip_id,
@@ -200,7 +200,7 @@ class _Writing:
     def complete(self) -> None:
         """Put the folder in the place of the earlier one."""
         self._file.seek(0)
-        _write_header(self._file, self._total, self._n_bands)
+        write_header(self._file, self._total, self._n_bands, "<f4")
         self._file.close()
         pd.DataFrame(self._rows, columns=INDEX_COLUMNS).to_parquet(self._folder / INDEX_FILE)
         self._journal.close()
@@ -214,10 +214,3 @@ def _journal_row(line: bytes) -> dict[str, Any] | None:
         return json.loads(line) if line.endswith(b"\n") else None
     except ValueError:
         return None
-
-
-def _write_header(file: BinaryIO, frames: int, n_bands: int) -> None:
-    # numpy pads the header so that the first axis can grow in place
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": "<f4", "fortran_order": False, "shape": (frames, n_bands)}
-    )

@@ -16,6 +16,10 @@ class Checkpoint:
 
     path: Path
 
+    def of_member(self, member: str) -> Checkpoint:
+        """Return the checkpoint of the network of one machine ID."""
+        return Checkpoint(self.path.with_stem(f"{self.path.stem}_id_{member}"))
+
     def exists(self) -> bool:
         """Whether a training was interrupted."""
         return self.path.is_file()

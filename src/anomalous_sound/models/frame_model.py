@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 
@@ -44,8 +43,3 @@ class FrameModel(nn.Module, ABC):
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trained values of a network."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-
-
-def window_errors(band_errors: Tensor) -> Tensor:
-    """Average squared errors over the mel bands: batch × mel bands to batch, in float32."""
-    return band_errors.to(torch.float32).mean(dim=1)

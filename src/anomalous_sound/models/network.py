@@ -8,6 +8,8 @@ from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from anomalous_sound.errors import InputError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,13 +22,20 @@ ARCHITECTURES: Mapping[str, tuple[str, str]] = {
     "dense_autoencoder": ("anomalous_sound.models.dense_autoencoder", "DenseAutoencoder"),
 }
 
+SHARED = ""  # the member that judges all machine IDs
+_MEMBER = "id_"
+
 
 @dataclass(frozen=True)
 class TrainedNetwork:
     """Weights and the settings that made them.
 
+    There may be one network for all machine IDs, or one for each: its members. The one for all is
+    the member without a name.
+
     Attributes:
-        weights: tensors by name, on the CPU.
+        weights: tensors by name, on the CPU; those of a machine ID's own network are named
+            ``id_<machine ID>/…``.
         settings: JSON values: ``network`` (architecture and sizes), ``audio``, ``log_mel``,
             ``windows``, ``scaling``, ``corpus``; a detector adds ``score`` and ``threshold``.
     """
@@ -34,11 +43,48 @@ class TrainedNetwork:
     weights: Mapping[str, Tensor]
     settings: Mapping[str, Any]
 
-    def build(self) -> FrameModel:
-        """Build the network and load the weights into it."""
+    def members(self) -> list[str]:
+        """Return the names of the networks: ``id_<machine ID>``, or the empty name alone."""
+        return sorted({name.rpartition("/")[0] for name in self.weights})
+
+    def member_of(self, machine_id: str) -> str:
+        """Return which member judges the clips of a machine ID.
+
+        Raises:
+            InputError: each machine ID has a network of its own, and this one has none.
+        """
+        members = self.members()
+        member = SHARED if members == [SHARED] else _MEMBER + machine_id
+        if member not in members:
+            raise InputError(
+                f"machine ID '{machine_id}' has no training clips, so it has no network of its own "
+                f"(there are {', '.join(members)}); give it normal clips, leave it out by "
+                "corpus.machine_ids, or share one network: detector.per=machine_type."
+            )
+        return member
+
+    def build(self, member: str = SHARED) -> FrameModel:
+        """Build a member and load its weights into it."""
+        prefix = f"{member}/" if member else ""
         network = build_network(self.settings)
-        network.load_state_dict(dict(self.weights))
+        network.load_state_dict(
+            {
+                name.removeprefix(prefix): weights
+                for name, weights in self.weights.items()
+                if name.startswith(prefix)
+            }
+        )
         return network.eval()
+
+    @classmethod
+    def join(cls, members: Mapping[str, TrainedNetwork]) -> TrainedNetwork:
+        """Put the networks of several machine IDs (the keys) into one thing."""
+        weights = {
+            f"{_MEMBER}{machine_id}/{name}": tensor
+            for machine_id, network in members.items()
+            for name, tensor in network.weights.items()
+        }
+        return cls(weights, next(iter(members.values())).settings)
 
 
 def architecture_class(settings: Mapping[str, Any]) -> type[FrameModel]:

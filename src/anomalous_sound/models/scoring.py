@@ -2,55 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from anomalous_sound.audio.frames import Frames, WindowedFrames
+from anomalous_sound.models.band_errors import ClipErrors
 from anomalous_sound.models.network import TrainedNetwork, architecture_class
 
 POOLINGS = ("mean", "median", "maximum", "percentile")
 
 
-def score_windows(
-    network: TrainedNetwork,
-    frames: Frames,
-    windows: pd.DataFrame,
-    *,
-    batch_size: int,
-    accelerator: str,
-) -> pd.DataFrame:
-    """Compute the error of every window.
+@dataclass(frozen=True)
+class WindowScoring:
+    """The errors of all windows, computed clip by clip when they are iterated over.
 
-    Args:
+    So no more than a batch of windows and the errors of a clip are in memory at a time.
+
+    Attributes:
         network: the trained network with its settings.
         frames: log-mel frames of all clips, dB.
-        windows: the windows to score, as :func:`index_windows` lists them.
+        windows: the windows to score, as :func:`index_windows` lists them, clip after clip.
+        machine_ids: the machine ID of each clip ID.
         batch_size: windows scored at once.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Returns:
-        ``clip_id, start_s`` of each window and ``error``: the mean squared error of scaled log-mel
-        values over the target frames and mel bands.
     """
-    import torch
 
-    from anomalous_sound.models.frame_model import window_errors
-    from anomalous_sound.models.training import make_fabric
+    network: TrainedNetwork
+    frames: Frames
+    windows: pd.DataFrame
+    machine_ids: Mapping[str, str]
+    batch_size: int
+    accelerator: str
 
-    settings = network.settings
-    fabric = make_fabric(accelerator, "32-true")
-    model = fabric.setup(network.build())
-    view = WindowedFrames(frames, windows, settings["scaling"], **settings["windows"])
-    errors = np.empty(len(view), dtype=np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(view), batch_size):
-            numbers = np.arange(start, min(start + batch_size, len(view)))
-            batch = fabric.to_device(torch.from_numpy(view[numbers]))
-            errors[numbers] = window_errors(model(batch)).cpu().numpy()
-    return windows[["clip_id", "start_s"]].assign(error=errors)
+    def __iter__(self) -> Iterator[ClipErrors]:
+        """Yield the squared errors of scaled log-mel values of one clip after the other."""
+        clip_ids = self.windows.clip_id.unique().tolist()
+        members = (self.network.member_of(self.machine_ids[clip_id]) for clip_id in clip_ids)
+        for member, run in itertools.groupby(zip(members, clip_ids, strict=True), lambda p: p[0]):
+            chosen = [clip_id for _, clip_id in run]
+            yield from self._of_member(
+                member, self.windows[self.windows.clip_id.isin(chosen)], chosen
+            )
+
+    def _of_member(
+        self, member: str, windows: pd.DataFrame, clip_ids: list[str]
+    ) -> Iterator[ClipErrors]:
+        counts = windows.clip_id.value_counts()
+        batches = self._batches(member, windows)
+        left = np.empty((0, self.network.settings["log_mel"]["n_mels"]), dtype=np.float32)
+        for clip_id in clip_ids:
+            started = time.perf_counter()
+            parts, missing = [left], counts[clip_id] - len(left)
+            while missing > 0:
+                parts.append(next(batches))
+                missing -= len(parts[-1])
+            errors = np.concatenate(parts)
+            left = errors[counts[clip_id] :]
+            yield ClipErrors(clip_id, errors[: counts[clip_id]], time.perf_counter() - started)
+
+    def _batches(self, member: str, windows: pd.DataFrame) -> Iterator[np.ndarray]:
+        import torch
+
+        from anomalous_sound.models.training import make_fabric
+
+        settings = self.network.settings
+        fabric = make_fabric(self.accelerator, "32-true")
+        model = fabric.setup(self.network.build(member))
+        view = WindowedFrames(self.frames, windows, settings["scaling"], **settings["windows"])
+        for start in range(0, len(view), self.batch_size):
+            numbers = np.arange(start, min(start + self.batch_size, len(view)))
+            with torch.inference_mode():
+                batch = fabric.to_device(torch.from_numpy(view[numbers]))
+                yield model(batch).float().cpu().numpy()
 
 
 def pool_errors(

@@ -47,6 +47,45 @@ def make_fabric(accelerator: str, precision: str) -> Fabric:
         ) from error
 
 
+def train_members(
+    windows: Mapping[str, tuple[WindowedFrames, WindowedFrames]],
+    *,
+    settings: Mapping[str, Any],
+    training: Mapping[str, Any],
+    checkpoint: Checkpoint,
+) -> tuple[TrainedNetwork, pd.DataFrame]:
+    """Train a network for each machine ID; see :func:`train_network`.
+
+    Args:
+        windows: training and validation windows of each machine ID.
+        settings: of all of them.
+        training: of all of them.
+        checkpoint: each network's is kept beside it until the last one is trained.
+
+    Returns:
+        The networks, and their history: losses are means over the networks, seconds are sums.
+    """
+    members, histories, checkpoints = {}, [], []
+    for member, (training_windows, validation_windows) in windows.items():
+        logger.info("Training the network of machine ID %s.", member)
+        checkpoints.append(checkpoint.of_member(member))
+        members[member], history = train_network(
+            training_windows,
+            validation_windows,
+            settings=settings,
+            training=training,
+            checkpoint=checkpoints[-1],
+            keep_checkpoint=True,
+        )
+        histories.append(history)
+    for finished in checkpoints:
+        finished.clear()
+    by_epoch = pd.concat(histories).groupby("epoch")
+    losses = by_epoch[["training_loss", "validation_loss"]].mean()
+    joined = losses.assign(seconds=by_epoch.seconds.sum()).reset_index()
+    return TrainedNetwork.join(members), joined[HISTORY_COLUMNS]
+
+
 def train_network(
     training_windows: WindowedFrames,
     validation_windows: WindowedFrames,
@@ -54,6 +93,7 @@ def train_network(
     settings: Mapping[str, Any],
     training: Mapping[str, Any],
     checkpoint: Checkpoint,
+    keep_checkpoint: bool = False,
 ) -> tuple[TrainedNetwork, pd.DataFrame]:
     """Train a network, or go on with a training of the same settings that was interrupted.
 
@@ -66,6 +106,7 @@ def train_network(
         settings: what the network is built from; see :class:`TrainedNetwork`.
         training: ``epochs, batch_size, learning_rate, accelerator, precision, seed``.
         checkpoint: where the state after each epoch is kept until the last one.
+        keep_checkpoint: whether it stays after the last one, and makes a repetition short.
 
     Returns:
         The trained network and its history: one row an epoch, HISTORY_COLUMNS; losses are mean
@@ -105,7 +146,8 @@ def train_network(
             )
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS).astype({"epoch": int})
     weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
-    checkpoint.clear()
+    if not keep_checkpoint:
+        checkpoint.clear()
     return TrainedNetwork(weights, settings), history
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,9 @@ from anomalous_sound import metrics as metric
 from anomalous_sound import thresholds as threshold
 from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.audio.layout import TRAIN, VALIDATION
+from anomalous_sound.errors import InputError
 from anomalous_sound.models import scoring
+from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork
 from anomalous_sound.reporting import challenge, figures, page
@@ -44,38 +45,71 @@ def train_network(
     settings: dict[str, Any],
     checkpoint: Checkpoint,
     training: dict[str, Any],
+    detector: dict[str, Any],
     seed: int,
 ) -> tuple[TrainedNetwork, pd.DataFrame]:
-    """Train on normal clips only; see :func:`anomalous_sound.models.training.train_network`."""
+    """Train on normal clips only, one network for all machine IDs or one for each.
+
+    See :func:`anomalous_sound.models.training.train_network`.
+
+    Raises:
+        InputError: a machine ID has too few clips for a network of its own.
+    """
+    from anomalous_sound.models.training import train_members
     from anomalous_sound.models.training import train_network as train
 
-    def windows_of(split: str) -> WindowedFrames:
-        of_split = windows[windows.clip_id.isin(clips.clip_id[clips.split == split])]
-        return WindowedFrames(log_mel, of_split, settings["scaling"], **settings["windows"])
+    def windows_of(used: pd.DataFrame) -> tuple[WindowedFrames, WindowedFrames]:
+        training_windows, validation_windows = (
+            WindowedFrames(
+                log_mel,
+                windows[windows.clip_id.isin(used.clip_id[used.split == split])],
+                settings["scaling"],
+                **settings["windows"],
+            )
+            for split in (TRAIN, VALIDATION)
+        )
+        return training_windows, validation_windows
 
-    return train(
-        windows_of(TRAIN),
-        windows_of(VALIDATION),
-        settings=settings,
-        training=training | {"seed": seed},
-        checkpoint=checkpoint,
+    how = {
+        "settings": settings,
+        "training": training | {"seed": seed},
+        "checkpoint": checkpoint,
+    }
+    if detector["per"] == "machine_type":
+        return train(*windows_of(clips), **how)
+    used = clips[clips.split.isin([TRAIN, VALIDATION])]
+    for machine_id, of_id in used.groupby("machine_id"):
+        if set(of_id.split) != {TRAIN, VALIDATION}:
+            raise InputError(
+                f"machine ID '{machine_id}' has too few normal clips for a network of its own: at "
+                "least 2 are needed, one to train on and one to validate with."
+            )
+    return train_members(
+        {machine_id: windows_of(of_id) for machine_id, of_id in used.groupby("machine_id")}, **how
     )
 
 
 def score_windows(
-    network: TrainedNetwork, log_mel: Frames, windows: pd.DataFrame, score: dict[str, Any]
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Compute the error of every window of every clip, and measure how long that takes."""
-    started = time.perf_counter()
-    errors = scoring.score_windows(
+    network: TrainedNetwork,
+    log_mel: Frames,
+    windows: pd.DataFrame,
+    clips: pd.DataFrame,
+    score: dict[str, Any],
+) -> scoring.WindowScoring:
+    """Promise the error of every window and mel band; the dataset asks for one clip at a time."""
+    return scoring.WindowScoring(
         network,
         log_mel,
         windows,
+        dict(zip(clips.clip_id, clips.machine_id, strict=True)),
         batch_size=score["batch_size"],
         accelerator=score["accelerator"],
     )
-    seconds = time.perf_counter() - started
-    return errors, {"seconds": seconds, "clips": len(log_mel.index)}
+
+
+def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.DataFrame:
+    """List the error of every window, the mean over its mel bands: the timeline of each clip."""
+    return windows[["clip_id", "start_s"]].assign(error=band_errors.window_errors)
 
 
 def score_clips(
@@ -187,7 +221,7 @@ def summarise_result(
     threshold_table: pd.DataFrame,
     network: TrainedNetwork,
     training_history: pd.DataFrame,
-    scoring_time: dict[str, float],
+    band_errors: BandErrors,
     thresholds: dict[str, Any],
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods needs."""
@@ -200,9 +234,9 @@ def summarise_result(
         "scores": dict(zip(clip_scores.clip_id, clip_scores.score.astype(float), strict=True)),
         "threshold": threshold.deployed_threshold(threshold_table, deployed),
         "threshold_strategy": deployed,
-        "parameters": count_parameters(network.build()),
+        "parameters": count_parameters(network.build(network.members()[0])),
         "training_s": float(training_history.seconds.sum()),
-        "scoring_s_per_clip": scoring_time["seconds"] / scoring_time["clips"],
+        "scoring_s_per_clip": float(band_errors.index.seconds.mean()),
     }
 
 

@@ -5,7 +5,13 @@ from kedro.pipeline import Pipeline, node
 from anomalous_sound.pipelines.detection import nodes
 
 _SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "rejected_clips", "scaling"}
-_SHARED_PARAMETERS = {"params:audio", "params:evaluation", "params:log_mel", "params:seed"}
+_SHARED_PARAMETERS = {
+    "params:audio",
+    "params:detector",
+    "params:evaluation",
+    "params:log_mel",
+    "params:seed",
+}
 
 
 def create_pipeline(method: str, *, own_windows: bool = False) -> Pipeline:
@@ -48,6 +54,7 @@ def _training() -> list:
                 "settings",
                 "checkpoint",
                 "params:training",
+                "params:detector",
                 "params:seed",
             ],
             outputs=["network", "training_history"],
@@ -60,9 +67,15 @@ def _verdict() -> list:
     return [
         node(
             nodes.score_windows,
-            inputs=["network", "log_mel", "windows", "params:score"],
-            outputs=["window_errors", "scoring_time"],
+            inputs=["network", "log_mel", "windows", "clips", "params:score"],
+            outputs="band_errors",
             name="score_windows",
+        ),
+        node(
+            nodes.list_window_errors,
+            inputs=["band_errors", "windows"],
+            outputs="window_errors",
+            name="list_window_errors",
         ),
         node(
             nodes.score_clips,
@@ -155,7 +168,7 @@ def _report() -> list:
                 "thresholds",
                 "network",
                 "training_history",
-                "scoring_time",
+                "band_errors",
                 "params:thresholds",
             ],
             outputs="result",
