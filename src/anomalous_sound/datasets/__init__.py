@@ -4,6 +4,7 @@ from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.network import NetworkDataset
+from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
 
@@ -12,6 +13,7 @@ __all__ = [
     "CheckpointDataset",
     "FramesDataset",
     "NetworkDataset",
+    "PublishedAudioDataset",
     "ResultsDataset",
     "SimulatedAudioDataset",
 ]

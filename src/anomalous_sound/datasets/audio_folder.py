@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import AUDIO_SUFFIXES, read_recording
+from anomalous_sound.audio.decode import AUDIO_SUFFIXES, Recording, read_recording
 from anomalous_sound.audio.layout import LABELS_FILE
 from anomalous_sound.errors import InputError
 
@@ -67,13 +68,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
         if not folder.is_dir():
             problem = "is a file, not a folder" if folder.exists() else "does not exist"
             raise InputError(f"audio_dir: {folder} {problem}; give a folder of recordings.")
-        recordings = {
-            path.relative_to(folder).as_posix(): partial(read_recording, path)
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in AUDIO_SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-            and path.is_file()
-        }
+        recordings = list_recordings(folder, folder)
         if not recordings:
             raise InputError(
                 f"audio_dir: {folder} holds no audio; files ending in "
@@ -98,6 +93,26 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
 
     def _describe(self) -> dict[str, Any]:
         return {"audio_dir": self._audio_dir}
+
+
+def list_recordings(root: Path, folder: Path) -> dict[str, Callable[[], Recording]]:
+    """List the recordings below a folder.
+
+    Args:
+        root: where clip IDs begin.
+        folder: ``root`` or a folder below it; files and folders below it that begin with a dot are
+            left out.
+
+    Returns:
+        For each clip ID (its path below ``root``) a function that decodes it.
+    """
+    return {
+        path.relative_to(root).as_posix(): partial(read_recording, path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    }
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -29,9 +29,11 @@ def check_clips(
     Returns:
         ``clips``, ``rejected_clips`` and ``corpus_summary``.
     """
+    # which parts of a data set were loaded is the catalog's affair
+    settings = {name: value for name, value in corpus.items() if name != "parts"}
     clips, rejected = clip_table.list_clips(
         raw_audio,
-        **corpus,
+        **settings,
         **audio,
         seed=seed,
         hop_length=log_mel["hop_length"],
