@@ -22,7 +22,7 @@ DOWNLOAD = {
     "retries": 3,
     "backoff_s": 0.001,
     "max_backoff_s": 0.002,
-    "timeout_s": 0.5,
+    "timeout_s": 5.0,
     "chunk_bytes": CHUNK,
     "unpacked_ratio": 1.5,
     "keep_archives": False,

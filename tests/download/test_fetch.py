@@ -61,7 +61,7 @@ def test_a_file_arrives_and_is_not_asked_for_again(remote, file_server, tmp_path
 @pytest.mark.parametrize("how", ["drop", "stall"])
 def test_a_connection_that_breaks_off_is_gone_on_with(remote, file_server, tmp_path, how):
     file_server.plan = [how]
-    path = get(remote, tmp_path)
+    path = get(remote, tmp_path, timeout_s=0.5)
     assert path.read_bytes() == CONTENTS
     first, second = file_server.requests
     start = int(second.range.removeprefix("bytes=").removesuffix("-"))
