@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from file_server import FileServer
 from support import RATE, RECORDINGS, Project, noise
 
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
@@ -77,3 +78,13 @@ def compared_run(simulated_run):
     for pipeline in ("gru", "autoencoder", "compare"):
         simulated_run.run(pipeline)
     return simulated_run
+
+
+@pytest.fixture
+def file_server(monkeypatch):
+    """A web server on this machine; see FileServer."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = FileServer()
+    yield server
+    server.stop()

@@ -33,6 +33,7 @@ class _Group(BaseModel):
 class Corpus(_Group):
     """Which clips are used and how they are split."""
 
+    parts: list[str] | None
     machine_type: str | None
     machine_ids: list[str] | None
     validation_fraction: Fraction

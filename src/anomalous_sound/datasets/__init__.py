@@ -6,6 +6,7 @@ from anomalous_sound.datasets.checkpoint import CheckpointDataset
 from anomalous_sound.datasets.earlier_table import EarlierTableDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.network import NetworkDataset
+from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
 
@@ -16,6 +17,7 @@ __all__ = [
     "EarlierTableDataset",
     "FramesDataset",
     "NetworkDataset",
+    "PublishedAudioDataset",
     "ResultsDataset",
     "SimulatedAudioDataset",
 ]

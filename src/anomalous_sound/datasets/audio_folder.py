@@ -66,13 +66,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
         if not folder.is_dir():
             problem = "is a file, not a folder" if folder.exists() else "does not exist"
             raise InputError(f"audio_dir: {folder} {problem}; give a folder of recordings.")
-        recordings = {
-            path.relative_to(folder).as_posix(): AudioFile(path)
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in AUDIO_SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-            and path.is_file()
-        }
+        recordings = list_recordings(folder, folder)
         if not recordings:
             raise InputError(
                 f"audio_dir: {folder} holds no audio; files ending in "
@@ -97,6 +91,26 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
 
     def _describe(self) -> dict[str, Any]:
         return {"audio_dir": self._audio_dir}
+
+
+def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
+    """List the recordings below a folder.
+
+    Args:
+        root: where clip IDs begin.
+        folder: ``root`` or a folder below it; files and folders below it that begin with a dot are
+            left out.
+
+    Returns:
+        For each clip ID (its path below ``root``) its file.
+    """
+    return {
+        path.relative_to(root).as_posix(): AudioFile(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    }
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -38,9 +38,11 @@ def check_clips(
         ``clips``, ``rejected_clips``, ``corpus_summary`` and ``clip_checks``.
     """
     checks = ClipChecks(earlier_checks)
+    # which parts of a data set were loaded is the catalog's affair
+    settings = {name: value for name, value in corpus.items() if name != "parts"}
     clips, rejected = clip_table.list_clips(
         raw_audio,
-        **corpus,
+        **settings,
         **audio,
         seed=seed,
         hop_length=log_mel["hop_length"],

@@ -1,0 +1,146 @@
+"""``PublishedAudioDataset`` is a published data set, downloaded at the first use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.datasets.audio_folder import AudioFolderDataset, list_recordings
+from anomalous_sound.download.archive import ensure_unpacked, is_unpacked
+from anomalous_sound.download.settings import PublishedArchives
+from anomalous_sound.errors import InputError
+
+ARCHIVES_FOLDER = "archives"
+
+
+class PublishedAudioDataset(AudioFolderDataset):
+    """``PublishedAudioDataset`` loads ``audio_dir`` if one is given, else a published data set.
+
+    Of the data set just the archives of one machine type are downloaded, at the first use, to
+    ``<path>/archives/``. Each is checked and then unpacked to ``<path>/<part>/<machine type>/``,
+    with a ``source.json`` that names the archive, its md5, where it comes from, its licence, what
+    to cite and the day. Without a network, an archive that was put into ``<path>/archives/`` by
+    hand is used.
+
+    Example usage for the YAML API:
+
+    ```yaml
+    raw_audio:
+      type: anomalous_sound.datasets.PublishedAudioDataset
+      name: DCASE 2020 Task 2
+      path: data/01_raw/dcase2020
+      archives:
+        development:
+          url: https://zenodo.org/records/3678171/files/{name}?download=1
+          licence: CC BY-NC-SA 4.0
+          citation: Koizumi et al. 2020
+          files:
+            slider:
+              name: dev_data_slider.zip
+              md5: da24a757719f0d94d5aa2d646bbfdc86
+              bytes: 1002998966   # null where it is not known
+      parts: [development]
+      machine_type: slider
+      download: ${globals:download}
+      audio_dir: ${runtime_params:audio_dir,null}
+    ```
+
+    Example usage for the Python API:
+
+    ```pycon
+    >>> from anomalous_sound.datasets import PublishedAudioDataset
+    >>> dataset = PublishedAudioDataset(
+    ...     name="DCASE 2020 Task 2",
+    ...     path=tmp_path / "dcase2020",
+    ...     archives=archives,
+    ...     parts=["development"],
+    ...     machine_type="slider",
+    ...     download=download,
+    ... )
+    >>> sorted(dataset.load().recordings)[0]
+    'development/slider/test/anomaly_id_00_00000000.wav'
+
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        path: str,
+        archives: dict[str, Any],
+        parts: list[str],
+        machine_type: str,
+        download: dict[str, Any],
+        audio_dir: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Create the dataset.
+
+        Args:
+            name: what reports call the data set.
+            path: its folder.
+            archives: the archives by part and machine type; see
+                :class:`anomalous_sound.download.settings.Part`.
+            parts: the parts to load.
+            machine_type: the machine type to load.
+            download: how to download; see
+                :class:`anomalous_sound.download.settings.DownloadSettings`.
+            audio_dir: a folder of recordings to load instead; nothing is downloaded then.
+            metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
+        """
+        super().__init__(audio_dir=path if audio_dir is None else audio_dir, metadata=metadata)
+        self._is_published = audio_dir is None
+        self._name = name
+        self._archives = archives
+        self._parts = parts
+        self._machine_type = machine_type
+        self._download = download
+
+    def load(self) -> AudioCorpus:
+        """Download and unpack what is not there yet, and list the recordings.
+
+        Raises:
+            InputError: there is no such machine type or part, or an archive cannot be had.
+        """
+        if not self._is_published:
+            return super().load()
+        published = PublishedArchives.read(self._archives, self._download)
+        recordings = {}
+        root = self._folder()
+        for name, (part, file) in published.choose(self._machine_type, self._parts).items():
+            folder = self._unpacked(name)
+            ensure_unpacked(folder, root / ARCHIVES_FOLDER, part, file, published.download)
+            found = list_recordings(root, folder)
+            if not found:
+                raise InputError(
+                    f"{folder} holds no audio, although {file.name} was unpacked there; remove "
+                    "the folder and give the same command again."
+                )
+            recordings |= found
+        return AudioCorpus(
+            name=f"{self._name} {self._machine_type} ({', '.join(self._parts)})",
+            folder_name=self._machine_type,
+            simulated=False,
+            recordings=recordings,
+        )
+
+    def _unpacked(self, part: str) -> Path:
+        return self._folder() / part / self._machine_type
+
+    def _exists(self) -> bool:
+        if not self._is_published:
+            return super()._exists()
+        published = PublishedArchives.read(self._archives, self._download)
+        chosen = published.choose(self._machine_type, self._parts)
+        return all(is_unpacked(self._unpacked(part), file) for part, (_, file) in chosen.items())
+
+    def _describe(self) -> dict[str, Any]:
+        if not self._is_published:
+            return super()._describe()
+        return {
+            "path": self._audio_dir,
+            "parts": self._parts,
+            "machine_type": self._machine_type,
+        }

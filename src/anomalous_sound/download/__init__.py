@@ -1,0 +1,1 @@
+"""Published data sets: downloaded, checked and unpacked once. Knows nothing of Kedro."""
