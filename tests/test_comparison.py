@@ -42,8 +42,12 @@ def test_ensemble_standardises_on_normal_validation_clips():
     np.testing.assert_allclose(combined.score, expected)
 
 
-def compared(scores, thresholds=None):
-    return compare_methods(scores, thresholds or dict.fromkeys(scores, 1.0), **SETTINGS)
+def everywhere(threshold):
+    return {"00": threshold, "02": threshold}
+
+
+def compared(scores):
+    return compare_methods(scores, dict.fromkeys(scores, everywhere(1.0)), **SETTINGS)
 
 
 def test_metrics_agree_with_scikit_learn_whatever_the_order_of_the_clips():
@@ -114,7 +118,7 @@ def test_disagreements_are_test_clips_that_are_decided_differently():
     base = table(0, 1.0).query("split == 'test'").head(4).reset_index(drop=True)
     one = base.assign(score=[1.0, 2.0, 3.0, 4.0])
     other = base.assign(score=[40.0, 10.0, 20.0, 30.0])
-    found = disagreements({"one": one, "other": other}, {"one": 2.5, "other": 25.0})
+    found = disagreements({"one": one, "other": other}, {"one": everywhere(2.5), "other": everywhere(25.0)})
     # decisions: one n n a a, other a n n a; ranks 1 2 3 4 and 4 1 2 3 of 4
     assert list(found.clip_id) == [base.clip_id[0], base.clip_id[2]]
     assert list(found.one) == ["normal", "anomalous"]

@@ -1,20 +1,19 @@
 import copy
 
 import pytest
-import yaml
+from kedro.config import OmegaConfigLoader
 from support import REPOSITORY
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.parameters import check_parameters
+from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
 
 @pytest.fixture
 def parameters():
-    base = REPOSITORY / "conf" / "base"
-    merged = {}
-    for file in sorted(base.glob("parameters*.yml")):
-        merged |= yaml.safe_load(file.read_text())
-    return merged | {"audio_dir": None}
+    """The parameters as Kedro reads them."""
+    loader = OmegaConfigLoader(str(REPOSITORY / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    return loader["parameters"]
 
 
 def changed(parameters, name, value):
@@ -42,11 +41,11 @@ def test_the_configuration_is_accepted(parameters):
         ("lstm.training.learning_rate", float("nan"), "nan; accepted: a number above 0"),
         ("lstm.training.accelerator", "gpu", "'gpu'; accepted: auto, cpu, cuda, mps"),
         (
-            "lstm.thresholds.deployed",
+            "thresholds.deployed",
             "oracle_nearest_corner",
-            "accepted: validation_mean, validation_mean_plus_variance",
+            "accepted: conformal, student_t, gamma, validation_mean, validation_mean_plus_variance",
         ),
-        ("lstm.thresholds.percentile", 101, "101; accepted: a number at least 0 and at most 100"),
+        ("thresholds.percentile", 101, "101; accepted: a number at least 0 and at most 100"),
         ("lstm.network", 3, "'lstm.network' is 3; it is a group: give architecture, hidden_size"),
         ("audio.channel", -1, "-1; accepted: a whole number at least 0 or mean"),
         ("audio.channel", "left", "'left'; accepted: a whole number at least 0 or mean"),

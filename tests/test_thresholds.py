@@ -6,14 +6,26 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.thresholds import (
     NORMAL_ONLY_STRATEGIES,
     THRESHOLD_COLUMNS,
+    Deployed,
+    calibration_tables,
     classification_report,
     decide,
+    deploy,
     normal_only_thresholds,
     oracle_thresholds,
+    rates_of,
     threshold_table,
 )
 
-SETTINGS = {"k": 2.0, "percentile": 90.0, "tpr": 0.8}
+SETTINGS = {"k": 2.0, "percentile": 90.0, "tpr": 0.8, "false_alarm_rate": 0.2}
+RULES = {
+    "deployed": "validation_mean",
+    "fallback": "validation_mean_plus_k_std",
+    "per": "machine_type",
+    "false_alarm_rate": 0.2,
+    "k": 2.0,
+    "percentile": 90.0,
+}
 
 
 def scores_of(validation=(1, 2, 3, 4), normal=(2, 3, 5), anomalous=(4, 6, 7, 8, 9)):
@@ -25,7 +37,7 @@ def scores_of(validation=(1, 2, 3, 4), normal=(2, 3, 5), anomalous=(4, 6, 7, 8, 
     rows = [(s, label, float(x)) for s, label, scores in groups for x in scores]
     table = pd.DataFrame(rows, columns=["split", "label", "score"])
     table.insert(0, "clip_id", [f"{n}.wav" for n in range(len(table))])
-    return table
+    return table.assign(machine_type="slider", machine_id="00")
 
 
 def test_normal_only_thresholds_by_hand():
@@ -61,7 +73,7 @@ def test_oracle_thresholds_by_trying_every_score(seed):
 def test_the_table_says_what_each_threshold_does():
     table = threshold_table(scores_of(), **SETTINGS)
     assert list(table.columns) == THRESHOLD_COLUMNS
-    assert list(table.kind) == ["normal-only"] * 4 + ["oracle"] * 2
+    assert list(table.kind) == ["normal-only"] * 7 + ["oracle"] * 2
     rows = table.set_index("strategy")
     # at 2.5: normal 3 and 5 are called anomalous, and all anomalous clips are
     assert rows.fpr["validation_mean"] == pytest.approx(2 / 3)
@@ -70,6 +82,10 @@ def test_the_table_says_what_each_threshold_does():
     assert rows.threshold["oracle_nearest_corner"] == 6
     assert rows.threshold["oracle_given_tpr"] == 6
     assert (rows.fpr["oracle_given_tpr"], rows.tpr["oracle_given_tpr"]) == (0, 0.8)
+    # the highest of 4 is exceeded by a fifth normal clip 1 time in 5
+    assert rows.threshold["conformal"] == np.nextafter(4.0, 5)
+    assert rows.promised_fpr["conformal"] == 0.2
+    assert np.isnan(rows.promised_fpr["validation_mean"])
     assert (table.note == "").all()
 
 
@@ -84,31 +100,90 @@ def test_without_anomalous_clips_the_false_alarms_are_still_counted():
 
 def test_without_test_clips_only_thresholds_remain():
     table = threshold_table(scores_of(normal=(), anomalous=()), **SETTINGS)
-    assert table.threshold.notna().sum() == 4
+    assert table.threshold.notna().sum() == 7
     assert table.fpr.isna().all()
 
 
 def test_a_clip_at_the_threshold_is_anomalous():
     scores = scores_of()
-    table = threshold_table(scores, **SETTINGS)
-    table.loc[table.strategy == "validation_mean", "threshold"] = 5.0
-    decisions = decide(scores, table, "validation_mean")
-    assert list(decisions.columns) == ["clip_id", "score", "threshold", "decision"]
+    decisions = decide(scores, Deployed("any", {"00": 5.0}), per="machine_type")
+    columns = ["clip_id", "score", "threshold", "decision", "p_value"]
+    assert list(decisions.columns) == columns
     assert len(decisions) == len(scores)
     expected = ["anomalous" if score >= 5 else "normal" for score in scores.score]
     assert list(decisions.decision) == expected
 
 
-def test_a_threshold_that_cannot_be_computed_is_not_deployed():
-    table = threshold_table(scores_of(validation=(1,)), **SETTINGS)
+def test_p_values_count_the_validation_clips_that_score_as_high():
+    scores = scores_of(validation=(1, 2, 3, 4), normal=(2, 3.5), anomalous=(9,))
+    decisions = decide(scores, deploy(scores, RULES), per="machine_type")
+    assert decisions.p_value[scores.split == "validation"].isna().all()
+    assert decisions.p_value[scores.split == "test"].tolist() == [4 / 5, 2 / 5, 1 / 5]
+
+
+def two_machines():
+    one, other = scores_of(), scores_of(validation=(10, 20, 30, 40), normal=(25,), anomalous=(35,))
+    other = other.assign(machine_id="02", clip_id="other/" + other.clip_id)
+    return pd.concat([one, other], ignore_index=True)
+
+
+def test_each_machine_id_may_have_its_own_threshold():
+    scores = two_machines()
+    assert deploy(scores, RULES).by_machine_id == {"00": 13.75, "02": 13.75}
+    own = deploy(scores, RULES | {"per": "machine_id"})
+    assert own.by_machine_id == {"00": 2.5, "02": 25}
+    assert own.shared is None
+    decisions = decide(scores, own, per="machine_id")
+    assert decisions.threshold.tolist() == [2.5] * 12 + [25.0] * 6
+    assert decisions.decision.iloc[-2:].tolist() == ["anomalous", "anomalous"]
+    assert decisions.p_value.iloc[-2:].tolist() == [3 / 5, 2 / 5]
+
+
+def test_a_threshold_that_cannot_be_given_falls_back_and_says_so():
+    deployed = deploy(scores_of(), RULES | {"deployed": "conformal", "false_alarm_rate": 0.02})
+    assert deployed.strategy == "validation_mean_plus_k_std"
+    assert "conformal cannot be given: 4 normal clips" in deployed.note
+    assert "49 are needed for 1 in 50" in deployed.note
+    given = deploy(scores_of(), RULES | {"deployed": "conformal"})
+    assert (given.strategy, given.note) == ("conformal", "")
+
+
+def test_a_machine_id_with_too_few_clips_makes_all_fall_back():
+    scores = two_machines()
+    scores = scores[(scores.machine_id == "00") | (scores.score != 10)]
+    asked = RULES | {"deployed": "conformal", "per": "machine_id"}
+    deployed = deploy(scores, asked)
+    assert deployed.strategy == "validation_mean_plus_k_std"
+    assert "machine ID 02: 3 normal clips" in deployed.note
+
+
+def test_nothing_that_can_be_computed_is_an_error():
     with pytest.raises(InputError, match=r"two validation clips.*thresholds\.deployed"):
-        decide(scores_of(), table, "validation_mean_plus_k_std")
-    assert decide(scores_of(), table, "validation_mean").threshold.eq(1).all()
+        deploy(scores_of(validation=(1,)), RULES | {"deployed": "conformal"})
+    assert deploy(scores_of(validation=(1,)), RULES).by_machine_id == {"00": 1}
+
+
+def test_rates_of_decisions():
+    scores = scores_of()
+    decisions = decide(scores, deploy(scores, RULES), per="machine_type")
+    rates = rates_of(scores, decisions)
+    assert rates["fpr"] == pytest.approx(2 / 3)
+    assert rates["recall_anomalous"] == 1
+    assert rates_of(scores_of(normal=(), anomalous=()), decisions) == {}
+
+
+def test_promised_and_delivered_for_all_and_for_each_machine_id():
+    table = calibration_tables(two_machines(), false_alarm_rate=0.2, confidence=0.95)
+    assert set(table.machine_id) == {"all", "00", "02"}
+    row = table[(table.machine_id == "00") & (table.strategy == "conformal")].iloc[0]
+    # of the normal test clips 2, 3 and 5 the last is above 4
+    assert (row.alarms, row.test_clips, row.delivered) == (1, 3, pytest.approx(1 / 3))
+    assert row.delivered_low < 1 / 3 < row.delivered_high
 
 
 def test_classification_report_has_a_row_a_class():
     report = classification_report(threshold_table(scores_of(), **SETTINGS), scores_of())
-    assert len(report) == 12
+    assert len(report) == 18
     oracle = report[report.strategy == "oracle_given_tpr"].set_index("class")
     assert oracle.support.to_dict() == {"normal": 3, "anomalous": 5}
     assert oracle.precision.to_dict() == pytest.approx({"normal": 3 / 4, "anomalous": 1.0})

@@ -49,7 +49,7 @@ def ensemble_scores(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def compare_methods(
     scores: Mapping[str, pd.DataFrame],
-    thresholds: Mapping[str, float],
+    thresholds: Mapping[str, Mapping[str, float]],
     *,
     max_fpr: float,
     resamples: int,
@@ -60,7 +60,7 @@ def compare_methods(
 
     Args:
         scores: for each method, a table with IDENTITY and ``score``, of the same clips.
-        thresholds: the deployed, normal-only threshold of each method.
+        thresholds: the deployed, normal-only threshold of each method and machine ID.
         max_fpr: false-positive rate up to which pAUC reaches.
         resamples: bootstrap resamples.
         confidence: of the intervals.
@@ -102,7 +102,7 @@ def compare_methods(
                 [_resampled(auc, is_anomalous, values, drawn) for drawn in by_id_draws], axis=0
             )
             row |= _interval("auc_mean", means, confidence)
-        row |= _decided(is_anomalous, values, thresholds[name])
+        row |= _decided(table, thresholds[name])
         for machine_id, of_id in metrics["per_machine_id"].items():
             row |= {f"auc_id_{machine_id}": of_id["auc"], f"pauc_id_{machine_id}": of_id["pauc"]}
         rows.append(row)
@@ -113,23 +113,30 @@ def _partial(max_fpr: float) -> Callable[[np.ndarray, np.ndarray], float]:
     return lambda is_anomalous, scores: pauc(is_anomalous, scores, max_fpr)
 
 
-def _decided(is_anomalous: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """What a threshold does; precision, recall and F1 are of the anomalous class."""
-    decided = scores >= threshold
+def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, float]:
+    """What thresholds do; precision, recall and F1 are of the anomalous class."""
+    is_anomalous, decided = labelled_test_clips(table.assign(score=_called(table, thresholds)))
     rates = classification(is_anomalous, decided)
-    row = {"threshold": threshold, "fpr": rates["fpr"]}
+    values = set(thresholds.values())
+    row = {"threshold": values.pop() if len(values) == 1 else np.nan, "fpr": rates["fpr"]}
     row |= {name: rates[f"{name}_anomalous"] for name in ("precision", "recall", "f1")}
     return row | {"balanced_accuracy": balanced_accuracy_score(is_anomalous, decided)}
 
 
-def baseline_threshold(scores: pd.DataFrame, *, k: float) -> float:
+def _called(table: pd.DataFrame, thresholds: Mapping[str, float]) -> np.ndarray:
+    """Whether each clip is called anomalous."""
+    return (table.score >= table.machine_id.map(dict(thresholds)).astype(float)).to_numpy()
+
+
+def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> dict[str, float]:
     """Return the threshold of a row without training: validation mean + k standard deviations."""
     validation = scores.score[scores.split == VALIDATION].to_numpy()
-    return normal_only_thresholds(validation, k=k, percentile=100)["validation_mean_plus_k_std"]
+    value = normal_only_thresholds(validation, k=k, percentile=100)["validation_mean_plus_k_std"]
+    return dict.fromkeys(sorted(set(scores.machine_id)), value)
 
 
 def disagreements(
-    scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, float]
+    scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
     """List the test clips that not all methods decide alike.
 
@@ -144,9 +151,8 @@ def disagreements(
     result = next(iter(tables.values()))[["clip_id", "machine_id", "label"]].reset_index(drop=True)
     ranks = {}
     for name, table in tables.items():
-        values = table.score.reset_index(drop=True)
-        result[name] = np.where(values >= thresholds[name], ANOMALOUS, NORMAL)
-        ranks[name] = values.rank(pct=True)
+        result[name] = np.where(_called(table, thresholds[name]), ANOMALOUS, NORMAL)
+        ranks[name] = table.score.reset_index(drop=True).rank(pct=True)
     ranked = pd.DataFrame(ranks)
     result["spread"] = ranked.max(axis=1) - ranked.min(axis=1)
     decisions = result[list(tables)]

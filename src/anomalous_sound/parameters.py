@@ -11,9 +11,16 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from anomalous_sound.clip_score import (
+    BACKENDS,
+    BAND_POOLINGS,
+    REFERENCES,
+    SCALES,
+    TIME_POOLINGS,
+    WHITENINGS,
+)
 from anomalous_sound.errors import InputError
-from anomalous_sound.models.scoring import POOLINGS
-from anomalous_sound.thresholds import NORMAL_ONLY_STRATEGIES
+from anomalous_sound.thresholds import DEPLOYABLE, NORMAL_ONLY_STRATEGIES
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -21,6 +28,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 METHODS = ("lstm", "gru", "autoencoder")
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -97,8 +105,21 @@ class Training(_Group):
 class Score(_Group):
     """The anomaly score of a clip."""
 
-    pooling: Literal[POOLINGS]  # type: ignore[valid-type]
+    pooling: Literal[TIME_POOLINGS]  # type: ignore[valid-type]
     percentile: Percentile
+    decay: Annotated[float, Field(ge=0, le=1)]
+    whitening: Literal[WHITENINGS]  # type: ignore[valid-type]
+    scale: Literal[SCALES]  # type: ignore[valid-type]
+    reference: Literal[REFERENCES]  # type: ignore[valid-type]
+    band_pooling: Literal[BAND_POOLINGS]  # type: ignore[valid-type]
+    backend: Literal[BACKENDS]  # type: ignore[valid-type]
+    components: PositiveInt
+    neighbours: PositiveInt
+
+
+class Scoring(_Group):
+    """How windows are scored."""
+
     batch_size: PositiveInt
     accelerator: Accelerator
 
@@ -106,10 +127,13 @@ class Score(_Group):
 class Thresholds(_Group):
     """The thresholds, and which one decides."""
 
-    deployed: Literal[NORMAL_ONLY_STRATEGIES]  # type: ignore[valid-type]
+    per: Literal["machine_type", "machine_id"]
+    false_alarm_rate: Fraction
     k: Annotated[float, Field(allow_inf_nan=False)]
     percentile: Percentile
     tpr: Rate
+    deployed: Literal[DEPLOYABLE]  # type: ignore[valid-type]
+    fallback: Literal[NORMAL_ONLY_STRATEGIES]  # type: ignore[valid-type]
 
 
 class LstmPredictor(_Group):
@@ -146,7 +170,6 @@ class Method(_Group):
     ]
     training: Training
     score: Score
-    thresholds: Thresholds
 
 
 class MethodWithWindows(Method):
@@ -175,6 +198,7 @@ class Parameters(_Group):
     """All parameters of the project."""
 
     audio_dir: str | None
+    profile: str
     seed: Seed
     corpus: Corpus
     audio: Audio
@@ -182,6 +206,8 @@ class Parameters(_Group):
     scaling: Scaling
     windows: Windows
     detector: Detector
+    scoring: Scoring
+    thresholds: Thresholds
     evaluation: Evaluation
     compare: Compare
     explore: Explore
@@ -226,8 +252,9 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     Raises:
         InputError: one or more are unknown, missing or not accepted; each is named with what is.
     """
+    given = {name: value for name, value in parameters.items() if name != PROFILE_VALUES}
     try:
-        Parameters.model_validate(dict(parameters))
+        Parameters.model_validate(given)
     except ValidationError as error:
         problems = dict.fromkeys(_describe(problem) for problem in error.errors())
         raise InputError("; ".join(problems) + ".") from None

@@ -6,14 +6,20 @@ scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, VALIDATION
+from anomalous_sound import calibration
+from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, VALIDATION
 from anomalous_sound.errors import InputError
 from anomalous_sound.metrics import classification, labelled_test_clips, why_no_roc
 
+ALL = "all"
 NORMAL_ONLY, ORACLE = "normal-only", "oracle"
 
 NORMAL_ONLY_STRATEGIES = (
@@ -22,6 +28,9 @@ NORMAL_ONLY_STRATEGIES = (
     "validation_mean_plus_k_std",
     "validation_percentile",
 )
+# those of anomalous_sound.calibration that state a false-alarm rate
+RATED_STRATEGIES = ("conformal", "student_t", "gamma")
+DEPLOYABLE = (*RATED_STRATEGIES, *NORMAL_ONLY_STRATEGIES)
 ORACLE_STRATEGIES = ("oracle_nearest_corner", "oracle_given_tpr")
 
 _RATES = (
@@ -34,7 +43,7 @@ _RATES = (
     "recall_anomalous",
     "f1_anomalous",
 )
-THRESHOLD_COLUMNS = ["strategy", "kind", "threshold", *_RATES, "note"]
+THRESHOLD_COLUMNS = ["strategy", "kind", "promised_fpr", "threshold", *_RATES, "note"]
 
 
 def normal_only_thresholds(
@@ -91,7 +100,12 @@ def oracle_thresholds(
 
 
 def threshold_table(
-    clip_scores: pd.DataFrame, *, k: float, percentile: float, tpr: float
+    clip_scores: pd.DataFrame,
+    *,
+    k: float,
+    percentile: float,
+    tpr: float,
+    false_alarm_rate: float,
 ) -> pd.DataFrame:
     """Put all thresholds, and what each does on the test clips, in one table.
 
@@ -100,6 +114,7 @@ def threshold_table(
         k: see :func:`normal_only_thresholds`.
         percentile: see :func:`normal_only_thresholds`.
         tpr: see :func:`oracle_thresholds`.
+        false_alarm_rate: what RATED_STRATEGIES promise; see :mod:`anomalous_sound.calibration`.
 
     Returns:
         One row a strategy, THRESHOLD_COLUMNS; NaN where something cannot be computed, and ``note``
@@ -114,47 +129,170 @@ def threshold_table(
         if no_roc
         else oracle_thresholds(is_anomalous, scores, tpr=tpr)
     )
+    rated = {
+        name: calibration.CALIBRATE[name](validation, false_alarm_rate) for name in RATED_STRATEGIES
+    }
+    values = {name: threshold.value for name, threshold in rated.items()}
     rows = []
-    for strategy, threshold in (normal_only | oracle).items():
-        kind = NORMAL_ONLY if strategy in normal_only else ORACLE
+    for strategy, threshold in (values | normal_only | oracle).items():
+        kind = ORACLE if strategy in oracle else NORMAL_ONLY
         row = {"strategy": strategy, "kind": kind, "threshold": threshold, "note": no_roc or ""}
+        if strategy in rated:
+            row["promised_fpr"] = false_alarm_rate
         if kind == NORMAL_ONLY and np.isnan(threshold):
-            row["note"] = "a spread needs two validation clips or more"
+            row["note"] = (
+                rated[strategy].note
+                if strategy in rated
+                else "a spread needs two validation clips or more"
+            )
         elif len(scores) and not np.isnan(threshold):
             row |= classification(is_anomalous, scores >= threshold)
         rows.append(row)
     return pd.DataFrame(rows, columns=THRESHOLD_COLUMNS)
 
 
-def decide(clip_scores: pd.DataFrame, thresholds: pd.DataFrame, deployed: str) -> pd.DataFrame:
-    """Decide every clip by the deployed threshold.
+@dataclass(frozen=True)
+class Deployed:
+    """The thresholds that decide.
+
+    Attributes:
+        strategy: the strategy that could be computed: the one asked for, or its fallback.
+        by_machine_id: its threshold for each machine ID.
+        note: why it is the fallback; empty if it is not.
+    """
+
+    strategy: str
+    by_machine_id: Mapping[str, float]
+    note: str = ""
+
+    @property
+    def shared(self) -> float | None:
+        """The threshold, if it is the same for all machine IDs."""
+        values = set(self.by_machine_id.values())
+        return values.pop() if len(values) == 1 else None
+
+
+def deploy(clip_scores: pd.DataFrame, settings: Mapping[str, Any]) -> Deployed:
+    """Choose the thresholds that decide, from held-out normal clips alone.
+
+    Args:
+        clip_scores: ``machine_id, split, score`` a clip.
+        settings: ``deployed, fallback, per, false_alarm_rate, k, percentile``.
 
     Returns:
-        ``clip_id, score, threshold, decision`` (``normal`` or ``anomalous``).
+        The strategy asked for where it can be computed for every machine ID, else the fallback.
 
     Raises:
-        InputError: the deployed threshold could not be computed.
+        InputError: the fallback cannot be computed either.
     """
-    threshold = deployed_threshold(thresholds, deployed)
-    return clip_scores[["clip_id", "score"]].assign(
-        threshold=threshold,
-        decision=np.where(clip_scores.score >= threshold, ANOMALOUS, NORMAL),
+    machine_ids = sorted(set(clip_scores.machine_id))
+    validation = clip_scores[clip_scores.split == VALIDATION]
+    notes = []
+    for strategy in (settings["deployed"], settings["fallback"]):
+        values, problems = {}, []
+        for machine_id in machine_ids:
+            alone = settings["per"] == "machine_id"
+            used = validation[validation.machine_id == machine_id] if alone else validation
+            values[machine_id], problem = _one(strategy, used.score.to_numpy(), settings)
+            if problem:
+                problems.append(f"machine ID {machine_id}: {problem}" if alone else problem)
+        if not problems:
+            return Deployed(strategy, values, notes[0] if notes else "")
+        notes.append(f"{strategy} cannot be given: {problems[0]}")
+    raise InputError(
+        f"no threshold can be deployed: {'; '.join(notes)}; give more normal clips or deploy "
+        "another one (parameters thresholds.deployed and thresholds.fallback)."
     )
 
 
-def deployed_threshold(thresholds: pd.DataFrame, deployed: str) -> float:
-    """Return the threshold of the deployed strategy.
+def _one(
+    strategy: str, validation_scores: np.ndarray, settings: Mapping[str, Any]
+) -> tuple[float, str]:
+    """Return one threshold and, if it cannot be given, why."""
+    if strategy in RATED_STRATEGIES:
+        threshold = calibration.CALIBRATE[strategy](validation_scores, settings["false_alarm_rate"])
+        return threshold.value, threshold.note
+    if not len(validation_scores):
+        return np.nan, "it has no validation clips"
+    values = normal_only_thresholds(
+        validation_scores, k=settings["k"], percentile=settings["percentile"]
+    )
+    value = values[strategy]
+    return value, "" if np.isfinite(value) else "a spread needs two validation clips or more"
 
-    Raises:
-        InputError: it could not be computed.
+
+def decide(clip_scores: pd.DataFrame, deployed: Deployed, *, per: str) -> pd.DataFrame:
+    """Decide every clip by the deployed thresholds.
+
+    Args:
+        clip_scores: ``clip_id, machine_id, split, score`` a clip.
+        deployed: the thresholds.
+        per: ``machine_id``, or ``machine_type``: which validation clips the p-value counts.
+
+    Returns:
+        ``clip_id, score, threshold, decision`` (``normal`` or ``anomalous``) and ``p_value``: how
+        often a normal clip would score so high (conformal: the part of the held-out normal clips
+        and of the clip itself that do). Of a validation clip, which is one of them, it is NaN.
     """
-    row = thresholds[thresholds.strategy == deployed].iloc[0]
-    if not np.isfinite(row.threshold):
-        raise InputError(
-            f"the deployed threshold '{deployed}' cannot be computed: {row.note}; give more normal "
-            "clips or deploy another (parameter thresholds.deployed)."
+    thresholds = clip_scores.machine_id.map(dict(deployed.by_machine_id)).to_numpy(dtype=float)
+    p_values = np.full(len(clip_scores), np.nan)
+    held_out = (clip_scores.split == VALIDATION).to_numpy()
+    groups = clip_scores.machine_id if per == "machine_id" else clip_scores.machine_type
+    scores = clip_scores.score.to_numpy()
+    for group in set(groups):
+        of_group = (groups == group).to_numpy()
+        p_values[of_group & ~held_out] = calibration.conformal_p_value(
+            scores[of_group & held_out], scores[of_group & ~held_out]
         )
-    return float(row.threshold)
+    return clip_scores[["clip_id", "score"]].assign(
+        threshold=thresholds,
+        decision=np.where(scores >= thresholds, ANOMALOUS, NORMAL),
+        p_value=p_values,
+    )
+
+
+def rates_of(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, float]:
+    """Return what decisions do on the labelled test clips; without the values that are NaN.
+
+    Args:
+        clip_scores: ``clip_id, split, label`` a clip.
+        decisions: ``clip_id, decision`` a clip.
+    """
+    decided = clip_scores.merge(decisions[["clip_id", "decision"]], on="clip_id")
+    decided["score"] = decided.decision == ANOMALOUS
+    is_anomalous, called = labelled_test_clips(decided)
+    if not len(called):
+        return {}
+    rates = classification(is_anomalous, called.astype(bool))
+    return {name: value for name, value in rates.items() if np.isfinite(value)}
+
+
+def calibration_tables(
+    clip_scores: pd.DataFrame, *, false_alarm_rate: float, confidence: float
+) -> pd.DataFrame:
+    """Put what each calibrated threshold promises and delivers beside each other.
+
+    Args:
+        clip_scores: ``machine_id, split, label, score`` a clip.
+        false_alarm_rate: the rate asked for.
+        confidence: of the exact binomial interval of the delivered rate.
+
+    Returns:
+        ``machine_id`` (ALL for the clips of all machine IDs) and
+        :data:`anomalous_sound.calibration.CALIBRATION_COLUMNS`.
+    """
+    groups = {ALL: clip_scores, **dict(list(clip_scores.groupby("machine_id")))}
+    tables = []
+    for machine_id, group in groups.items():
+        normal_test = group[(group.split == TEST) & (group.label == NORMAL)].score
+        table = calibration.calibration_table(
+            group[group.split == VALIDATION].score.to_numpy(),
+            false_alarm_rate,
+            normal_test_scores=normal_test.to_numpy(),
+            confidence=confidence,
+        )
+        tables.append(table.assign(machine_id=machine_id))
+    return pd.concat(tables)[["machine_id", *calibration.CALIBRATION_COLUMNS]]
 
 
 def classification_report(thresholds: pd.DataFrame, clip_scores: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import torch
 
 from anomalous_sound.audio.frames import Frames, index_windows
 from anomalous_sound.errors import InputError
+from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.network import TrainedNetwork, build_network
 from anomalous_sound.models.scoring import WindowScoring, pool_errors, target_time_s
 
@@ -78,50 +79,30 @@ def test_each_machine_id_is_judged_by_its_own_network(frames):
         scored(joined, frames, machine_ids=["00", "05", "00"])
 
 
-@pytest.fixture
-def pooled():
-    errors = pd.DataFrame(
-        {
-            "clip_id": pd.Categorical(["b"] * 4 + ["a"] * 3),
-            "start_s": 0.0,
-            "error": np.array([4, 1, 2, 9, 5, 5, 2], dtype=np.float32),
-        }
-    )
-    clips = pd.DataFrame(
-        {
-            "clip_id": ["a", "b"],
-            "machine_type": "slider",
-            "machine_id": "00",
-            "split": ["train", "test"],
-            "label": ["normal", "anomalous"],
-            "sha256": "0",
-        }
-    )
-    return lambda pooling, percentile=50.0: pool_errors(
-        errors, clips, pooling=pooling, percentile=percentile
-    )
+def errors_of(*clips):
+    windows = [len(clip) for clip in clips]
+    index = pd.DataFrame({"clip_id": list("ab")[: len(clips)], "windows": windows})
+    index["first_window"] = index.windows.cumsum() - index.windows
+    everything = np.concatenate(clips).astype(np.float32)
+    return BandErrors(np.sqrt(everything).astype(np.float16), everything.mean(axis=1), index)
 
 
-@pytest.mark.parametrize(
-    ("pooling", "expected"),
-    [("mean", [4, 4]), ("median", [5, 3]), ("maximum", [5, 9]), ("percentile", [5, 3])],
-)
-def test_poolings(pooled, pooling, expected):
-    scores = pooled(pooling)
-    columns = ["clip_id", "machine_type", "machine_id", "split", "label", "score"]
-    assert list(scores.columns) == columns
-    assert list(scores.clip_id) == ["a", "b"]
-    assert list(scores.score) == expected
+SCORE = {"pooling": "maximum", "percentile": 50.0, "decay": 0.5, "whitening": "none"}
 
 
-def test_percentile_interpolates(pooled):
-    # 90 % of the way through 1, 2, 4, 9: 0.7 of the step from 4 to 9
-    assert pooled("percentile", 90.0).score[1] == pytest.approx(4 + 0.7 * 5)
+def test_without_whitening_window_errors_are_pooled():
+    errors = errors_of([[1, 3], [4, 2], [2, 2]], [[9, 1]])
+    pooled = pool_errors(errors, SCORE)
+    assert pooled.columns.tolist() == ["clip_id", "window"]
+    assert pooled.clip_id.tolist() == ["a", "b"]
+    assert pooled.window.tolist() == [3, 5]
 
 
-def test_unknown_pooling(pooled):
-    with pytest.raises(ValueError, match="accepted: mean, median, maximum, percentile"):
-        pooled("middle")
+def test_with_whitening_each_band_is_pooled():
+    errors = errors_of([[1, 4], [4, 1], [1, 1]], [[9, 1]])
+    pooled = pool_errors(errors, SCORE | {"whitening": "band"})
+    assert pooled.columns.tolist() == ["clip_id", "band_0", "band_1"]
+    assert pooled[["band_0", "band_1"]].to_numpy().tolist() == [[4, 4], [9, 1]]
 
 
 def test_an_error_is_drawn_at_the_frame_it_belongs_to():

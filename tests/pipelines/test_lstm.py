@@ -98,8 +98,9 @@ def test_decisions_follow_the_deployed_threshold_and_the_detector_carries_it(sim
     anomalous = decisions.decision == "anomalous"
     assert (anomalous == (decisions.score >= decisions.threshold)).all()
     detector = simulated_run.load("lstm.detector")
-    assert detector.settings["threshold"]["value"] == pytest.approx(threshold)
-    assert detector.settings["score"]["pooling"] == "mean"
+    values = detector.settings["threshold"]["by_machine_id"]
+    assert values == pytest.approx({"00": threshold, "02": threshold})
+    assert detector.settings["score"] == simulated_run.load("lstm.fitted_score")
     assert detector.settings["log_mel"]["n_fft"] == 2048
 
 

@@ -1,5 +1,6 @@
 """What an earlier run has computed is used again, and nothing else is."""
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +23,9 @@ def prepare(project, dcase_folder, capsys, caplog):
         # kedro sets logging up at the first session of a process, and caplog's handler is lost
         return capsys.readouterr().out + caplog.text
 
-    return run
+    yield run
+    while mlflow.active_run():  # without a session nothing ends what artefacts have begun
+        mlflow.end_run()
 
 
 def test_a_second_run_computes_nothing(prepare, project):

@@ -6,7 +6,7 @@ from anomalous_sound.audio.frames import Frames
 from anomalous_sound.metrics import evaluate
 from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.page import report_page
-from anomalous_sound.thresholds import classification_report, threshold_table
+from anomalous_sound.thresholds import calibration_tables, classification_report, threshold_table
 
 DEPLOYED = "validation_mean_plus_k_std"
 SETTINGS = {
@@ -46,7 +46,7 @@ def scores_of(anomalous=6):
 
 def prepared(simulated=False, **options):
     scores = scores_of(**options)
-    table = threshold_table(scores, k=2.0, percentile=90.0, tpr=0.8)
+    table = threshold_table(scores, k=2.0, percentile=90.0, tpr=0.8, false_alarm_rate=0.02)
     metrics = evaluate(scores, max_fpr=0.1, resamples=20, confidence=0.95, seed=0)
     return scores, table, metrics | {"corpus": corpus(simulated)}
 
@@ -61,12 +61,13 @@ def test_every_threshold_is_marked_in_the_roc():
     scores, table, metrics = prepared()
     figure = figures.roc_figure(scores, table, metrics, DEPLOYED)
     axes = figure.axes[0]
+    given = table.dropna(subset="threshold")
     marked = {
         (round(float(line.get_xdata()[0]), 6), round(float(line.get_ydata()[0]), 6))
         for line in axes.lines
         if len(line.get_xdata()) == 1
     }
-    assert marked == {(round(row.fpr, 6), round(row.tpr, 6)) for row in table.itertuples()}
+    assert marked == {(round(row.fpr, 6), round(row.tpr, 6)) for row in given.itertuples()}
     words = texts(figure)
     assert "deployed" in words
     assert words.count("[oracle]") == 2
@@ -82,7 +83,7 @@ def test_a_roc_that_cannot_be_drawn_says_why():
 
 def test_the_score_figure_has_a_panel_for_each_group_there_is():
     scores = scores_of(anomalous=0)
-    figure = figures.score_figure(scores, 1.5, DEPLOYED, corpus())
+    figure = figures.score_figure(scores, 1.5, DEPLOYED, "a unit", corpus())
     assert len(figure.axes) == 3
     for panel, count in zip(figure.axes, (8, 5, 7), strict=True):
         assert sum(patch.get_height() for patch in panel.patches) == count
@@ -120,21 +121,23 @@ def test_simulated_sound_is_called_so_everywhere(simulated):
     history = pd.DataFrame({"epoch": [1], "training_loss": [0.1], "validation_loss": [0.2]})
     shown = [
         texts(figures.roc_figure(scores, table, metrics, DEPLOYED)),
-        texts(figures.score_figure(scores, 1.5, DEPLOYED, summary)),
+        texts(figures.score_figure(scores, 1.5, DEPLOYED, "a unit", summary)),
         texts(figures.history_figure(history, summary)),
         page(scores, table, metrics),
     ]
     assert ["simulated" in text.lower() for text in shown] == [simulated] * 4
 
 
-def page(scores, table, metrics, rejected=()):
+def page(scores, table, metrics, rejected=(), note=""):
     return report_page(
         metrics=metrics,
         thresholds=table,
         classification=classification_report(table, scores),
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
         settings=SETTINGS | {"corpus": metrics["corpus"]},
-        deployed=DEPLOYED,
+        score={"whitening": "none", "pooling": "mean"},
+        deployed={"strategy": DEPLOYED, "note": note, "per": "machine_type", "by_machine_id": {}},
+        calibration=calibration_tables(scores, false_alarm_rate=0.02, confidence=0.95),
     )
 
 
@@ -151,3 +154,9 @@ def test_the_page_marks_the_deployed_threshold():
     assert "**validation mean + k std. dev.**" in text
     for file in ("roc_figure.png", "score_figure.png", "timeline_figure.png"):
         assert f"]({file})" in text
+
+
+def test_the_page_says_why_the_threshold_asked_for_does_not_decide():
+    text = page(*prepared(), note="conformal cannot be given: too few clips")
+    assert "**conformal cannot be given: too few clips**" in text
+    assert "| conformal | 0.02 | always, if the clips are exchangeable | 5 | 49 | – |" in text

@@ -54,6 +54,11 @@ class BandErrors:
         first, windows = self._place[clip_id]
         return np.square(self.roots[first : first + windows], dtype=np.float32)
 
+    def windows_of(self, clip_id: str) -> np.ndarray:
+        """Return the errors of the windows of one clip: float32."""
+        first, windows = self._place[clip_id]
+        return self.window_errors[first : first + windows]
+
     def clips(self) -> Iterator[tuple[str, np.ndarray]]:
         """Iterate over (clip ID, windows × mel bands)."""
         for clip_id in self.index.clip_id:

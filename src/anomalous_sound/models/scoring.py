@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.audio.frames import Frames, WindowedFrames
-from anomalous_sound.models.band_errors import ClipErrors
+from anomalous_sound.clip_score import pool_over_time
+from anomalous_sound.models.band_errors import BandErrors, ClipErrors
 from anomalous_sound.models.network import TrainedNetwork, architecture_class
-
-POOLINGS = ("mean", "median", "maximum", "percentile")
 
 
 @dataclass(frozen=True)
@@ -82,33 +81,30 @@ class WindowScoring:
                 yield model(batch).float().cpu().numpy()
 
 
-def pool_errors(
-    errors: pd.DataFrame, clips: pd.DataFrame, *, pooling: str, percentile: float
-) -> pd.DataFrame:
-    """Pool the window errors of each clip into its anomaly score.
+def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Pool the errors of each clip over time.
 
     Args:
-        errors: ``clip_id, start_s, error`` a window.
-        clips: the table of clips.
-        pooling: ``mean`` (the report's), ``median``, ``maximum`` or ``percentile``.
-        percentile: which one, 0 to 100, where ``pooling`` is ``percentile``.
+        band_errors: the errors of all clips.
+        settings: of the score.
 
     Returns:
-        ``clip_id, machine_type, machine_id, split, label, score``, one row a clip.
-
-    Raises:
-        ValueError: unknown pooling.
+        ``clip_id`` and the pooled errors of each mel band (``band_0``, ``band_1``, …); without
+        whitening only ``window``, the pooled window error.
     """
-    grouped = errors.groupby("clip_id", observed=True).error
-    if pooling == "percentile":
-        pooled = grouped.quantile(percentile / 100)
-    elif pooling in POOLINGS:
-        pooled = grouped.agg("max" if pooling == "maximum" else pooling)
-    else:
-        raise ValueError(f"unknown pooling {pooling!r}; accepted: {', '.join(POOLINGS)}")
-    identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
-    scores = pooled.astype(float).rename("score").reset_index().astype({"clip_id": str})
-    return identity.merge(scores, on="clip_id", validate="one_to_one")
+    pooled = []
+    of_windows = settings["whitening"] == "none"
+    how = {name: settings[name] for name in ("percentile", "decay")}
+    for clip_id in band_errors.index.clip_id:
+        errors = (
+            band_errors.windows_of(clip_id)[:, None] if of_windows else band_errors.clip(clip_id)
+        )
+        pooled.append(pool_over_time(errors, settings["pooling"], **how))
+    values = np.stack(pooled)
+    columns = ["window"] if of_windows else [f"band_{band}" for band in range(values.shape[1])]
+    table = pd.DataFrame(values, columns=columns)
+    table.insert(0, "clip_id", band_errors.index.clip_id.to_numpy())
+    return table
 
 
 def target_time_s(errors: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:

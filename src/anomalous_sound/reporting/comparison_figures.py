@@ -108,14 +108,14 @@ def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: 
 
 def agreement_figure(
     scores: Mapping[str, pd.DataFrame],
-    thresholds: Mapping[str, float],
+    thresholds: Mapping[str, Mapping[str, float]],
     corpus: Mapping[str, Any],
 ) -> Figure:
     """Draw the scores of each method against another's, clip by clip, over the test clips.
 
     Args:
         scores: for each method ``clip_id, split, label, score`` a clip.
-        thresholds: the deployed threshold of each method.
+        thresholds: the deployed threshold of each method and machine ID.
         corpus: the corpus summary.
     """
     pairs = list(itertools.combinations(scores, 2))
@@ -130,8 +130,10 @@ def agreement_figure(
         return figure
     for axes, (method, other) in zip(panels, pairs, strict=True):
         _draw_pair(axes, scores[method], scores[other])
-        axes.axvline(thresholds[method], color="black", linestyle="--", linewidth=1)
-        axes.axhline(thresholds[other], color="black", linestyle="--", linewidth=1)
+        for value in set(thresholds[method].values()):
+            axes.axvline(value, color="black", linestyle="--", linewidth=1)
+        for value in set(thresholds[other].values()):
+            axes.axhline(value, color="black", linestyle="--", linewidth=1)
         axes.set(xlabel=f"anomaly score, {method}", ylabel=f"anomaly score, {other}")
         axes.ticklabel_format(style="sci", scilimits=(-2, 2))
         axes.grid(alpha=0.3)

@@ -27,7 +27,7 @@ _GROUPS = (
     (TEST, ANOMALOUS, "test, anomalous", VERMILION),
     (TEST, "unknown", "test, no label", GREY),
 )
-_STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P")
+_STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<")
 _TICK_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
@@ -125,14 +125,19 @@ def legend_beside(figure: Figure, axes: Axes, title: str | None = None) -> None:
 
 
 def score_figure(
-    clip_scores: pd.DataFrame, threshold: float, deployed: str, corpus: Mapping[str, Any]
+    clip_scores: pd.DataFrame,
+    threshold: float | None,
+    deployed: str,
+    unit: str,
+    corpus: Mapping[str, Any],
 ) -> Figure:
     """Draw a histogram of the anomaly scores for each split and label, one below the other.
 
     Args:
         clip_scores: ``split, label, score`` a clip.
-        threshold: the deployed threshold.
+        threshold: the deployed threshold; None if each machine ID has its own.
         deployed: name of its strategy.
+        unit: what a score counts.
         corpus: the corpus summary.
     """
     groups = [
@@ -149,22 +154,21 @@ def score_figure(
     bins = np.histogram_bin_edges(clip_scores.score, bins=40)
     for panel, (name, colour, scores) in zip(axes, groups, strict=True):
         panel.hist(scores, bins=bins, color=colour)
-        panel.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
         panel.set_ylabel("clips")
-        above = np.mean(scores >= threshold)
-        panel.set_title(
-            f"{name}: {len(scores)} clips, {above:.0%} at or above the threshold",
-            loc="left",
-            fontsize=10,
-        )
+        title = f"{name}: {len(scores)} clips"
+        if threshold is not None:
+            panel.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
+            title += f", {np.mean(scores >= threshold):.0%} at or above the threshold"
+        panel.set_title(title, loc="left", fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
         panel.yaxis.get_major_locator().set_params(integer=True)
-    axes[-1].set_xlabel("anomaly score (mean squared error of scaled log-mel values)")
-    figure.suptitle(
-        f"Anomaly scores – {corpus_title(corpus)}\n"
-        f"dashed: deployed threshold {threshold:.3g} ({strategy_name(deployed)}, normal-only)",
-        fontsize=11,
+    axes[-1].set_xlabel(f"anomaly score ({unit})")
+    line = (
+        f"each machine ID has a threshold of its own ({strategy_name(deployed)}, normal-only)"
+        if threshold is None
+        else f"dashed: deployed threshold {threshold:.3g} ({strategy_name(deployed)}, normal-only)"
     )
+    figure.suptitle(f"Anomaly scores – {corpus_title(corpus)}\n{line}", fontsize=11)
     return figure
 
 
@@ -224,12 +228,12 @@ def timeline_figure(
         )
         of_clip = errors[errors.clip_id == clip.clip_id]
         timeline.plot(of_clip.time_s, of_clip.error, color=VERMILION, linewidth=1)
-        timeline.axhline(clip.score, color="black", linewidth=1, linestyle="--")
+        timeline.axhline(of_clip.error.mean(), color="black", linewidth=1, linestyle="--")
         timeline.set_xlabel("time in the clip (s)")
         timeline.grid(alpha=0.3)
     axes[0, 0].set_ylabel("frequency (Hz)")
     axes[1, 0].set_ylim(bottom=0)
-    axes[1, 0].set_ylabel("window error\n(dashed: the clip's score)")
+    axes[1, 0].set_ylabel("window error\n(dashed: the clip's mean)")
     figure.colorbar(image, ax=axes[0, :], label="dB below the clip's maximum", pad=0.01)
     figure.suptitle(f"When does it sound strange? – {corpus_title(settings['corpus'])}")
     return figure

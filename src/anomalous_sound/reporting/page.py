@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.clip_score import unit
 from anomalous_sound.reporting.figures import corpus_title, strategy_name
+from anomalous_sound.thresholds import ALL
 
 FIGURES = {
     "roc_figure.png": "ROC of the test clips",
@@ -24,7 +26,9 @@ def report_page(
     classification: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     settings: Mapping[str, Any],
-    deployed: str,
+    score: Mapping[str, Any],
+    deployed: Mapping[str, Any],
+    calibration: pd.DataFrame,
 ) -> str:
     """Write the report of one method on one corpus.
 
@@ -34,7 +38,9 @@ def report_page(
         classification: the classification report.
         rejected_clips: ``clip_id, reason``.
         settings: the network's settings.
-        deployed: name of the deployed threshold strategy.
+        score: the score's settings.
+        deployed: the thresholds that decide: ``strategy, by_machine_id, note, per``.
+        calibration: what thresholds with a stated false-alarm rate promise and deliver.
 
     Returns:
         Markdown; it expects the figures in the same folder.
@@ -44,8 +50,9 @@ def report_page(
     parts = [
         f"# {architecture}: {corpus_title(corpus)}",
         corpus_section(corpus, rejected_clips),
-        _result_section(metrics),
+        _result_section(metrics) + f"\n\nThe anomaly score of a clip: {unit(score)}.",
         _threshold_section(thresholds, deployed),
+        _calibration_section(calibration),
         "## Table 1: classification report of the test clips\n\n" + markdown_table(classification),
         "## Figures\n\n" + "\n\n".join(f"![{text}]({file})" for file, text in FIGURES.items()),
     ]
@@ -101,17 +108,59 @@ def _result_section(metrics: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", markdown_table(table)])
 
 
-def _threshold_section(thresholds: pd.DataFrame, deployed: str) -> str:
+def _threshold_section(thresholds: pd.DataFrame, deployed: Mapping[str, Any]) -> str:
     named = thresholds.assign(
         strategy=[
-            f"**{strategy_name(name)}**" if name == deployed else strategy_name(name)
+            f"**{strategy_name(name)}**" if name == deployed["strategy"] else strategy_name(name)
             for name in thresholds.strategy
         ]
     )
+    columns = [
+        "strategy",
+        "kind",
+        "promised_fpr",
+        "threshold",
+        "fpr",
+        "tpr",
+        "f1_anomalous",
+        "note",
+    ]
+    lines = [
+        "## Thresholds",
+        "",
+        "The deployed one is bold. Normal-only thresholds come from held-out normal clips; oracle "
+        "ones have seen the labels that they are judged by. A clip at or above the threshold is "
+        "called anomalous.",
+    ]
+    if deployed["note"]:
+        lines += ["", f"**{deployed['note']}**; what decides instead promises no rate."]
+    if deployed["per"] == "machine_id":
+        own = ", ".join(f"{name}: {value:.4g}" for name, value in deployed["by_machine_id"].items())
+        lines += ["", f"What decides is one threshold for each machine ID ({own})."]
+    return "\n".join([*lines, "", markdown_table(named[columns])])
+
+
+def _calibration_section(calibration: pd.DataFrame) -> str:
+    columns = {
+        "strategy": "threshold from",
+        "rate": "promised",
+        "holds": "the promise holds",
+        "calibration_clips": "clips",
+        "clips_needed": "needed",
+        "threshold": "threshold",
+        "alarms": "false alarms",
+        "test_clips": "of test clips",
+        "delivered": "delivered",
+        "delivered_low": "low",
+        "delivered_high": "high",
+    }
+    of_all = calibration[calibration.machine_id == ALL]
     return (
-        "## Thresholds\n\nThe deployed one is bold. Normal-only thresholds come from held-out "
-        "normal clips; oracle ones have seen the labels that they are judged by. A clip at or "
-        "above the threshold is called anomalous.\n\n" + markdown_table(named)
+        "## False alarms: promised and delivered\n\nFrom the scores of held-out normal clips; "
+        "delivered on the normal test clips, with the exact binomial interval (Clopper and "
+        "Pearson). A threshold that too few clips allow is not given. For each machine ID by "
+        "itself: `calibration.csv`.\n\n"
+        + markdown_table(of_all[list(columns)].rename(columns=columns))
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,6 @@ from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.audio.levels import rms_dbfs
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.baselines import persistence_errors
-from anomalous_sound.models.scoring import pool_errors
 from anomalous_sound.reporting import comparison_figures, comparison_page
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,9 @@ def select_results(
     clips: pd.DataFrame,
     corpus_summary: dict[str, Any],
     compare: dict[str, Any],
+    audio: dict[str, Any],
+    log_mel: dict[str, Any],
+    scaling: dict[str, Any],
     audio_dir: str | None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Take the results on this corpus and on these clips; say what is missing and how to make it.
@@ -39,6 +42,7 @@ def select_results(
     Raises:
         InputError: no method has been run on this corpus.
     """
+    features = {"audio": audio, "log_mel": log_mel, "scaling": scaling}
     taken, missing = {}, {}
     for method in compare["methods"]:
         command = f"kedro run --pipeline {method}"
@@ -50,6 +54,8 @@ def select_results(
         elif result["corpus"]["fingerprint"] != corpus_summary["fingerprint"]:
             other = result["corpus"]["name"]
             missing[method] = f"it was run on other clips ({other}); run: {command}"
+        elif result["features"] != features:
+            missing[method] = f"it was run with other feature settings; run: {command}"
         elif set(result["scores"]) != set(clips.clip_id):
             missing[method] = f"it did not score the same clips; run: {command}"
         else:
@@ -81,14 +87,14 @@ def score_baselines(
         (dB relative to full scale).
     """
     view = WindowedFrames(log_mel, windows, scaling, **window_settings)
-    errors = windows[["clip_id", "start_s"]].assign(error=persistence_errors(view))
-    persistence = pool_errors(errors, clips, pooling="mean", percentile=50)
+    errors = pd.Series(persistence_errors(view), dtype=float)
+    persistence = errors.groupby(windows.clip_id.astype(str).to_numpy()).mean()
     levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, **audio)) for clip_id in clips.clip_id}
     return pd.DataFrame(
         {
-            "clip_id": persistence.clip_id,
-            PERSISTENCE: persistence.score,
-            LEVEL: persistence.clip_id.map(levels),
+            "clip_id": clips.clip_id,
+            PERSISTENCE: clips.clip_id.map(persistence),
+            LEVEL: clips.clip_id.map(levels),
         }
     )
 
@@ -103,7 +109,7 @@ def collect_scores(
 
     Returns:
         Scores, long: ``method, clip_id, machine_type, machine_id, split, label, score``; and the
-        methods: ``method, kind, threshold, threshold_strategy, parameters, training_s,
+        methods: ``method, kind, thresholds, threshold_strategy, parameters, training_s,
         scoring_ms_per_clip``.
     """
     identity = clips[comparing.IDENTITY]
@@ -114,7 +120,7 @@ def collect_scores(
             {
                 "method": method,
                 "kind": NETWORK,
-                "threshold": result["threshold"],
+                "thresholds": result["thresholds"],
                 "threshold_strategy": result["threshold_strategy"],
                 "parameters": result["parameters"],
                 "training_s": result["training_s"],
@@ -130,11 +136,13 @@ def collect_scores(
         scores[name] = identity.assign(score=identity.clip_id.map(values))
         methods.append({"method": name, "kind": BASELINE})
     for row in methods:
-        if "threshold" not in row:
-            row["threshold"] = comparing.baseline_threshold(scores[row["method"]], k=compare["k"])
+        if "thresholds" not in row:
+            row["thresholds"] = comparing.baseline_thresholds(scores[row["method"]], k=compare["k"])
             row["threshold_strategy"] = "validation_mean_plus_k_std"
     long = pd.concat([table.assign(method=name) for name, table in scores.items()])
-    return long[["method", *comparing.IDENTITY, "score"]], pd.DataFrame(methods)
+    table = pd.DataFrame(methods)
+    table["thresholds"] = table.thresholds.map(json.dumps)  # a cell of a table of text
+    return long[["method", *comparing.IDENTITY, "score"]], table
 
 
 def compare_methods(
@@ -149,7 +157,7 @@ def compare_methods(
         confidence=evaluation["confidence"],
         seed=seed,
     )
-    costs = methods.drop(columns="threshold")
+    costs = methods.drop(columns="thresholds")
     return comparison.merge(costs, on="method", validate="one_to_one"), differences
 
 
@@ -226,5 +234,6 @@ def _by_method(scores: pd.DataFrame, methods: pd.DataFrame) -> dict[str, pd.Data
     return {name: scores[scores.method == name] for name in methods.method}
 
 
-def _thresholds(methods: pd.DataFrame) -> dict[str, float]:
-    return dict(zip(methods.method, methods.threshold, strict=True))
+def _thresholds(methods: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return the threshold of each method and machine ID."""
+    return {row.method: json.loads(row.thresholds) for row in methods.itertuples()}

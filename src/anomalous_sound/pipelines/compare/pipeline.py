@@ -16,6 +16,7 @@ def create_pipeline() -> Pipeline:
             "params:audio_dir",
             "params:compare",
             "params:evaluation",
+            "params:log_mel",
             "params:seed",
             "params:windows",
         },
@@ -26,7 +27,16 @@ def _rows() -> list:
     return [
         node(
             nodes.select_results,
-            inputs=["results", "clips", "corpus_summary", "params:compare", "params:audio_dir"],
+            inputs=[
+                "results",
+                "clips",
+                "corpus_summary",
+                "params:compare",
+                "params:audio",
+                "params:log_mel",
+                "scaling",
+                "params:audio_dir",
+            ],
             outputs=["method_results", "missing"],
             name="select_results",
         ),

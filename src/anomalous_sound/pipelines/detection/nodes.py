@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import re
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from anomalous_sound import clip_score
 from anomalous_sound import metrics as metric
 from anomalous_sound import thresholds as threshold
 from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.audio.layout import TRAIN, VALIDATION
 from anomalous_sound.errors import InputError
-from anomalous_sound.models import scoring
+from anomalous_sound.models import scoring as scoring_module
 from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork
+from anomalous_sound.models.scoring import WindowScoring
 from anomalous_sound.reporting import challenge, figures, page
+
+logger = logging.getLogger(__name__)
 
 
 def collect_settings(
@@ -94,16 +101,16 @@ def score_windows(
     log_mel: Frames,
     windows: pd.DataFrame,
     clips: pd.DataFrame,
-    score: dict[str, Any],
-) -> scoring.WindowScoring:
+    scoring: dict[str, Any],
+) -> WindowScoring:
     """Promise the error of every window and mel band; the dataset asks for one clip at a time."""
-    return scoring.WindowScoring(
+    return WindowScoring(
         network,
         log_mel,
         windows,
         dict(zip(clips.clip_id, clips.machine_id, strict=True)),
-        batch_size=score["batch_size"],
-        accelerator=score["accelerator"],
+        batch_size=scoring["batch_size"],
+        accelerator=scoring["accelerator"],
     )
 
 
@@ -112,47 +119,94 @@ def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.Dat
     return windows[["clip_id", "start_s"]].assign(error=band_errors.window_errors)
 
 
-def score_clips(
-    window_errors: pd.DataFrame, clips: pd.DataFrame, score: dict[str, Any]
-) -> pd.DataFrame:
-    """Pool the window errors into one anomaly score a clip."""
-    return scoring.pool_errors(
-        window_errors, clips, pooling=score["pooling"], percentile=score["percentile"]
+def pool_errors(band_errors: BandErrors, score: dict[str, Any]) -> pd.DataFrame:
+    """Pool the errors of each clip over time."""
+    return scoring_module.pool_errors(band_errors, score)
+
+
+def fit_score(
+    pooled_errors: pd.DataFrame, clips: pd.DataFrame, score: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    """Fit the score on the normal training clips; validation clips are left for thresholds."""
+    training = clips[clips.split == TRAIN]
+    pooled = pooled_errors.set_index("clip_id").loc[training.clip_id]
+    fitted = clip_score.fit_score(
+        pooled.to_numpy(), training.machine_id.to_numpy(), score, seed=seed
     )
+    return {"settings": score, "fitted": fitted}
 
 
-def choose_thresholds(clip_scores: pd.DataFrame, thresholds: dict[str, Any]) -> pd.DataFrame:
-    """Compute all thresholds, normal-only and oracle, and what each does on the test clips."""
-    return threshold.threshold_table(
+def score_clips(
+    pooled_errors: pd.DataFrame, clips: pd.DataFrame, fitted_score: dict[str, Any]
+) -> pd.DataFrame:
+    """Compute the anomaly score of every clip.
+
+    Returns:
+        ``clip_id, machine_type, machine_id, split, label, score``, one row a clip.
+    """
+    pooled = pooled_errors.set_index("clip_id").loc[clips.clip_id]
+    scores = clip_score.apply_score(
+        fitted_score["fitted"],
+        pooled.to_numpy(),
+        clips.machine_id.to_numpy(),
+        fitted_score["settings"],
+    )
+    identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
+    return identity.assign(score=scores)
+
+
+def choose_thresholds(
+    clip_scores: pd.DataFrame, thresholds: dict[str, Any], evaluation: dict[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute all thresholds, normal-only and oracle, and what each does on the test clips.
+
+    Returns:
+        The table of thresholds, and the calibration: what those that state a false-alarm rate
+        promise and deliver, for all clips and for each machine ID.
+    """
+    rate = thresholds["false_alarm_rate"]
+    table = threshold.threshold_table(
         clip_scores,
         k=thresholds["k"],
         percentile=thresholds["percentile"],
         tpr=thresholds["tpr"],
+        false_alarm_rate=rate,
     )
+    calibration = threshold.calibration_tables(
+        clip_scores, false_alarm_rate=rate, confidence=evaluation["confidence"]
+    )
+    return table, calibration
 
 
-def decide(
-    clip_scores: pd.DataFrame, threshold_table: pd.DataFrame, thresholds: dict[str, Any]
-) -> pd.DataFrame:
+def deploy_threshold(clip_scores: pd.DataFrame, thresholds: dict[str, Any]) -> dict[str, Any]:
+    """Choose the threshold that decides: the one asked for, or the fallback, and say why."""
+    deployed = threshold.deploy(clip_scores, thresholds)
+    if deployed.note:
+        logger.warning("Threshold: %s; %s decides instead.", deployed.note, deployed.strategy)
+    return {**dataclasses.asdict(deployed), "per": thresholds["per"]}
+
+
+def decide(clip_scores: pd.DataFrame, deployed: dict[str, Any]) -> pd.DataFrame:
     """Decide every clip by the deployed threshold."""
-    return threshold.decide(clip_scores, threshold_table, thresholds["deployed"])
+    return threshold.decide(clip_scores, _deployed(deployed), per=deployed["per"])
+
+
+def _deployed(deployed: dict[str, Any]) -> threshold.Deployed:
+    return threshold.Deployed(**{k: value for k, value in deployed.items() if k != "per"})
 
 
 def assemble_detector(
-    network: TrainedNetwork,
-    threshold_table: pd.DataFrame,
-    score: dict[str, Any],
-    thresholds: dict[str, Any],
+    network: TrainedNetwork, fitted_score: dict[str, Any], deployed: dict[str, Any]
 ) -> TrainedNetwork:
     """Put everything that judging a new clip needs into one thing."""
-    deployed = thresholds["deployed"]
-    value = threshold.deployed_threshold(threshold_table, deployed)
-    added = {"score": score, "threshold": {"strategy": deployed, "value": value}}
+    added = {"score": fitted_score, "threshold": deployed}
     return TrainedNetwork(network.weights, {**network.settings, **added})
 
 
 def evaluate(
     clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    deployed: dict[str, Any],
     corpus_summary: dict[str, Any],
     evaluation: dict[str, Any],
     seed: int,
@@ -165,6 +219,13 @@ def evaluate(
         confidence=evaluation["confidence"],
         seed=seed,
     )
+    shared = _deployed(deployed).shared
+    computed["deployed"] = {
+        "strategy": deployed["strategy"],
+        "note": deployed["note"],
+        **({} if shared is None else {"threshold": shared}),
+        **threshold.rates_of(clip_scores, decisions),
+    }
     return computed | {"corpus": corpus_summary}
 
 
@@ -191,16 +252,16 @@ def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, flo
     }
 
 
-def track_metrics(
-    metrics: dict[str, Any], threshold_table: pd.DataFrame, thresholds: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """Turn metrics, and what the deployed threshold does, into MLflow metrics."""
+def track_metrics(metrics: dict[str, Any], result: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Turn metrics and costs into MLflow metrics."""
     facts = ("corpus", "confidence", "max_fpr")  # what was asked, not what came out
     numbers = _numbers({key: value for key, value in metrics.items() if key not in facts})
-    deployed = threshold_table.set_index("strategy").loc[thresholds["deployed"]]
-    rates = deployed.drop(["kind", "note"]).astype(float).dropna()
-    numbers |= {f"deployed.{name}": value for name, value in rates.items()}
-    return {name: {"value": float(value), "step": 0} for name, value in numbers.items()}
+    numbers |= {name: result[name] for name in ("parameters", "training_s", "scoring_s_per_clip")}
+    # MLflow refuses other characters, and a machine ID may hold any
+    return {
+        re.sub(r"[^\w./ -]", "_", name): {"value": float(value), "step": 0}
+        for name, value in numbers.items()
+    }
 
 
 def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
@@ -218,23 +279,24 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 def summarise_result(
     clip_scores: pd.DataFrame,
-    threshold_table: pd.DataFrame,
+    deployed: dict[str, Any],
     network: TrainedNetwork,
     training_history: pd.DataFrame,
     band_errors: BandErrors,
-    thresholds: dict[str, Any],
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods needs."""
     from anomalous_sound.models.frame_model import count_parameters
 
-    deployed = thresholds["deployed"]
+    members = network.members()
+    features = ("audio", "log_mel", "scaling")
     return {
         "corpus": network.settings["corpus"],
+        "features": {name: network.settings[name] for name in features},
         "architecture": network.settings["network"]["architecture"],
         "scores": dict(zip(clip_scores.clip_id, clip_scores.score.astype(float), strict=True)),
-        "threshold": threshold.deployed_threshold(threshold_table, deployed),
-        "threshold_strategy": deployed,
-        "parameters": count_parameters(network.build(network.members()[0])),
+        "thresholds": deployed["by_machine_id"],
+        "threshold_strategy": deployed["strategy"],
+        "parameters": len(members) * count_parameters(network.build(members[0])),
         "training_s": float(training_history.seconds.sum()),
         "scoring_s_per_clip": float(band_errors.index.seconds.mean()),
     }
@@ -244,21 +306,26 @@ def plot_roc(
     clip_scores: pd.DataFrame,
     threshold_table: pd.DataFrame,
     metrics: dict[str, Any],
-    thresholds: dict[str, Any],
+    deployed: dict[str, Any],
 ) -> Figure:
     """Draw the ROC curve of the test clips with every threshold marked."""
-    return figures.roc_figure(clip_scores, threshold_table, metrics, thresholds["deployed"])
+    return figures.roc_figure(clip_scores, threshold_table, metrics, deployed["strategy"])
 
 
 def plot_scores(
     clip_scores: pd.DataFrame,
-    threshold_table: pd.DataFrame,
+    deployed: dict[str, Any],
+    fitted_score: dict[str, Any],
     corpus_summary: dict[str, Any],
-    thresholds: dict[str, Any],
 ) -> Figure:
     """Draw the distribution of the anomaly scores by split and label."""
-    deployed = threshold.deployed_threshold(threshold_table, thresholds["deployed"])
-    return figures.score_figure(clip_scores, deployed, thresholds["deployed"], corpus_summary)
+    return figures.score_figure(
+        clip_scores,
+        _deployed(deployed).shared,
+        deployed["strategy"],
+        clip_score.unit(fitted_score["settings"]),
+        corpus_summary,
+    )
 
 
 def plot_history(training_history: pd.DataFrame, corpus_summary: dict[str, Any]) -> Figure:
@@ -273,7 +340,9 @@ def plot_timelines(
     network: TrainedNetwork,
 ) -> Figure:
     """Draw spectrogram and window error of the least and the most anomalous clip."""
-    errors = window_errors.assign(time_s=scoring.target_time_s(window_errors, network.settings))
+    errors = window_errors.assign(
+        time_s=scoring_module.target_time_s(window_errors, network.settings)
+    )
     return figures.timeline_figure(log_mel, errors, clip_scores, network.settings)
 
 
@@ -283,7 +352,9 @@ def write_report(
     classification: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     network: TrainedNetwork,
-    thresholds: dict[str, Any],
+    fitted_score: dict[str, Any],
+    deployed: dict[str, Any],
+    calibration: pd.DataFrame,
 ) -> str:
     """Write the page that a person reads first."""
     return page.report_page(
@@ -292,5 +363,7 @@ def write_report(
         classification=classification,
         rejected_clips=rejected_clips,
         settings=network.settings,
-        deployed=thresholds["deployed"],
+        score=fitted_score["settings"],
+        deployed=deployed,
+        calibration=calibration,
     )

@@ -10,7 +10,9 @@ _SHARED_PARAMETERS = {
     "params:detector",
     "params:evaluation",
     "params:log_mel",
+    "params:scoring",
     "params:seed",
+    "params:thresholds",
 }
 
 
@@ -67,7 +69,7 @@ def _verdict() -> list:
     return [
         node(
             nodes.score_windows,
-            inputs=["network", "log_mel", "windows", "clips", "params:score"],
+            inputs=["network", "log_mel", "windows", "clips", "params:scoring"],
             outputs="band_errors",
             name="score_windows",
         ),
@@ -78,26 +80,44 @@ def _verdict() -> list:
             name="list_window_errors",
         ),
         node(
+            nodes.pool_errors,
+            inputs=["band_errors", "params:score"],
+            outputs="pooled_errors",
+            name="pool_errors",
+        ),
+        node(
+            nodes.fit_score,
+            inputs=["pooled_errors", "clips", "params:score", "params:seed"],
+            outputs="fitted_score",
+            name="fit_score",
+        ),
+        node(
             nodes.score_clips,
-            inputs=["window_errors", "clips", "params:score"],
+            inputs=["pooled_errors", "clips", "fitted_score"],
             outputs="clip_scores",
             name="score_clips",
         ),
         node(
             nodes.choose_thresholds,
-            inputs=["clip_scores", "params:thresholds"],
-            outputs="thresholds",
+            inputs=["clip_scores", "params:thresholds", "params:evaluation"],
+            outputs=["thresholds", "calibration"],
             name="choose_thresholds",
         ),
         node(
+            nodes.deploy_threshold,
+            inputs=["clip_scores", "params:thresholds"],
+            outputs="deployed",
+            name="deploy_threshold",
+        ),
+        node(
             nodes.decide,
-            inputs=["clip_scores", "thresholds", "params:thresholds"],
+            inputs=["clip_scores", "deployed"],
             outputs="decisions",
             name="decide",
         ),
         node(
             nodes.assemble_detector,
-            inputs=["network", "thresholds", "params:score", "params:thresholds"],
+            inputs=["network", "fitted_score", "deployed"],
             outputs="detector",
             name="assemble_detector",
         ),
@@ -108,7 +128,14 @@ def _report() -> list:
     return [
         node(
             nodes.evaluate,
-            inputs=["clip_scores", "corpus_summary", "params:evaluation", "params:seed"],
+            inputs=[
+                "clip_scores",
+                "decisions",
+                "deployed",
+                "corpus_summary",
+                "params:evaluation",
+                "params:seed",
+            ],
             outputs="metrics",
             name="evaluate",
         ),
@@ -126,13 +153,13 @@ def _report() -> list:
         ),
         node(
             nodes.plot_roc,
-            inputs=["clip_scores", "thresholds", "metrics", "params:thresholds"],
+            inputs=["clip_scores", "thresholds", "metrics", "deployed"],
             outputs="roc_figure",
             name="plot_roc",
         ),
         node(
             nodes.plot_scores,
-            inputs=["clip_scores", "thresholds", "corpus_summary", "params:thresholds"],
+            inputs=["clip_scores", "deployed", "fitted_score", "corpus_summary"],
             outputs="score_figure",
             name="plot_scores",
         ),
@@ -156,7 +183,9 @@ def _report() -> list:
                 "classification_report",
                 "rejected_clips",
                 "network",
-                "params:thresholds",
+                "fitted_score",
+                "deployed",
+                "calibration",
             ],
             outputs="report",
             name="write_report",
@@ -165,11 +194,10 @@ def _report() -> list:
             nodes.summarise_result,
             inputs=[
                 "clip_scores",
-                "thresholds",
+                "deployed",
                 "network",
                 "training_history",
                 "band_errors",
-                "params:thresholds",
             ],
             outputs="result",
             name="summarise_result",
@@ -187,7 +215,7 @@ def _tracking() -> list:
         ),
         node(
             nodes.track_metrics,
-            inputs=["metrics", "thresholds", "params:thresholds"],
+            inputs=["metrics", "result"],
             outputs="tracked_metrics",
             name="track_metrics",
         ),
