@@ -125,7 +125,7 @@ def list_clips(
         except UnreadableClipError as error:
             rejected[clip_id] = str(error)
             continue
-        contents[clip_id] = hashlib.sha256(mono.tobytes()).hexdigest()
+        contents[clip_id] = hashlib.sha256(mono).hexdigest()
         rows.append(_clip_row(clip_id, identity, recording))
     clips = pd.DataFrame(rows, columns=CLIP_COLUMNS)
     clips["split"] = _split_where_open(clips, normal_test_fraction, seed)
