@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint setup clean
+.PHONY: run test bench lint setup clean
 
 run: $(INSTALLED)
 	for pipeline in explore lstm gru autoencoder compare; do \
@@ -19,6 +19,10 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+
+# ratios against the plain way, written to benchmarks/RESULTS.md
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run
 
 setup: $(INSTALLED)
 

@@ -118,7 +118,8 @@ def test_disagreements_are_test_clips_that_are_decided_differently():
     base = table(0, 1.0).query("split == 'test'").head(4).reset_index(drop=True)
     one = base.assign(score=[1.0, 2.0, 3.0, 4.0])
     other = base.assign(score=[40.0, 10.0, 20.0, 30.0])
-    found = disagreements({"one": one, "other": other}, {"one": everywhere(2.5), "other": everywhere(25.0)})
+    thresholds = {"one": everywhere(2.5), "other": everywhere(25.0)}
+    found = disagreements({"one": one, "other": other}, thresholds)
     # decisions: one n n a a, other a n n a; ranks 1 2 3 4 and 4 1 2 3 of 4
     assert list(found.clip_id) == [base.clip_id[0], base.clip_id[2]]
     assert list(found.one) == ["normal", "anomalous"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
+from support import noise
 
 from anomalous_sound.audio.decode import AudioFile, Recording, to_mono
 from anomalous_sound.errors import UnreadableClipError
@@ -128,3 +129,10 @@ def test_resampling_does_not_alias():
 def test_a_clip_without_sound_is_refused(samples, reason):
     with pytest.raises(UnreadableClipError, match=reason):
         to_mono(_recording(samples), sample_rate=RATE, channel=0)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_samples_are_those_of_libsndfile(tmp_path, write_clip, subtype):
+    path = write_clip(tmp_path / "a.wav", noise(0, channels=2), subtype=subtype)
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(AudioFile(path).recording().samples, expected)

@@ -106,5 +106,5 @@ def _check(
         channels=recording.channels,
         duration_s=recording.duration_s,
         mono_samples=len(mono),
-        mono_sha256=hashlib.sha256(mono.tobytes()).hexdigest(),
+        mono_sha256=hashlib.sha256(mono).hexdigest(),
     )

@@ -1,0 +1,1 @@
+"""How fast the project is against the plain way, as ratios; see run.py."""

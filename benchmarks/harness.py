@@ -1,0 +1,143 @@
+"""Timing in turns, so that a busy machine slows both ways alike, and the ratios of each turn."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+# multiply-adds count as two: of one window of 10 frames, 128 bands, 256 units, 2 layers
+TRAINING_FLOP = {"lstm": 52.6e6, "gru": 88.5e6}
+FORWARD_FLOP = {"lstm": 18.4e6, "gru": 30.1e6}
+
+PLAIN, OURS, CEILING = "plain", "ours", "ceiling"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        stage: its name on the command line.
+        what: what is compared with what.
+        plain: rate or amount of the way it is compared with.
+        ours: rate or amount of this project.
+        ratios: one a turn; above 1, ours is better.
+        reached: part of the arithmetic that the machine can do (float32, all cores), 0 to 1.
+    """
+
+    stage: str
+    what: str
+    plain: str
+    ours: str
+    ratios: list[float]
+    reached: float | None = None
+
+
+def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Run every way in turn, ``repeats`` times after one turn to warm up; return seconds."""
+    seconds = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        for name, run in ways.items():
+            started = time.perf_counter()
+            run()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def compared(
+    stage: str, what: str, seconds: Mapping[str, list[float]], *, work: float, unit: str
+) -> Row:
+    """Turn seconds of ``plain`` and ``ours`` for the same work into a row of rates."""
+    ratios = [plain / ours for plain, ours in zip(seconds[PLAIN], seconds[OURS], strict=True)]
+    plain, ours = (
+        f"{work / statistics.median(seconds[way]):.3g} {unit}/s" for way in (PLAIN, OURS)
+    )
+    return Row(stage, what, plain, ours, ratios)
+
+
+def reached(seconds: Mapping[str, list[float]], flop: float) -> float:
+    """Return the part of the ceiling, measured in the same turns, that ``ours`` reaches."""
+    parts = [
+        flop / ours / (PRODUCT_FLOP / product)
+        for ours, product in zip(seconds[OURS], seconds[CEILING], strict=True)
+    ]
+    return statistics.median(parts)
+
+
+_SIZE, _PRODUCTS = 1024, 8
+PRODUCT_FLOP = _PRODUCTS * 2 * _SIZE**3
+
+
+def matrix_products(dtype: torch.dtype = torch.float32) -> Callable[[], None]:
+    """Return a function that does PRODUCT_FLOP in large matrix products."""
+    left, right = (torch.randn(_SIZE, _SIZE).to(dtype) for _ in range(2))
+    result = torch.empty_like(left)
+
+    def run() -> None:
+        for _ in range(_PRODUCTS):
+            torch.mm(left, right, out=result)
+
+    return run
+
+
+def on_threads(threads: int, run: Callable[[], object]) -> Callable[[], None]:
+    """Return ``run`` with so many threads of torch, whatever was set before."""
+
+    def limited() -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            run()
+        finally:
+            torch.set_num_threads(before)
+
+    return limited
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; otherwise it is only slower."""
+    return any(flag in _cpu_info("flags").split() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def machine() -> str:
+    """Return one line on processor, memory and versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{_cpu_info('model name') or platform.processor()}, {os.cpu_count()} cores, "
+        f"{memory:.0f} GiB; {platform.system()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__} ({torch.get_num_threads()} threads unless said otherwise)"
+    )
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [
+        "| stage | what | compared with | ours | ratio: median (range) | of the ceiling |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ratio = "–"
+        if row.ratios:
+            ratio = (
+                f"×{statistics.median(row.ratios):.2f} "
+                f"({min(row.ratios):.2f} to {max(row.ratios):.2f})"
+            )
+        part = "–" if row.reached is None else f"{row.reached:.0%}"
+        lines.append(f"| {row.stage} | {row.what} | {row.plain} | {row.ours} | {ratio} | {part} |")
+    return "\n".join(lines)
+
+
+def _cpu_info(name: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")

@@ -1,0 +1,1 @@
+"""The plain way: the same job with librosa, a DataLoader and nn.LSTM, as one would write it."""

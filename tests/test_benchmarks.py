@@ -1,0 +1,54 @@
+"""The plain way of the benchmarks does the same job as the project; no times are asserted."""
+
+import numpy as np
+import pytest
+
+from anomalous_sound.models.network import TrainedNetwork, build_network
+from anomalous_sound.models.scoring import WindowScoring
+from benchmarks.corpora import Corpus
+from benchmarks.harness import CEILING, OURS, PLAIN, Row, compared, in_turns, table
+from benchmarks.plain.features import log_mel
+from benchmarks.plain.scoring import score_clip
+from benchmarks.plain.training import MODELS
+from benchmarks.stages.features import log_mel_of_file
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:audioread")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    return Corpus(tmp_path_factory.mktemp("benchmarks"), clips=8)
+
+
+def test_the_plain_features_are_ours(corpus):
+    groups = corpus.parameters
+    file = corpus.files[0]
+    ours = log_mel_of_file(file, groups["audio"], groups["log_mel"])
+    np.testing.assert_allclose(log_mel(file), ours, atol=1e-4)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_plain_scores_are_ours(corpus, model):
+    settings = corpus.settings(model)
+    network = TrainedNetwork(build_network(settings).state_dict(), settings)
+    plain = MODELS[model]()
+    plain.load_state_dict(network.weights)
+    expected = [score_clip(plain, clip) for clip in corpus.scaled_clips("test")]
+    tested = corpus.clip_table.clip_id[corpus.clip_table.split == "test"]
+    windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
+    machine_ids = dict.fromkeys(tested, "00")
+    scoring = WindowScoring(network, corpus.frames, windows, machine_ids, 512, "cpu")
+    actual = [clip.window_errors.mean() for clip in scoring]
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_ways_take_turns_and_ratios_are_of_one_turn():
+    order = []
+    seconds = in_turns({name: lambda n=name: order.append(n) for name in (PLAIN, OURS)}, 2)
+    assert order == [PLAIN, OURS] * 3
+    assert {name: len(times) for name, times in seconds.items()} == {PLAIN: 2, OURS: 2}
+    row = compared("s", "w", {PLAIN: [2.0, 9.0, 8.0], OURS: [1.0, 3.0, 2.0]}, work=6, unit="clips")
+    assert row.ratios == [2, 3, 4]
+    assert "| 0.75 clips/s | 3 clips/s | ×3.00 (2.00 to 4.00) | – |" in table([row])
+    assert CEILING not in (PLAIN, OURS)
+    assert "| – | 25% |" in table([Row("s", "w", "–", "–", [], 0.25)])
