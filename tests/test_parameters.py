@@ -105,6 +105,7 @@ def test_an_architecture_has_its_own_sizes(parameters):
                 "hidden_size": 8,
                 "num_layers": 1,
                 "decoder_input": "states",
+                "masked_frames": "none",
             },
         ),
     ],

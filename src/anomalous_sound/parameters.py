@@ -84,6 +84,15 @@ class Detector(_Group):
     per: Literal["machine_type", "machine_id"]
 
 
+class Localisation(_Group):
+    """When and where a clip deviates."""
+
+    stretch_s: PositiveFloat
+    stretches: PositiveInt
+    bands: PositiveInt
+    clip_ids: list[str] | None
+
+
 class Evaluation(_Group):
     """The metrics."""
 
@@ -151,6 +160,7 @@ class GruAutoencoder(_Group):
     hidden_size: PositiveInt
     num_layers: PositiveInt
     decoder_input: Literal["states", "latent"]
+    masked_frames: Literal["none", "centre"]
 
 
 class DenseAutoencoder(_Group):
@@ -208,6 +218,7 @@ class Parameters(_Group):
     detector: Detector
     scoring: Scoring
     thresholds: Thresholds
+    localisation: Localisation
     evaluation: Evaluation
     compare: Compare
     explore: Explore

@@ -30,7 +30,7 @@ def test_all_frames_are_reconstructed():
     stacked = model.layers(frames.reshape(4, 30)).detach()
     expected = ((stacked - frames.reshape(4, 30)) ** 2).reshape(4, 5, 6).mean(dim=1)
     torch.testing.assert_close(model(frames).detach(), expected)
-    assert DenseAutoencoder.target_frames(5) == (0, 4)
+    assert DenseAutoencoder.target_frames(5, {}) == (0, 4)
 
 
 def windows_of(frames_of_clip, length, next_frame):

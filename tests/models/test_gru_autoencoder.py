@@ -6,10 +6,11 @@ from anomalous_sound.models.frame_model import count_parameters
 from anomalous_sound.models.gru_autoencoder import GruAutoencoder
 
 
-def network(decoder_input):
+def network(decoder_input, masked_frames="none"):
     torch.manual_seed(0)
     sizes = {"n_mels": 6, "hidden_size": 5, "num_layers": 2}
-    return GruAutoencoder(**sizes, decoder_input=decoder_input).eval()
+    how = {"decoder_input": decoder_input, "masked_frames": masked_frames}
+    return GruAutoencoder(**sizes, **how).eval()
 
 
 def sigmoid(x):
@@ -56,7 +57,7 @@ def test_error_is_the_windows_and_ignores_the_next_frame(decoder_input):
     changed = frames.clone()
     changed[:, 10] = 9
     assert torch.equal(model(changed), model(frames))
-    assert GruAutoencoder.target_frames(10) == (0, 9)
+    assert GruAutoencoder.target_frames(10, {"masked_frames": "none"}) == (0, 9)
 
 
 def test_latent_sees_the_future_and_states_do_not():
@@ -71,7 +72,38 @@ def test_latent_sees_the_future_and_states_do_not():
 
 
 def test_size_of_the_reports_network():
-    model = GruAutoencoder(n_mels=128, hidden_size=256, num_layers=2, decoder_input="states")
+    how = {"decoder_input": "states", "masked_frames": "none"}
+    model = GruAutoencoder(n_mels=128, hidden_size=256, num_layers=2, **how)
     layers = [(128, 256), (256, 256), (256, 256), (256, 256)]
     gates = sum(3 * units * (inputs + units + 2) for inputs, units in layers)
     assert count_parameters(model) == gates + 256 * 128 + 128
+
+
+@pytest.mark.parametrize("decoder_input", ["states", "latent"])
+def test_a_masked_centre_is_reconstructed_unseen(decoder_input):
+    model = network(decoder_input, "centre")
+    frames = torch.rand(3, 11, 6)
+    assert GruAutoencoder.target_frames(10, {"masked_frames": "centre"}) == (5, 5)
+    assert torch.equal(model.target(frames), frames[:, 5:6])
+    expected = model.expected(frames)
+    assert expected.shape == (3, 1, 6)
+    # it is what the plain network says of the sixth frame of a window with silence in its middle
+    silent = frames.clone()
+    silent[:, 5] = 0
+    torch.testing.assert_close(expected, network(decoder_input).expected(silent)[:, 5:6])
+    # whatever was there is not seen
+    changed = frames.clone()
+    changed[:, 5] = 7
+    assert torch.equal(model.expected(changed), expected)
+    np.testing.assert_allclose(
+        model(frames).detach(), ((expected - frames[:, 5:6]) ** 2)[:, 0].detach(), rtol=1e-6
+    )
+
+
+def test_the_frames_after_the_centre_help_only_through_the_latent_state():
+    frames = torch.rand(3, 11, 6)
+    changed = frames.clone()
+    changed[:, 6:10] = 0.5
+    for decoder_input, same in (("states", True), ("latent", False)):
+        model = network(decoder_input, "centre")
+        assert torch.equal(model.expected(frames), model.expected(changed)) == same

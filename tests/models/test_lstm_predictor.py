@@ -67,4 +67,4 @@ def test_size_of_the_reports_network():
 
 
 def test_the_error_belongs_to_the_frame_after_the_window():
-    assert LstmPredictor.target_frames(10) == (10, 10)
+    assert LstmPredictor.target_frames(10, {}) == (10, 10)

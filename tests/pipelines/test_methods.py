@@ -31,7 +31,7 @@ def test_runs_line_up_in_mlflow(compared_run):
     runs = {run.info.run_name: run.data for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {"lstm", "gru", "autoencoder", "compare"}
     assert set(runs["lstm"].metrics) == set(runs["gru"].metrics)
-    own = {"network.decoder_input"}
+    own = {"network.decoder_input", "network.masked_frames"}
     assert set(runs["gru"].params) - set(runs["lstm"].params) == own
     assert set(runs["lstm"].params) <= set(runs["gru"].params)
     assert runs["gru"].params["training.batch_size"] == "64"

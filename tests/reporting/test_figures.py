@@ -90,8 +90,9 @@ def test_the_score_figure_has_a_panel_for_each_group_there_is():
         assert f"{count} clips" in panel.get_title(loc="left")
 
 
-def test_the_timeline_shows_both_ends_of_the_test_clips():
+def test_the_timeline_shows_when_and_where_clips_deviate():
     scores = scores_of()
+    shown = scores[scores.split == "test"].sort_values("score").iloc[[0, -1]]
     rng = np.random.default_rng(0)
     count = len(scores)
     index = pd.DataFrame({"clip_id": scores.clip_id, "first_frame": np.arange(count) * 40})
@@ -99,19 +100,37 @@ def test_the_timeline_shows_both_ends_of_the_test_clips():
     errors = pd.DataFrame({"clip_id": np.repeat(scores.clip_id, 30)})
     errors["time_s"] = np.tile(0.32 + 0.032 * np.arange(30), count)
     errors["error"] = rng.random(len(errors))
-    figure = figures.timeline_figure(frames, errors, scores, SETTINGS | {"corpus": corpus()})
-    test = scores[scores.split == "test"].sort_values("score")
+    maps = {clip_id: rng.normal(size=(30, 128)) for clip_id in shown.clip_id}
+    last = shown.clip_id.iloc[-1]
+    marks = pd.DataFrame(
+        [(last, "time", 0.5, 1.0), (last, "frequency", 950.0, 1050.0)],
+        columns=["clip_id", "axis", "start", "end"],
+    )
+    settings = SETTINGS | {"corpus": corpus()}
+    figure = figures.timeline_figure(frames, errors, maps, shown, marks, settings)
     words = texts(figure)
-    assert f"least anomalous test clip: {test.clip_id.iloc[0]}" in words
-    assert f"most anomalous test clip: {test.clip_id.iloc[-1]}" in words
-    for column, clip_id in enumerate((test.clip_id.iloc[0], test.clip_id.iloc[-1])):
-        spectrogram, timeline = figure.axes[column], figure.axes[2 + column]
-        assert spectrogram.get_xlim() == timeline.get_xlim()
+    for column, clip_id in enumerate(shown.clip_id):
+        assert f"{clip_id}\ntest clip, label" in words
+        deviations, spectrogram, timeline = (figure.axes[column + 2 * row] for row in range(3))
+        assert deviations.get_xlim() == spectrogram.get_xlim() == timeline.get_xlim()
+        np.testing.assert_array_equal(deviations.images[0].get_array(), maps[clip_id].T)
+        # the map lies where the window errors are
+        left, right, _, _ = deviations.images[0].get_extent()
+        assert (left, right) == pytest.approx((0.32 - 0.016, 0.32 + 29 * 0.032 + 0.016))
         line = timeline.lines[0]
         np.testing.assert_array_equal(line.get_ydata(), errors.error[errors.clip_id == clip_id])
         low, high = timeline.get_ylim()
         assert low <= line.get_ydata().min() and line.get_ydata().max() <= high
         np.testing.assert_array_equal(spectrogram.images[0].get_array(), frames.clip(clip_id).T)
+    marked = figure.axes[1]
+    assert [patch.get_x() for patch in marked.patches] == [0.5]
+    (arrow,) = (line for line in marked.lines if line.get_marker() == ">")
+    # 1000 Hz lies where the axis says so
+    ticks = {
+        label.get_text(): label.get_position()[1] for label in figure.axes[0].get_yticklabels()
+    }
+    assert arrow.get_ydata()[0] == pytest.approx(ticks["1,000"])
+    assert not figure.axes[0].patches
 
 
 @pytest.mark.parametrize("simulated", [True, False])

@@ -52,6 +52,7 @@ class AudioCorpus:
         simulated: whether the sound was made by a program; every report says so.
         recordings: for each clip ID (its path below the folder) its file.
         labels: contents of ``labels.csv``, where the folder holds one.
+        faults: contents of ``faults.csv``: where each fault sounds, where the folder holds one.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AudioCorpus:
     simulated: bool
     recordings: Mapping[str, AudioFile] = field(repr=False)
     labels: pd.DataFrame | None = None
+    faults: pd.DataFrame | None = None
 
     def mono_clip(
         self, clip_id: str, *, sample_rate: int, channel: int | str, sha256: str | None = None

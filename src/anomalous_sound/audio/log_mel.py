@@ -74,6 +74,13 @@ def mel_band_centres_hz(n_mels: int, sample_rate: int) -> np.ndarray:
     return _mel_frequencies_hz(n_mels, sample_rate)[1:-1]
 
 
+def mel_band_edges_hz(n_mels: int, sample_rate: int) -> np.ndarray:
+    """Return the frequencies half-way between the centres of mel bands, Hz: n_mels + 1 edges."""
+    centres = mel_band_centres_hz(n_mels, sample_rate)
+    between = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[0.0], between, [sample_rate / 2]])
+
+
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     """Return the weight of each frequency in each mel band, as ``librosa.filters.mel`` does.
 

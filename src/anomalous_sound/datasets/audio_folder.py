@@ -14,7 +14,7 @@ from anomalous_sound.audio.decode import AUDIO_SUFFIXES, AudioFile
 from anomalous_sound.audio.layout import LABELS_FILE
 from anomalous_sound.errors import InputError
 
-CORPUS_FILE = "corpus.json"
+CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
 
 
 class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
@@ -74,12 +74,15 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
             )
         name = folder.resolve().name
         described = _read_json(folder / CORPUS_FILE)
+        simulated = bool(described.get("simulated", False))
         return AudioCorpus(
             name=described.get("name", name),
             folder_name=name,
-            simulated=bool(described.get("simulated", False)),
+            simulated=simulated,
             recordings=recordings,
-            labels=_read_labels(folder / LABELS_FILE),
+            labels=_read_table(folder / LABELS_FILE),
+            # only a program knows where it has put a fault
+            faults=_read_table(folder / FAULTS_FILE) if simulated else None,
         )
 
     def save(self, data: Any) -> None:
@@ -122,7 +125,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a JSON object: {error}") from error
 
 
-def _read_labels(path: Path) -> pd.DataFrame | None:
+def _read_table(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:

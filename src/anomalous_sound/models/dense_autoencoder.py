@@ -5,7 +5,9 @@ Koizumi et al., Description and discussion on DCASE2020 challenge task 2, 2020.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -48,6 +50,6 @@ class DenseAutoencoder(FrameModel):
         return frames
 
     @staticmethod
-    def target_frames(length: int) -> tuple[int, int]:
+    def target_frames(length: int, network: Mapping[str, Any]) -> tuple[int, int]:
         """All frames of the window."""
         return 0, length - 1

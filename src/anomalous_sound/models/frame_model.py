@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -29,8 +31,13 @@ class FrameModel(nn.Module, ABC):
 
     @staticmethod
     @abstractmethod
-    def target_frames(length: int) -> tuple[int, int]:
-        """Return first and last target frame, counted from the start of a window of ``length``."""
+    def target_frames(length: int, network: Mapping[str, Any]) -> tuple[int, int]:
+        """Return first and last target frame, counted from the start of a window of ``length``.
+
+        Args:
+            length: frames of the window.
+            network: the network's settings.
+        """
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the squared error of each window and mel band, batch × mel bands.

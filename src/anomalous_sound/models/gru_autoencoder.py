@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from anomalous_sound.models.frame_model import FrameModel
@@ -11,7 +14,13 @@ class GruAutoencoder(FrameModel):
     """Stacked GRU encoder, a GRU decoder of the same shape, and a linear layer to mel bands."""
 
     def __init__(
-        self, *, n_mels: int, hidden_size: int, num_layers: int, decoder_input: str
+        self,
+        *,
+        n_mels: int,
+        hidden_size: int,
+        num_layers: int,
+        decoder_input: str,
+        masked_frames: str,
     ) -> None:
         """Build the network.
 
@@ -21,26 +30,48 @@ class GruAutoencoder(FrameModel):
             num_layers: stacked layers of the encoder, and of the decoder.
             decoder_input: what the decoder reads at each frame: ``states``, the encoder's state
                 at that frame, or ``latent``, the encoder's last state, the same at every frame.
+            masked_frames: ``none``: the whole window is seen and reconstructed; ``centre``: the
+                frame in its middle is not seen, and it alone is reconstructed from those around it
+                (as Suefusa et al., ICASSP 2020, do with dense layers), so that nothing can be
+                copied.
         """
         super().__init__()
+        self.masked_frames = masked_frames
         self.decoder_input = decoder_input
         self.encoder = nn.GRU(n_mels, hidden_size, num_layers, batch_first=True)
         self.decoder = nn.GRU(hidden_size, hidden_size, num_layers, batch_first=True)
         self.output = nn.Linear(hidden_size, n_mels)
 
     def expected(self, frames: Tensor) -> Tensor:
-        """Reconstruct the window: batch × window length × mel bands."""
-        states, _ = self.encoder(self.target(frames))
+        """Reconstruct the window or its centre: batch × target frames × mel bands."""
+        window = frames[:, :-1]
+        if self.masked_frames == "centre":
+            window = window.clone()
+            window[:, _centre(window.shape[1])] = 0
+        states, _ = self.encoder(window)
         if self.decoder_input == "latent":
             states = states[:, -1:].expand_as(states)
         decoded, _ = self.decoder(states)
+        if self.masked_frames == "centre":
+            centre = _centre(window.shape[1])
+            decoded = decoded[:, centre : centre + 1]
         return self.output(decoded)
 
     def target(self, frames: Tensor) -> Tensor:
-        """Return the window without its next frame: batch × window length × mel bands."""
-        return frames[:, :-1]
+        """Return the window without its next frame, or its centre: as ``expected``."""
+        window = frames[:, :-1]
+        if self.masked_frames == "centre":
+            centre = _centre(window.shape[1])
+            return window[:, centre : centre + 1]
+        return window
 
     @staticmethod
-    def target_frames(length: int) -> tuple[int, int]:
-        """All frames of the window."""
+    def target_frames(length: int, network: Mapping[str, Any]) -> tuple[int, int]:
+        """All frames of the window, or its centre."""
+        if network["masked_frames"] == "centre":
+            return _centre(length), _centre(length)
         return 0, length - 1
+
+
+def _centre(length: int) -> int:
+    return length // 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from anomalous_sound.models.frame_model import FrameModel
@@ -32,6 +35,6 @@ class LstmPredictor(FrameModel):
         return frames[:, -1:]
 
     @staticmethod
-    def target_frames(length: int) -> tuple[int, int]:
+    def target_frames(length: int, network: Mapping[str, Any]) -> tuple[int, int]:
         """The frame after the window."""
         return length, length

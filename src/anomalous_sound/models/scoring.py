@@ -117,6 +117,7 @@ def target_time_s(errors: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarr
     Returns:
         Seconds from the start of the clip.
     """
-    first, last = architecture_class(settings).target_frames(settings["windows"]["length"])
+    target_frames = architecture_class(settings).target_frames
+    first, last = target_frames(settings["windows"]["length"], settings["network"])
     frame_s = settings["log_mel"]["hop_length"] / settings["audio"]["sample_rate"]
     return errors.start_s.to_numpy() + (first + last) / 2 * frame_s

@@ -200,43 +200,88 @@ def history_figure(history: pd.DataFrame, corpus: Mapping[str, Any]) -> Figure:
 def timeline_figure(
     frames: Frames,
     errors: pd.DataFrame,
-    clip_scores: pd.DataFrame,
+    maps: Mapping[str, np.ndarray],
+    clips: pd.DataFrame,
+    marks: pd.DataFrame,
     settings: Mapping[str, Any],
 ) -> Figure:
-    """Draw the least and the most anomalous clip: spectrogram above, window error below.
+    """Draw when and at which frequencies clips deviate from normal, on one time axis each.
 
-    Both lie on one time axis; test clips are shown if there are any, else validation clips.
+    From above: the map of deviations, the spectrogram, the window errors; the stretches of time
+    and the mel bands that contribute most are marked.
 
     Args:
         frames: log-mel frames of all clips, dB.
         errors: ``clip_id, time_s, error`` a window.
-        clip_scores: ``clip_id, split, label, score`` a clip.
+        maps: windows × mel bands of each clip drawn, standard deviations above normal.
+        clips: ``clip_id, split, label, score`` of the clips to draw, a column each.
+        marks: ``clip_id, axis, start, end``: what contributes most, of test clips.
         settings: the network's settings.
     """
-    split = TEST if (clip_scores.split == TEST).any() else VALIDATION
-    ranked = clip_scores[clip_scores.split == split].sort_values("score")
-    shown = [("least", ranked.iloc[0]), ("most", ranked.iloc[-1])]
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    axes = figure.subplots(2, 2, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
-    for column, (rank, clip) in enumerate(shown):
-        spectrogram, timeline = axes[:, column]
+    count = len(clips)
+    figure = Figure(figsize=(max(6 * count, 8), 8), layout="constrained")
+    axes = figure.subplots(
+        3, count, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 3, 2)
+    )
+    for column, clip in enumerate(clips.itertuples()):
+        deviations, spectrogram, timeline = axes[:, column]
+        of_clip = errors[errors.clip_id == clip.clip_id]
+        of_marks = marks[marks.clip_id == clip.clip_id]
         image = draw_spectrogram(spectrogram, frames.clip(clip.clip_id), settings)
-        spectrogram.set_title(
-            f"{rank} anomalous {split} clip: {clip.clip_id}\n"
-            f"label {clip.label}, anomaly score {clip.score:.3g}",
+        heat = _draw_deviations(deviations, maps[clip.clip_id], of_clip.time_s.to_numpy(), settings)
+        deviations.set_title(
+            f"{clip.clip_id}\n"
+            f"{clip.split} clip, label {clip.label}, anomaly score {clip.score:.3g}",
             fontsize=10,
         )
-        of_clip = errors[errors.clip_id == clip.clip_id]
+        for mark in of_marks[of_marks.axis == "time"].itertuples():
+            for panel in (deviations, spectrogram, timeline):
+                panel.axvspan(mark.start, mark.end, fill=False, edgecolor=GREEN, linewidth=1.2)
+        for mark in of_marks[of_marks.axis == "frequency"].itertuples():
+            place = _mel_place((mark.start + mark.end) / 2, settings)
+            for panel in (deviations, spectrogram):
+                panel.plot(0.004, place, ">", color=GREEN, transform=panel.get_yaxis_transform())
         timeline.plot(of_clip.time_s, of_clip.error, color=VERMILION, linewidth=1)
         timeline.axhline(of_clip.error.mean(), color="black", linewidth=1, linestyle="--")
         timeline.set_xlabel("time in the clip (s)")
         timeline.grid(alpha=0.3)
     axes[0, 0].set_ylabel("frequency (Hz)")
-    axes[1, 0].set_ylim(bottom=0)
-    axes[1, 0].set_ylabel("window error\n(dashed: the clip's mean)")
-    figure.colorbar(image, ax=axes[0, :], label="dB below the clip's maximum", pad=0.01)
-    figure.suptitle(f"When does it sound strange? – {corpus_title(settings['corpus'])}")
+    axes[1, 0].set_ylabel("frequency (Hz)")
+    axes[2, 0].set_ylim(bottom=0)
+    axes[2, 0].set_ylabel("window error\n(dashed: the clip's mean)")
+    figure.colorbar(heat, ax=axes[0, :], label="error, std. dev. above normal", pad=0.01)
+    figure.colorbar(image, ax=axes[1, :], label="dB below the clip's maximum", pad=0.01)
+    figure.suptitle(
+        f"When and where does it sound strange? – {corpus_title(settings['corpus'])}\n"
+        "green: the stretches of time and the mel bands that contribute most",
+        fontsize=12,
+    )
     return figure
+
+
+def _draw_deviations(
+    axes: Axes, deviations: np.ndarray, times_s: np.ndarray, settings: Mapping[str, Any]
+) -> Any:
+    """Draw windows × mel bands where they lie in the clip."""
+    half = settings["log_mel"]["hop_length"] / settings["audio"]["sample_rate"] / 2
+    image = axes.imshow(
+        deviations.T,
+        origin="lower",
+        aspect="auto",
+        cmap="RdBu_r",
+        vmin=-4,
+        vmax=4,
+        extent=(times_s[0] - half, times_s[-1] + half, -0.5, deviations.shape[1] - 0.5),
+    )
+    _label_frequencies(axes, settings)
+    return image
+
+
+def _mel_place(frequency_hz: float, settings: Mapping[str, Any]) -> float:
+    """Return where a frequency lies on an axis of mel bands."""
+    n_mels = settings["log_mel"]["n_mels"]
+    centres = mel_band_centres_hz(n_mels, settings["audio"]["sample_rate"])
+    return float(np.interp(frequency_hz, centres, np.arange(n_mels)))
 
 
 def draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, Any]) -> Any:
@@ -253,10 +298,14 @@ def draw_spectrogram(axes: Axes, decibel: np.ndarray, settings: Mapping[str, Any
         # frames are centred: frame n lies around n hops
         extent=(-frame_s / 2, (len(decibel) - 0.5) * frame_s, -0.5, n_mels - 0.5),
     )
-    centres = mel_band_centres_hz(n_mels, settings["audio"]["sample_rate"])
-    ticks = [hz for hz in _TICK_HZ if centres[0] <= hz <= centres[-1]]
-    axes.set_yticks(np.interp(ticks, centres, np.arange(n_mels)), [f"{hz:,}" for hz in ticks])
+    _label_frequencies(axes, settings)
     return image
+
+
+def _label_frequencies(axes: Axes, settings: Mapping[str, Any]) -> None:
+    centres = mel_band_centres_hz(settings["log_mel"]["n_mels"], settings["audio"]["sample_rate"])
+    ticks = [hz for hz in _TICK_HZ if centres[0] <= hz <= centres[-1]]
+    axes.set_yticks([_mel_place(hz, settings) for hz in ticks], [f"{hz:,}" for hz in ticks])
 
 
 def say(axes: Axes, text: str) -> None:

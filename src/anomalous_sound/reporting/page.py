@@ -14,7 +14,7 @@ from anomalous_sound.thresholds import ALL
 FIGURES = {
     "roc_figure.png": "ROC of the test clips",
     "score_figure.png": "Anomaly scores by split and label",
-    "timeline_figure.png": "Least and most anomalous clip",
+    "timeline_figure.png": "When and where clips deviate",
     "history_figure.png": "Training history",
 }
 
@@ -53,6 +53,7 @@ def report_page(
         _result_section(metrics) + f"\n\nThe anomaly score of a clip: {unit(score)}.",
         _threshold_section(thresholds, deployed),
         _calibration_section(calibration),
+        _localisation_section(metrics),
         "## Table 1: classification report of the test clips\n\n" + markdown_table(classification),
         "## Figures\n\n" + "\n\n".join(f"![{text}]({file})" for file, text in FIGURES.items()),
     ]
@@ -161,6 +162,23 @@ def _calibration_section(calibration: pd.DataFrame) -> str:
         "Pearson). A threshold that too few clips allow is not given. For each machine ID by "
         "itself: `calibration.csv`.\n\n"
         + markdown_table(of_all[list(columns)].rename(columns=columns))
+    )
+
+
+def _localisation_section(metrics: Mapping[str, Any]) -> str:
+    text = (
+        "## When and where\n\nThe stretches of time and the mel bands of every test clip that "
+        "contribute most to its deviation are listed in `localisation.csv`; the figure shows the "
+        "least and the most anomalous clip (or those of `--params localisation.clip_ids`)."
+    )
+    rates = metrics.get("localisation")
+    if not rates:
+        return text
+    return text + (
+        f"\n\nOn the {rates['clips']} simulated faulty clips, whose faults' places are known, "
+        f"{rates['time_hit']:.0%} of the marked stretches touch the fault (set blindly: "
+        f"{rates['time_chance']:.0%}), and {rates['frequency_hit']:.0%} of the marked bands lie in "
+        f"its band (set blindly: {rates['frequency_chance']:.0%})."
     )
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anomalous_sound import clip_score
+from anomalous_sound import clip_score, localisation
 from anomalous_sound import metrics as metric
 from anomalous_sound import thresholds as threshold
+from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames, WindowedFrames
-from anomalous_sound.audio.layout import TRAIN, VALIDATION
+from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
+from anomalous_sound.audio.log_mel import mel_band_edges_hz
 from anomalous_sound.errors import InputError
 from anomalous_sound.models import scoring as scoring_module
 from anomalous_sound.models.band_errors import BandErrors
@@ -195,11 +197,74 @@ def _deployed(deployed: dict[str, Any]) -> threshold.Deployed:
     return threshold.Deployed(**{k: value for k, value in deployed.items() if k != "per"})
 
 
+def fit_window_reference(band_errors: BandErrors, clips: pd.DataFrame) -> dict[str, Any]:
+    """Find how large the errors of windows and bands usually are, on normal training clips."""
+    training = clips[clips.split == TRAIN]
+    return localisation.fit_window_reference(
+        (machine_id, band_errors.clip(clip_id))
+        for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True)
+    )
+
+
+def localise(
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    clips: pd.DataFrame,
+    window_reference: dict[str, Any],
+    network: TrainedNetwork,
+    localisation_settings: dict[str, Any],
+) -> pd.DataFrame:
+    """Name the stretches of time and the mel bands of every test clip that deviate most."""
+    settings = network.settings
+    times = scoring_module.target_time_s(window_errors, settings)
+    edges = mel_band_edges_hz(settings["log_mel"]["n_mels"], settings["audio"]["sample_rate"])
+    how = {name: localisation_settings[name] for name in ("stretch_s", "stretches", "bands")}
+    places = band_errors.index.set_index("clip_id")
+    tables = []
+    for clip in clips[clips.split == TEST].itertuples():
+        first, windows = places.loc[clip.clip_id, ["first_window", "windows"]]
+        table = localisation.localise(
+            band_errors.clip(clip.clip_id),
+            window_reference,
+            clip.machine_id,
+            times_s=times[first : first + windows],
+            band_edges_hz=edges,
+            **how,
+        )
+        tables.append(table.assign(clip_id=clip.clip_id))
+    columns = localisation.LOCALISATION_COLUMNS
+    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def measure_localisation(
+    raw_audio: AudioCorpus, marks: pd.DataFrame, clips: pd.DataFrame, network: TrainedNetwork
+) -> dict[str, float]:
+    """Measure how often the marks hit the fault, where the corpus says where each fault sounds."""
+    if raw_audio.faults is None:
+        return {}
+    settings = network.settings
+    return localisation.hit_rates(
+        marks,
+        raw_audio.faults,
+        durations_s=dict(zip(clips.clip_id, clips.duration_s, strict=True)),
+        band_edges_hz=mel_band_edges_hz(
+            settings["log_mel"]["n_mels"], settings["audio"]["sample_rate"]
+        ),
+    )
+
+
 def assemble_detector(
-    network: TrainedNetwork, fitted_score: dict[str, Any], deployed: dict[str, Any]
+    network: TrainedNetwork,
+    fitted_score: dict[str, Any],
+    window_reference: dict[str, Any],
+    deployed: dict[str, Any],
 ) -> TrainedNetwork:
     """Put everything that judging a new clip needs into one thing."""
-    added = {"score": fitted_score, "threshold": deployed}
+    added = {
+        "score": fitted_score,
+        "window_reference": window_reference,
+        "threshold": deployed,
+    }
     return TrainedNetwork(network.weights, {**network.settings, **added})
 
 
@@ -207,6 +272,7 @@ def evaluate(
     clip_scores: pd.DataFrame,
     decisions: pd.DataFrame,
     deployed: dict[str, Any],
+    localisation_rates: dict[str, float],
     corpus_summary: dict[str, Any],
     evaluation: dict[str, Any],
     seed: int,
@@ -226,6 +292,8 @@ def evaluate(
         **({} if shared is None else {"threshold": shared}),
         **threshold.rates_of(clip_scores, decisions),
     }
+    if localisation_rates:
+        computed["localisation"] = localisation_rates
     return computed | {"corpus": corpus_summary}
 
 
@@ -335,15 +403,42 @@ def plot_history(training_history: pd.DataFrame, corpus_summary: dict[str, Any])
 
 def plot_timelines(
     log_mel: Frames,
+    band_errors: BandErrors,
     window_errors: pd.DataFrame,
     clip_scores: pd.DataFrame,
+    marks: pd.DataFrame,
+    window_reference: dict[str, Any],
     network: TrainedNetwork,
+    localisation_settings: dict[str, Any],
 ) -> Figure:
-    """Draw spectrogram and window error of the least and the most anomalous clip."""
-    errors = window_errors.assign(
-        time_s=scoring_module.target_time_s(window_errors, network.settings)
-    )
-    return figures.timeline_figure(log_mel, errors, clip_scores, network.settings)
+    """Draw when and where clips deviate: those asked for, or the least and the most anomalous.
+
+    Raises:
+        InputError: a clip that was asked for is not among the clips.
+    """
+    shown = _clips_to_show(clip_scores, localisation_settings["clip_ids"])
+    time_s = scoring_module.target_time_s(window_errors, network.settings)
+    errors = window_errors.assign(time_s=time_s)
+    maps = {
+        clip.clip_id: localisation.deviation_map(
+            band_errors.clip(clip.clip_id), window_reference, clip.machine_id
+        )
+        for clip in shown.itertuples()
+    }
+    return figures.timeline_figure(log_mel, errors, maps, shown, marks, network.settings)
+
+
+def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.DataFrame:
+    if clip_ids is None:
+        split = TEST if (clip_scores.split == TEST).any() else VALIDATION
+        ranked = clip_scores[clip_scores.split == split].sort_values("score")
+        return ranked.iloc[[0, -1]]
+    if unknown := sorted(set(clip_ids) - set(clip_scores.clip_id)):
+        raise InputError(
+            f"localisation.clip_ids names {', '.join(unknown)}, which is not among the clips; "
+            f"they are called like {clip_scores.clip_id.iloc[0]}."
+        )
+    return clip_scores.set_index("clip_id", drop=False).loc[clip_ids]
 
 
 def write_report(

@@ -4,11 +4,12 @@ from kedro.pipeline import Pipeline, node
 
 from anomalous_sound.pipelines.detection import nodes
 
-_SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "rejected_clips", "scaling"}
+_SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_clips", "scaling"}
 _SHARED_PARAMETERS = {
     "params:audio",
     "params:detector",
     "params:evaluation",
+    "params:localisation",
     "params:log_mel",
     "params:scoring",
     "params:seed",
@@ -116,8 +117,14 @@ def _verdict() -> list:
             name="decide",
         ),
         node(
+            nodes.fit_window_reference,
+            inputs=["band_errors", "clips"],
+            outputs="window_reference",
+            name="fit_window_reference",
+        ),
+        node(
             nodes.assemble_detector,
-            inputs=["network", "fitted_score", "deployed"],
+            inputs=["network", "fitted_score", "window_reference", "deployed"],
             outputs="detector",
             name="assemble_detector",
         ),
@@ -127,11 +134,31 @@ def _verdict() -> list:
 def _report() -> list:
     return [
         node(
+            nodes.localise,
+            inputs=[
+                "band_errors",
+                "window_errors",
+                "clips",
+                "window_reference",
+                "network",
+                "params:localisation",
+            ],
+            outputs="localisation",
+            name="localise",
+        ),
+        node(
+            nodes.measure_localisation,
+            inputs=["raw_audio", "localisation", "clips", "network"],
+            outputs="localisation_rates",
+            name="measure_localisation",
+        ),
+        node(
             nodes.evaluate,
             inputs=[
                 "clip_scores",
                 "decisions",
                 "deployed",
+                "localisation_rates",
                 "corpus_summary",
                 "params:evaluation",
                 "params:seed",
@@ -171,7 +198,16 @@ def _report() -> list:
         ),
         node(
             nodes.plot_timelines,
-            inputs=["log_mel", "window_errors", "clip_scores", "network"],
+            inputs=[
+                "log_mel",
+                "band_errors",
+                "window_errors",
+                "clip_scores",
+                "localisation",
+                "window_reference",
+                "network",
+                "params:localisation",
+            ],
             outputs="timeline_figure",
             name="plot_timelines",
         ),

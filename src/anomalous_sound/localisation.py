@@ -1,0 +1,174 @@
+"""Where in time and in which mel bands a clip deviates from normal sound, as a map and as numbers.
+
+No Kedro and no PyTorch in here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_SMALLEST_ERROR = 1e-12  # of a squared error; its logarithm stays finite
+_ALL = "all"
+
+LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
+TIME, FREQUENCY = "time", "frequency"
+
+
+def fit_window_reference(errors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+    """Find how large the error of a window usually is in each mel band, for each machine ID.
+
+    Args:
+        errors: machine ID and errors (windows × mel bands) of normal training clips, one clip at a
+            time.
+
+    Returns:
+        JSON values: for each machine ID, and for all together, ``means`` and ``deviations`` of the
+        logarithm of the errors, one a mel band.
+    """
+    sums: dict[str, list[Any]] = {}
+    for machine_id, of_clip in errors:
+        logarithms = np.log(of_clip.astype(np.float64) + _SMALLEST_ERROR)
+        # around a first guess, so that squares lose no digits
+        for name in (machine_id, _ALL):
+            count, guess, first, second = sums.get(name, [0, logarithms.mean(axis=0), 0.0, 0.0])
+            difference = logarithms - guess
+            first, second = first + difference.sum(axis=0), second + (difference**2).sum(axis=0)
+            sums[name] = [count + len(difference), guess, first, second]
+    reference = {}
+    for name, (count, guess, first, second) in sums.items():
+        mean = first / count
+        deviation = np.sqrt(np.maximum(second / count - mean**2, 0))
+        reference[name] = {
+            "means": (guess + mean).tolist(),
+            "deviations": np.where(deviation > 0, deviation, 1.0).tolist(),
+        }
+    return reference
+
+
+def deviation_map(errors: np.ndarray, reference: Mapping[str, Any], machine_id: str) -> np.ndarray:
+    """Return by how many standard deviations each window and band is above normal.
+
+    z = (log e - m) / s, with e the squared error, m and s the mean and standard deviation of log e
+    over the windows of normal training clips of the same machine ID.
+
+    Args:
+        errors: windows × mel bands.
+        reference: as :func:`fit_window_reference` returns it.
+        machine_id: one without normal clips is compared with all.
+
+    Returns:
+        windows × mel bands; around 0 ± 1 where the sound is normal.
+    """
+    usual = reference.get(machine_id, reference[_ALL])
+    logarithms = np.log(errors.astype(np.float64) + _SMALLEST_ERROR)
+    return (logarithms - np.array(usual["means"])) / np.array(usual["deviations"])
+
+
+def localise(
+    errors: np.ndarray,
+    reference: Mapping[str, Any],
+    machine_id: str,
+    *,
+    times_s: np.ndarray,
+    band_edges_hz: np.ndarray,
+    stretch_s: float,
+    stretches: int,
+    bands: int,
+) -> pd.DataFrame:
+    """Find the stretches of time and the mel bands that deviate most.
+
+    What counts is z² of :func:`deviation_map` where z is above 0: its sum over the bands is the
+    contribution of a time, its sum over time that of a band.
+
+    Args:
+        errors: windows × mel bands.
+        reference: as :func:`fit_window_reference` returns it.
+        machine_id: of the clip.
+        times_s: where each window's error lies in the clip, s.
+        band_edges_hz: lower edge of each mel band, and upper edge of the last, Hz.
+        stretch_s: length of a stretch, s.
+        stretches: how many to name.
+        bands: how many to name.
+
+    Returns:
+        ``axis`` (``time``, in s, or ``frequency``, in Hz), ``rank``, ``start``, ``end`` and
+        ``share`` of the whole contribution; highest first.
+    """
+    above = np.maximum(deviation_map(errors, reference, machine_id), 0) ** 2
+    whole = above.sum() or 1.0
+    numbers = (times_s // stretch_s).astype(int)
+    by_time = np.bincount(numbers, weights=above.sum(axis=1)) / whole
+    by_band = above.sum(axis=0) / whole
+    rows = []
+    for rank, number in enumerate(_highest(by_time, stretches), start=1):
+        start = number * stretch_s
+        rows.append((TIME, rank, start, start + stretch_s, by_time[number]))
+    for rank, band in enumerate(_highest(by_band, bands), start=1):
+        rows.append((FREQUENCY, rank, band_edges_hz[band], band_edges_hz[band + 1], by_band[band]))
+    return pd.DataFrame(rows, columns=LOCALISATION_COLUMNS[1:])
+
+
+def _highest(values: np.ndarray, count: int) -> np.ndarray:
+    return np.argsort(-values, kind="stable")[:count]
+
+
+def hit_rates(
+    found: pd.DataFrame,
+    faults: pd.DataFrame,
+    *,
+    durations_s: Mapping[str, float],
+    band_edges_hz: np.ndarray,
+) -> dict[str, float]:
+    """Measure how often what was marked lies where the fault sounds.
+
+    Args:
+        found: ``clip_id, axis, start, end``: the marked stretches and bands.
+        faults: ``file, intervals_s`` (``0.100-0.160;…``), ``low_hz, high_hz`` a faulty clip.
+        durations_s: of each clip.
+        band_edges_hz: of the mel bands.
+
+    Returns:
+        ``time_hit`` and ``frequency_hit``: part of the marks that touch a stretch, or a band, of
+        the fault; ``time_chance`` and ``frequency_chance``: the same of marks set blindly;
+        ``clips`` that were looked at. Empty if none was.
+    """
+    hits: dict[str, list[float]] = {name: [] for name in _HITS}
+    marked = dict(list(found.groupby("clip_id")))
+    for fault in faults.itertuples():
+        if fault.file not in marked:
+            continue
+        group = marked[fault.file]
+        times = group[group.axis == TIME]
+        bands = group[group.axis == FREQUENCY]
+        intervals = [
+            tuple(map(float, interval.split("-"))) for interval in fault.intervals_s.split(";")
+        ]
+        length = (times.end - times.start).iloc[0]
+        grid = np.arange(0, durations_s[fault.file], length)
+        lowest, highest = float(fault.low_hz), float(fault.high_hz)
+        hits["time_hit"].append(
+            np.mean([_touches(row.start, row.end, intervals) for row in times.itertuples()])
+        )
+        hits["time_chance"].append(np.mean([_touches(t, t + length, intervals) for t in grid]))
+        band = [(lowest, highest)]
+        hits["frequency_hit"].append(
+            np.mean([_touches(row.start, row.end, band) for row in bands.itertuples()])
+        )
+        edges = itertools.pairwise(band_edges_hz)
+        hits["frequency_chance"].append(np.mean([_touches(low, high, band) for low, high in edges]))
+    if not hits["time_hit"]:
+        return {}
+    rates = {name: float(np.mean(values)) for name, values in hits.items()}
+    return rates | {"clips": len(hits["time_hit"])}
+
+
+_HITS = ("time_hit", "time_chance", "frequency_hit", "frequency_chance")
+
+
+def _touches(start: float, end: float, intervals: Sequence[tuple[float, float]]) -> bool:
+    return any(start < high and low < end for low, high in intervals)
