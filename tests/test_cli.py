@@ -38,6 +38,10 @@ def kedro(project, *arguments):
             "Error: audio_dir: nowhere does not exist",
         ),
         (
+            ("--pipeline", "lstm", "--params", "profile=wrong"),
+            "Error: the configuration cannot be read: Globals key 'profiles.wrong' not found",
+        ),
+        (
             ("--pipelines", "lsmt"),
             "Error: there is no pipeline 'lsmt'; there are __default__, auto",
         ),

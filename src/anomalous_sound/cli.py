@@ -9,6 +9,7 @@ import click
 import mlflow
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
+from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound.errors import InputError
 
@@ -44,6 +45,11 @@ def _run(**options: Any) -> Any:
         raise click.ClickException(
             "stopped. The same command goes on: a training continues after its last whole epoch."
         ) from None
+    except OmegaConfBaseException as error:
+        raise click.ClickException(
+            f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "
+            "in conf/base/globals.yml)."
+        ) from error
     except Exception as error:
         mistake = _input_error(error)
         if mistake is None:
