@@ -137,6 +137,7 @@ class Thresholds(_Group):
     """The thresholds, and which one decides."""
 
     per: Literal["machine_type", "machine_id"]
+    folds: Annotated[int, Field(ge=2)] | Literal[0]
     false_alarm_rate: Fraction
     k: Annotated[float, Field(allow_inf_nan=False)]
     percentile: Percentile

@@ -14,10 +14,11 @@ def dataset(tmp_path) -> BandErrorsDataset:
 @pytest.fixture
 def clips() -> list[ClipErrors]:
     rng = np.random.default_rng(0)
-    return [
-        ClipErrors(name, (10 ** rng.uniform(-9, 1, (windows, 8))).astype(np.float32), 0.25)
+    errors = {
+        name: (10 ** rng.uniform(-9, 1, (windows, 8))).astype(np.float32)
         for name, windows in (("a", 303), ("b", 1), ("c", 40))
-    ]
+    }
+    return [ClipErrors(name, e, e.mean(axis=1), 0.25) for name, e in errors.items()]
 
 
 def test_errors_come_back_clip_by_clip(dataset, clips):
@@ -25,8 +26,9 @@ def test_errors_come_back_clip_by_clip(dataset, clips):
     errors = dataset.load()
     assert errors.index.clip_id.tolist() == ["a", "b", "c"]
     assert errors.index.seconds.sum() == 0.75
-    for clip, (clip_id, band_errors) in zip(clips, errors.clips(), strict=True):
-        assert clip_id == clip.clip_id
+    for clip, loaded in zip(clips, errors, strict=True):
+        assert loaded.clip_id == clip.clip_id
+        band_errors = loaded.band_errors
         assert band_errors.dtype == np.float32
         # half a float16 step of the root is 2^-11 of it: twice that of its square
         np.testing.assert_allclose(band_errors, clip.band_errors, rtol=2.02 * 2**-11, atol=1e-12)

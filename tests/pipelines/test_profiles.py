@@ -55,7 +55,9 @@ def test_the_standard_score_is_the_distance_from_normal_clips(project):
     project.run("gru")
     clips, errors = project.load("clips"), project.load("gru.band_errors")
     scores = project.load("gru.clip_scores").set_index("clip_id").score
-    pooled = {clip_id: np.percentile(e.astype(float), 99, axis=0) for clip_id, e in errors.clips()}
+    pooled = {
+        clip.clip_id: np.percentile(clip.band_errors.astype(float), 99, axis=0) for clip in errors
+    }
     training = clips[clips.split == "train"]
     means = {
         machine_id: np.mean([pooled[clip_id] for clip_id in group.clip_id], axis=0)
@@ -79,3 +81,22 @@ def test_the_standard_score_is_the_distance_from_normal_clips(project):
     localisation = project.load("gru.metrics")["localisation"]
     assert localisation["clips"] == 6
     assert 0 <= localisation["time_hit"] <= 1
+
+
+@pytest.mark.slow
+def test_with_folds_all_normal_clips_calibrate(project):
+    """8 normal clips and folds can promise 1 in 9, which 2 validation clips cannot."""
+    rules = {"folds": 2, "false_alarm_rate": 0.12, "deployed": "conformal"}
+    project.run("lstm", thresholds=rules)
+    held_out = project.load("lstm.held_out_scores")
+    clips = project.load("clips")
+    assert set(held_out.clip_id) == set(clips.clip_id[clips.split != "test"])
+    deployed = project.load("lstm.deployed")
+    assert (deployed["strategy"], deployed["note"]) == ("conformal", "")
+    highest = held_out.score.astype(float).max()
+    assert set(deployed["by_machine_id"].values()) == {float(np.nextafter(highest, np.inf))}
+    decisions = project.load("lstm.decisions").set_index("clip_id")
+    test = project.load("lstm.clip_scores").query("split == 'test'")
+    for clip in test.itertuples():
+        as_high = (held_out.score.astype(float) >= clip.score).sum()
+        assert decisions.p_value[clip.clip_id] == pytest.approx((1 + as_high) / 9)

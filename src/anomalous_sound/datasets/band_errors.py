@@ -39,7 +39,8 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     >>> from anomalous_sound.datasets import BandErrorsDataset
     >>> from anomalous_sound.models.band_errors import ClipErrors
     >>> dataset = BandErrorsDataset(path=tmp_path / "band_errors")
-    >>> dataset.save([ClipErrors("a.wav", np.full((303, 128), 0.25, np.float32), 0.1)])
+    >>> errors = np.full((303, 128), 0.25, np.float32)
+    >>> dataset.save([ClipErrors("a.wav", errors, errors.mean(axis=1), seconds=0.1)])
     >>> dataset.load().clip("a.wav").shape
     (303, 128)
 

@@ -19,17 +19,14 @@ class ClipErrors:
     Attributes:
         clip_id: the clip.
         band_errors: float32, windows × mel bands: squared errors, averaged over target frames.
+        window_errors: float32, one a window: their mean over the mel bands.
         seconds: time that it took.
     """
 
     clip_id: str
     band_errors: np.ndarray
+    window_errors: np.ndarray
     seconds: float
-
-    @property
-    def window_errors(self) -> np.ndarray:
-        """The error of each window, float32: the mean over its mel bands."""
-        return self.band_errors.mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,12 @@ class BandErrors:
         first, windows = self._place[clip_id]
         return np.square(self.roots[first : first + windows], dtype=np.float32)
 
-    def windows_of(self, clip_id: str) -> np.ndarray:
-        """Return the errors of the windows of one clip: float32."""
-        first, windows = self._place[clip_id]
-        return self.window_errors[first : first + windows]
-
-    def clips(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Iterate over (clip ID, windows × mel bands)."""
-        for clip_id in self.index.clip_id:
-            yield clip_id, self.clip(clip_id)
+    def __iter__(self) -> Iterator[ClipErrors]:
+        """Yield the errors of one clip after the other."""
+        for clip_id, seconds in zip(self.index.clip_id, self.index.seconds, strict=True):
+            first, windows = self._place[clip_id]
+            of_windows = self.window_errors[first : first + windows]
+            yield ClipErrors(clip_id, self.clip(clip_id), of_windows, seconds)
 
     @cached_property
     def _place(self) -> dict[str, tuple[int, int]]:

@@ -63,7 +63,9 @@ class WindowScoring:
                 missing -= len(parts[-1])
             errors = np.concatenate(parts)
             left = errors[counts[clip_id] :]
-            yield ClipErrors(clip_id, errors[: counts[clip_id]], time.perf_counter() - started)
+            errors = errors[: counts[clip_id]]
+            seconds = time.perf_counter() - started
+            yield ClipErrors(clip_id, errors, errors.mean(axis=1), seconds)
 
     def _batches(self, member: str, windows: pd.DataFrame) -> Iterator[np.ndarray]:
         import torch
@@ -81,6 +83,19 @@ class WindowScoring:
                 yield model(batch).float().cpu().numpy()
 
 
+def pool_clip(clip: ClipErrors, settings: Mapping[str, Any]) -> np.ndarray:
+    """Pool the errors of one clip over time.
+
+    Returns:
+        One value a mel band; without whitening a single one, the pooled window error.
+    """
+    of_windows = settings["whitening"] == "none"
+    errors = clip.window_errors[:, None] if of_windows else clip.band_errors
+    return pool_over_time(
+        errors, settings["pooling"], percentile=settings["percentile"], decay=settings["decay"]
+    )
+
+
 def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Pool the errors of each clip over time.
 
@@ -92,15 +107,8 @@ def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.Data
         ``clip_id`` and the pooled errors of each mel band (``band_0``, ``band_1``, …); without
         whitening only ``window``, the pooled window error.
     """
-    pooled = []
+    values = np.stack([pool_clip(clip, settings) for clip in band_errors])
     of_windows = settings["whitening"] == "none"
-    how = {name: settings[name] for name in ("percentile", "decay")}
-    for clip_id in band_errors.index.clip_id:
-        errors = (
-            band_errors.windows_of(clip_id)[:, None] if of_windows else band_errors.clip(clip_id)
-        )
-        pooled.append(pool_over_time(errors, settings["pooling"], **how))
-    values = np.stack(pooled)
     columns = ["window"] if of_windows else [f"band_{band}" for band in range(values.shape[1])]
     table = pd.DataFrame(values, columns=columns)
     table.insert(0, "clip_id", band_errors.index.clip_id.to_numpy())

@@ -21,6 +21,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.models import scoring as scoring_module
 from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.checkpoint import Checkpoint
+from anomalous_sound.models.cross_validation import held_out_scores
 from anomalous_sound.models.network import TrainedNetwork
 from anomalous_sound.models.scoring import WindowScoring
 from anomalous_sound.reporting import challenge, figures, page
@@ -155,6 +156,47 @@ def score_clips(
     )
     identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
     return identity.assign(score=scores)
+
+
+def cross_validate(
+    log_mel: Frames,
+    windows: pd.DataFrame,
+    clips: pd.DataFrame,
+    settings: dict[str, Any],
+    checkpoint: Checkpoint,
+    training: dict[str, Any],
+    scoring: dict[str, Any],
+    score: dict[str, Any],
+    thresholds: dict[str, Any],
+    seed: int,
+) -> pd.DataFrame:
+    """Score the normal clips by networks trained on the other folds, if folds are asked for."""
+    return held_out_scores(
+        log_mel,
+        windows,
+        clips,
+        folds=thresholds["folds"],
+        settings=settings,
+        training=training | {"seed": seed},
+        scoring=scoring,
+        score=score,
+        checkpoint=checkpoint,
+    )
+
+
+def set_calibration_clips(clip_scores: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    """Put held-out scores in the place of the clips' own, where there are any.
+
+    Returns:
+        ``clip_scores`` in which the validation clips are those that thresholds are calibrated on:
+        the validation clips, or with folds all normal clips, with their held-out scores.
+    """
+    if held_out.empty:
+        return clip_scores
+    scores = clip_scores.set_index("clip_id")
+    scores.loc[held_out.clip_id, "score"] = held_out.score.to_numpy()
+    scores.loc[held_out.clip_id, "split"] = VALIDATION
+    return scores.reset_index()[clip_scores.columns.tolist()]
 
 
 def choose_thresholds(
