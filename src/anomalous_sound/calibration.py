@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts are imported when they are used
 
 from anomalous_sound.errors import InputError
 
@@ -155,7 +155,7 @@ def conformal_rate_interval(clips: int, rate: float, confidence: float) -> tuple
     if allowed == 0:
         return np.nan, np.nan
     tail = (1 - confidence) / 2
-    low, high = stats.beta.ppf([tail, 1 - tail], allowed, clips + 1 - allowed)
+    low, high = scipy.stats.beta.ppf([tail, 1 - tail], allowed, clips + 1 - allowed)
     return float(low), float(high)
 
 
@@ -186,8 +186,8 @@ def gamma_threshold(
         refused = "the scores of the calibration clips hardly differ"
     if refused:
         return _not_given("gamma", rate, len(scores), refused)
-    shape, _, scale = stats.gamma.fit(scores, floc=0)
-    value = location + float(stats.gamma.isf(rate, shape, scale=scale))
+    shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
+    value = location + float(scipy.stats.gamma.isf(rate, shape, scale=scale))
     return Threshold("gamma", _check_rate(rate), value, len(scores), 2)
 
 
@@ -211,7 +211,7 @@ def normal_threshold(calibration_scores: np.ndarray, rate: float) -> Threshold:
     The deviation is the sample's (n − 1). It takes mean and deviation for known; of few clips they
     are not, and there are more alarms than asked for even if scores are normally distributed.
     """
-    return _mean_plus("normal", calibration_scores, rate, lambda _: stats.norm.isf(rate))
+    return _mean_plus("normal", calibration_scores, rate, lambda _: scipy.stats.norm.isf(rate))
 
 
 def student_t_threshold(calibration_scores: np.ndarray, rate: float) -> Threshold:
@@ -224,7 +224,7 @@ def student_t_threshold(calibration_scores: np.ndarray, rate: float) -> Threshol
         "student_t",
         calibration_scores,
         rate,
-        lambda n: stats.t.isf(rate, n - 1) * math.sqrt(1 + 1 / n),
+        lambda n: scipy.stats.t.isf(rate, n - 1) * math.sqrt(1 + 1 / n),
     )
 
 
@@ -245,7 +245,7 @@ def binomial_interval(alarms: int, clips: int, confidence: float) -> tuple[float
     """
     if clips == 0:
         return np.nan, np.nan
-    interval = stats.binomtest(alarms, clips).proportion_ci(confidence, method="exact")
+    interval = scipy.stats.binomtest(alarms, clips).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
 
 

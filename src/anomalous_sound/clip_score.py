@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +130,8 @@ def whiten(
     standardised = (values - np.array(means)) / np.array(fitted["deviations"])
     if settings["whitening"] == "band":
         return standardised
+    from scipy.linalg import solve_triangular
+
     return solve_triangular(np.array(fitted["cholesky"]), standardised.T, lower=True).T
 
 
@@ -234,6 +234,8 @@ def _fit_backend(whitened: np.ndarray, settings: Mapping[str, Any], seed: int) -
 
 def _log_likelihood(whitened: np.ndarray, mixture: Mapping[str, Any]) -> np.ndarray:
     """Return the log-density of a mixture of Gaussians with diagonal covariances."""
+    from scipy.special import logsumexp
+
     means, variances = np.array(mixture["means"]), np.array(mixture["variances"])
     squares = (whitened[:, None, :] - means) ** 2 / variances
     of_components = -0.5 * (squares + np.log(2 * np.pi * variances)).sum(axis=2)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score
 
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, VALIDATION
 from anomalous_sound.metrics import (
@@ -115,6 +114,8 @@ def _partial(max_fpr: float) -> Callable[[np.ndarray, np.ndarray], float]:
 
 def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, float]:
     """What thresholds do; precision, recall and F1 are of the anomalous class."""
+    from sklearn.metrics import balanced_accuracy_score
+
     is_anomalous, decided = labelled_test_clips(table.assign(score=_called(table, thresholds)))
     rates = classification(is_anomalous, decided)
     values = set(thresholds.values())

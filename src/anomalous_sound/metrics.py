@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, VALIDATION
 
@@ -40,6 +38,8 @@ def auc(is_anomalous: np.ndarray, scores: np.ndarray) -> float:
     It is the part of pairs of an anomalous and a normal clip in which the anomalous one scores
     higher, ties counting half (Hanley & McNeil, 1982): from ranks, much faster than by the curve.
     """
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores)[is_anomalous]
     positives, negatives = len(ranks), len(scores) - len(ranks)
     return float((ranks.sum() - positives * (positives + 1) / 2) / (positives * negatives))
@@ -50,6 +50,8 @@ def pauc(is_anomalous: np.ndarray, scores: np.ndarray, max_fpr: float) -> float:
 
     McClish (1989), as scikit-learn and the DCASE challenges compute it.
     """
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(is_anomalous, scores, max_fpr=max_fpr))
 
 
@@ -88,6 +90,8 @@ def classification(is_anomalous: np.ndarray, decided: np.ndarray) -> dict[str, f
 
     A value that its class cannot give (no clip of the class, none decided so) is NaN, not 0.
     """
+    from sklearn.metrics import precision_recall_fscore_support
+
     precision, recall, f1, _ = precision_recall_fscore_support(
         is_anomalous, decided, labels=[False, True], zero_division=np.nan
     )
@@ -124,6 +128,8 @@ def evaluate(
         ``validation_error_mean`` and ``validation_error_std`` (sample standard deviation of the
         clip scores). What cannot be computed is None, and ``not_computed`` says why.
     """
+    from sklearn.metrics import average_precision_score
+
     is_anomalous, scores = labelled_test_clips(clip_scores)
     metrics: dict[str, Any] = {}
     not_computed: dict[str, str] = {}

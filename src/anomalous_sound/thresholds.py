@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_curve
 
 from anomalous_sound import calibration
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, VALIDATION
@@ -89,6 +88,8 @@ def oracle_thresholds(
     Returns:
         The threshold of each of ORACLE_STRATEGIES.
     """
+    from sklearn.metrics import roc_curve
+
     fprs, tprs, thresholds = roc_curve(is_anomalous, scores, drop_intermediate=False)
     distance = np.hypot(fprs, 1 - tprs)
     reached = np.flatnonzero(tprs >= tpr - 1e-12)

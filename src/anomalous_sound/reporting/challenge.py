@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hmean
+import scipy  # its parts are imported when they are used
 
 from anomalous_sound.audio.layout import ANOMALOUS, TEST
 
@@ -60,7 +60,7 @@ def result_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
     rows = [(machine_id, values["auc"], values["pauc"]) for machine_id, values in by_id.items()]
     table = pd.DataFrame(rows, columns=["id", "AUC", "pAUC"]).astype({"AUC": float, "pAUC": float})
     known = table.dropna()
-    means = {"Average": np.mean, "Harmonic mean": hmean}
+    means = {"Average": np.mean, "Harmonic mean": scipy.stats.hmean}
     for place, (name, mean) in enumerate(means.items(), start=len(table)):
         values = (mean(known[column]) if len(known) else np.nan for column in ("AUC", "pAUC"))
         table.loc[place] = [name, *values]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST
 from anomalous_sound.metrics import labelled_test_clips, why_no_roc
@@ -23,8 +20,13 @@ from anomalous_sound.reporting.figures import (
     blank_roc,
     corpus_title,
     legend_beside,
+    new_figure,
     say,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black", GREY)
 
@@ -39,6 +41,8 @@ def roc_figure(
         comparison: ``method, kind`` and, where they could be computed, AUC and its interval.
         corpus: the corpus summary.
     """
+    from sklearn.metrics import roc_curve
+
     figure, axes = blank_roc(f"ROC of all methods – {corpus_title(corpus)}")
     for colour, row in zip(itertools.cycle(_COLOURS), comparison.to_dict("records"), strict=False):
         is_anomalous, values = labelled_test_clips(scores[row["method"]])
@@ -68,7 +72,7 @@ def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: 
         corpus: the corpus summary.
         confidence: of the intervals.
     """
-    figure = Figure(figsize=(8.5, 1.6 + 0.55 * len(comparison)), layout="constrained")
+    figure = new_figure(8.5, 1.6 + 0.55 * len(comparison))
     axes = figure.subplots()
     axes.set_title(f"AUC of each method – {corpus_title(corpus)}")
     if "auc_pooled" not in comparison:
@@ -119,7 +123,7 @@ def agreement_figure(
         corpus: the corpus summary.
     """
     pairs = list(itertools.combinations(scores, 2))
-    figure = Figure(figsize=(1.2 + 4.3 * max(len(pairs), 1), 4.8), layout="constrained")
+    figure = new_figure(1.2 + 4.3 * max(len(pairs), 1), 4.8)
     panels = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
     figure.suptitle(
         f"Do the methods agree? – {corpus_title(corpus)}\n"

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, UNKNOWN, VALIDATION
-from anomalous_sound.reporting.figures import BLUE, GREY, VERMILION, corpus_title, draw_spectrogram
+from anomalous_sound.reporting.figures import (
+    BLUE,
+    GREY,
+    VERMILION,
+    corpus_title,
+    draw_spectrogram,
+    new_figure,
+)
 from anomalous_sound.reporting.page import corpus_section, markdown_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FIGURES = {
     "waveform_figure.png": "Waveforms of normal and anomalous clips",
@@ -210,7 +219,7 @@ def average_spectrum_figure(
     chosen = labelled[labelled.machine_id.isin(machine_ids)]
     columns = min(len(machine_ids), 2)
     rows = -(-len(machine_ids) // columns)
-    figure = Figure(figsize=(2 + 5 * columns, 1.1 + 2.8 * rows), layout="constrained")
+    figure = new_figure(2 + 5 * columns, 1.1 + 2.8 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, machine_id in zip(grid.flat, machine_ids, strict=False):
         for label, colour in _COLOURS.items():
@@ -298,7 +307,7 @@ def _clip_grid(
 ) -> tuple[Figure, np.ndarray]:
     """Lay out a row a machine ID and a column a label, and draw each clip."""
     rows, columns = len(shown.machine_ids), len(shown.labels)
-    figure = Figure(figsize=(3 + 4.7 * columns, 1.1 + row_inches * rows), layout="constrained")
+    figure = new_figure(3 + 4.7 * columns, 1.1 + row_inches * rows)
     grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     for row, machine_id in enumerate(shown.machine_ids):
         for column, label in enumerate(shown.labels):

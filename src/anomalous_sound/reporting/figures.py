@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, VALIDATION
 from anomalous_sound.audio.log_mel import mel_band_centres_hz
 from anomalous_sound.metrics import labelled_test_clips, why_no_roc
 from anomalous_sound.thresholds import NORMAL_ONLY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -29,6 +30,13 @@ _GROUPS = (
 )
 _STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<")
 _TICK_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, inches; matplotlib is imported when the first one is drawn."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def corpus_title(corpus: Mapping[str, Any]) -> str:
@@ -61,6 +69,8 @@ def roc_figure(
     if reason := why_no_roc(is_anomalous):
         say(axes, f"The ROC cannot be computed:\n{reason}.")
         return figure
+    from sklearn.metrics import roc_curve
+
     fprs, tprs, _ = roc_curve(is_anomalous, scores)
     low, high = metrics["auc_pooled_interval"]
     axes.plot(
@@ -96,7 +106,7 @@ def roc_figure(
 
 def blank_roc(title: str) -> tuple[Figure, Axes]:
     """Return a figure with the axes of a ROC curve."""
-    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
+    figure = new_figure(9.5, 5.6)
     axes = figure.subplots()
     axes.set(
         title=title,
@@ -149,7 +159,7 @@ def score_figure(
             ].to_numpy()
         )
     ]
-    figure = Figure(figsize=(8, 1.2 + 1.3 * len(groups)), layout="constrained")
+    figure = new_figure(8, 1.2 + 1.3 * len(groups))
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     bins = np.histogram_bin_edges(clip_scores.score, bins=40)
     for panel, (name, colour, scores) in zip(axes, groups, strict=True):
@@ -179,7 +189,7 @@ def history_figure(history: pd.DataFrame, corpus: Mapping[str, Any]) -> Figure:
         history: ``epoch, training_loss, validation_loss`` an epoch.
         corpus: the corpus summary.
     """
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = new_figure(7, 4.2)
     axes = figure.subplots()
     axes.plot(history.epoch, history.training_loss, "o-", color=BLUE, label="training clips")
     axes.plot(
@@ -219,7 +229,7 @@ def timeline_figure(
         settings: the network's settings.
     """
     count = len(clips)
-    figure = Figure(figsize=(max(6 * count, 8), 8), layout="constrained")
+    figure = new_figure(max(6 * count, 8), 8)
     axes = figure.subplots(
         3, count, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 3, 2)
     )

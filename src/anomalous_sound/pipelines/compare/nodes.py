@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from anomalous_sound import comparison as comparing
 from anomalous_sound.audio.clips import AudioCorpus
@@ -17,6 +16,9 @@ from anomalous_sound.audio.levels import rms_dbfs
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.baselines import persistence_errors
 from anomalous_sound.reporting import comparison_figures, comparison_page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 

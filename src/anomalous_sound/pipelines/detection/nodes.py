@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from anomalous_sound import clip_score, localisation
 from anomalous_sound import metrics as metric
@@ -25,6 +24,9 @@ from anomalous_sound.models.cross_validation import held_out_scores
 from anomalous_sound.models.network import TrainedNetwork
 from anomalous_sound.models.scoring import WindowScoring
 from anomalous_sound.reporting import challenge, figures, page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 

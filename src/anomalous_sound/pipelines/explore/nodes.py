@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from anomalous_sound.audio import levels
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.reporting import exploration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def measure_clips(
