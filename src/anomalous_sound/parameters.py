@@ -29,7 +29,7 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
-METHODS = ("lstm", "gru", "autoencoder")
+METHODS = ("lstm", "lstm_dense", "gru", "autoencoder")
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -126,6 +126,13 @@ class Score(_Group):
     neighbours: PositiveInt
 
 
+class StretchTraining(Training):
+    """The training on stretches that are longer than a window."""
+
+    stretch: PositiveInt
+    stride: PositiveInt
+
+
 class Scoring(_Group):
     """How windows are scored."""
 
@@ -154,6 +161,14 @@ class LstmPredictor(_Group):
     num_layers: PositiveInt
 
 
+class LstmDensePredictor(_Group):
+    """The dense LSTM frame predictor."""
+
+    architecture: Literal["lstm_dense_predictor"]
+    hidden_size: PositiveInt
+    num_layers: PositiveInt
+
+
 class GruAutoencoder(_Group):
     """The GRU autoencoder."""
 
@@ -177,10 +192,17 @@ class Method(_Group):
     """Everything that belongs to one method."""
 
     network: Annotated[
-        LstmPredictor | GruAutoencoder | DenseAutoencoder, Field(discriminator="architecture")
+        LstmPredictor | LstmDensePredictor | GruAutoencoder | DenseAutoencoder,
+        Field(discriminator="architecture"),
     ]
     training: Training
     score: Score
+
+
+class MethodOnStretches(Method):
+    """A method that is trained on stretches longer than a window."""
+
+    training: StretchTraining
 
 
 class MethodWithWindows(Method):
@@ -224,6 +246,7 @@ class Parameters(_Group):
     compare: Compare
     explore: Explore
     lstm: Method
+    lstm_dense: MethodOnStretches
     gru: Method
     autoencoder: MethodWithWindows
 
@@ -243,6 +266,10 @@ class Parameters(_Group):
     def _every_method_gets_what_it_reads(self) -> Self:
         accepted = {
             "lstm.network.architecture": (self.lstm.network.architecture, "lstm_predictor"),
+            "lstm_dense.network.architecture": (
+                self.lstm_dense.network.architecture,
+                "lstm_dense_predictor",
+            ),
             "gru.network.architecture": (self.gru.network.architecture, "gru_autoencoder"),
             "autoencoder.network.architecture": (
                 self.autoencoder.network.architecture,

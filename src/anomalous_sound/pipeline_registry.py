@@ -17,6 +17,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     lstm = frames + windows + detection.create_pipeline("lstm")
     return {
         "lstm": lstm,
+        "lstm_dense": frames + windows + detection.create_pipeline("lstm_dense"),
         "gru": frames + windows + detection.create_pipeline("gru"),
         "autoencoder": frames
         + own_windows

@@ -88,3 +88,15 @@ def test_a_band_without_any_spread_does_not_divide_by_zero(frames):
 def test_unknown_scaling(frames):
     with pytest.raises(ValueError, match="'whole'"):
         fit_scaling(frames, {"a.wav"}, method="whole")
+
+
+def test_windows_with_a_stride_begin_at_every_so_manieth_frame():
+    index = pd.DataFrame(
+        {"clip_id": list("abc"), "first_frame": [0, 100, 200], "frames": [100, 64, 63]}
+    )
+    how = {"length": 63, "next_frame": True, "hop_length": 512, "sample_rate": 16000}
+    windows = index_windows(index, **how, stride=16)
+    # 100 frames: a stretch and its next frame begin at 0, 16 and 32; 64 frames hold one, 63 none
+    assert windows.clip_id.tolist() == ["a", "a", "a", "b"]
+    assert windows.first_frame.tolist() == [0, 16, 32, 100]
+    assert windows.start_s.tolist() == pytest.approx([0, 0.512, 1.024, 0])

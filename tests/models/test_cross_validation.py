@@ -35,11 +35,14 @@ CLIPS = pd.DataFrame(
 def scored(tmp_path, folds, clips=CLIPS):
     index = pd.DataFrame({"clip_id": CLIPS.clip_id, "first_frame": np.arange(8) * 30, "frames": 30})
     values = np.random.default_rng(0).random((240, 6)).astype(np.float32)
+    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
     return held_out_scores(
         Frames(values, index),
-        index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000),
+        windows,
         clips,
         folds=folds,
+        training_windows=windows,
+        training_form=SETTINGS["windows"],
         settings=SETTINGS,
         training=TRAINING,
         scoring={"batch_size": 32, "accelerator": "cpu"},

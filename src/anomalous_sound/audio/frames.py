@@ -65,9 +65,15 @@ class Frames:
 
 
 def index_windows(
-    frame_index: pd.DataFrame, *, length: int, next_frame: bool, hop_length: int, sample_rate: int
+    frame_index: pd.DataFrame,
+    *,
+    length: int,
+    next_frame: bool,
+    hop_length: int,
+    sample_rate: int,
+    stride: int = 1,
 ) -> pd.DataFrame:
-    """List every window, stride 1: of 10 frames and a next one, 303 in a clip of 313 frames.
+    """List every window: of 10 frames and a next one, stride 1, 303 in a clip of 313 frames.
 
     Args:
         frame_index: ``clip_id, first_frame, frames`` a clip.
@@ -75,13 +81,15 @@ def index_windows(
         next_frame: whether a window must have a next frame.
         hop_length: samples from one frame to the next.
         sample_rate: Hz.
+        stride: frames from one window to the next.
 
     Returns:
         ``clip_id, first_frame`` (row in the frames of all clips), ``start_s`` (time of the window's
         first frame in its clip, s).
     """
-    counts = (frame_index.frames - length + (not next_frame)).clip(lower=0).to_numpy()
-    within = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, int)])
+    possible = (frame_index.frames - length + (not next_frame)).clip(lower=0).to_numpy()
+    counts = -(-possible // stride)
+    within = stride * np.concatenate([np.arange(count) for count in counts] or [np.empty(0, int)])
     return pd.DataFrame(
         {
             "clip_id": pd.Categorical.from_codes(
@@ -136,6 +144,13 @@ def clip_scaling(clip_frames: np.ndarray, scaling: dict[str, Any]) -> tuple[np.n
         offset = np.asarray(scaling["offset"], dtype=np.float32)
         span = np.asarray(scaling["span"], dtype=np.float32)
     return offset, _non_zero(span)
+
+
+def scaled_clip(frames: Frames, clip_id: str, scaling: dict[str, Any]) -> np.ndarray:
+    """Return all frames of a clip, scaled: float32, frames × mel bands."""
+    clip_frames = frames.clip(clip_id)
+    offset, span = clip_scaling(clip_frames, scaling)
+    return (clip_frames - offset) / span
 
 
 def _non_zero(span: np.ndarray) -> np.ndarray:

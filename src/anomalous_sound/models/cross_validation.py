@@ -49,6 +49,8 @@ def held_out_scores(
     clips: pd.DataFrame,
     *,
     folds: int,
+    training_windows: pd.DataFrame,
+    training_form: Mapping[str, Any],
     settings: Mapping[str, Any],
     training: Mapping[str, Any],
     scoring: Mapping[str, Any],
@@ -59,9 +61,11 @@ def held_out_scores(
 
     Args:
         frames: log-mel frames of all clips.
-        windows: their windows.
+        windows: the windows that are scored.
         clips: the table of clips; training and validation clips are divided into folds.
         folds: how many; 0 for none.
+        training_windows: the windows that are trained on; most methods score the same.
+        training_form: ``length, next_frame`` of those.
         settings: what a network is built from.
         training: as for :func:`anomalous_sound.models.training.train_network`, with ``seed``.
         scoring: ``batch_size, accelerator``.
@@ -91,13 +95,14 @@ def held_out_scores(
         logger.info("Fold %d of %d.", fold + 1, folds)
         checkpoints.append(checkpoint.of_member(f"fold_{fold}"))
         held_out = fold_of_clip == fold
-        parts = [
-            windows[windows.clip_id.isin(normal.clip_id[chosen])]
-            for chosen in (~held_out, held_out)
-        ]
         views = (
-            WindowedFrames(frames, part, settings["scaling"], **settings["windows"])
-            for part in parts
+            WindowedFrames(
+                frames,
+                training_windows[training_windows.clip_id.isin(normal.clip_id[chosen])],
+                settings["scaling"],
+                **training_form,
+            )
+            for chosen in (~held_out, held_out)
         )
         network, _ = train_network(
             *views,
@@ -106,7 +111,8 @@ def held_out_scores(
             checkpoint=checkpoints[-1],
             keep_checkpoint=True,
         )
-        errors = WindowScoring(network, frames, pd.concat(parts), machine_ids, **scoring)
+        scored = windows[windows.clip_id.isin(normal.clip_id)]
+        errors = WindowScoring(network, frames, scored, machine_ids, **scoring)
         pooled = {clip.clip_id: pool_clip(clip, score) for clip in errors}
         of_clips = np.stack([pooled[clip_id] for clip_id in normal.clip_id])
         ids = normal.machine_id.to_numpy()

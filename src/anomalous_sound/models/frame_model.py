@@ -16,6 +16,9 @@ class FrameModel(nn.Module, ABC):
     the training loss (its mean) and the anomaly score (the mean of a window).
     """
 
+    # whether a clip is scored in one pass over it, and not window by window
+    whole_clips = False
+
     @abstractmethod
     def expected(self, frames: Tensor) -> Tensor:
         """Return the expected frames, batch × target frames × mel bands.
@@ -39,12 +42,16 @@ class FrameModel(nn.Module, ABC):
             network: the network's settings.
         """
 
+    def frame_errors(self, frames: Tensor) -> Tensor:
+        """Return the squared error of each target frame, batch × target frames × mel bands."""
+        return (self.expected(frames) - self.target(frames)).square()
+
     def forward(self, frames: Tensor) -> Tensor:
         """Return the squared error of each window and mel band, batch × mel bands.
 
         It is averaged over the target frames; its mean over the bands is the window's error.
         """
-        return (self.expected(frames) - self.target(frames)).square().mean(dim=1)
+        return self.frame_errors(frames).mean(dim=1)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # by name and not by class: a class is imported when it is built, since torch takes seconds
 ARCHITECTURES: Mapping[str, tuple[str, str]] = {
     "lstm_predictor": ("anomalous_sound.models.lstm_predictor", "LstmPredictor"),
+    "lstm_dense_predictor": (
+        "anomalous_sound.models.lstm_dense_predictor",
+        "LstmDensePredictor",
+    ),
     "gru_autoencoder": ("anomalous_sound.models.gru_autoencoder", "GruAutoencoder"),
     "dense_autoencoder": ("anomalous_sound.models.dense_autoencoder", "DenseAutoencoder"),
 }

@@ -6,15 +6,20 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frames import Frames, WindowedFrames
+from anomalous_sound.audio.frames import Frames, WindowedFrames, scaled_clip
 from anomalous_sound.clip_score import pool_over_time
 from anomalous_sound.models.band_errors import BandErrors, ClipErrors
 from anomalous_sound.models.network import TrainedNetwork, architecture_class
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from anomalous_sound.models.frame_model import FrameModel
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,27 @@ class WindowScoring:
     def _of_member(
         self, member: str, windows: pd.DataFrame, clip_ids: list[str]
     ) -> Iterator[ClipErrors]:
+        import torch
+
+        from anomalous_sound.models.training import make_fabric
+
+        fabric = make_fabric(self.accelerator, "32-true")
+        model = self.network.build(member)
+        whole_clips = model.whole_clips
+        model = fabric.setup(model)
+        model.mark_forward_method("frame_errors")
+        if whole_clips:
+            for clip_id in clip_ids:
+                started = time.perf_counter()
+                clip = scaled_clip(self.frames, clip_id, self.network.settings["scaling"])
+                with torch.inference_mode():
+                    errors = model.frame_errors(fabric.to_device(torch.from_numpy(clip[None])))
+                errors = errors[0].float().cpu().numpy()
+                seconds = time.perf_counter() - started
+                yield ClipErrors(clip_id, errors, errors.mean(axis=1), seconds)
+            return
         counts = windows.clip_id.value_counts()
-        batches = self._batches(member, windows)
+        batches = self._batches(fabric, model, windows)
         left = np.empty((0, self.network.settings["log_mel"]["n_mels"]), dtype=np.float32)
         for clip_id in clip_ids:
             started = time.perf_counter()
@@ -67,14 +91,12 @@ class WindowScoring:
             seconds = time.perf_counter() - started
             yield ClipErrors(clip_id, errors, errors.mean(axis=1), seconds)
 
-    def _batches(self, member: str, windows: pd.DataFrame) -> Iterator[np.ndarray]:
+    def _batches(
+        self, fabric: Fabric, model: FrameModel, windows: pd.DataFrame
+    ) -> Iterator[np.ndarray]:
         import torch
 
-        from anomalous_sound.models.training import make_fabric
-
         settings = self.network.settings
-        fabric = make_fabric(self.accelerator, "32-true")
-        model = fabric.setup(self.network.build(member))
         view = WindowedFrames(self.frames, windows, settings["scaling"], **settings["windows"])
         for start in range(0, len(view), self.batch_size):
             numbers = np.arange(start, min(start + self.batch_size, len(view)))

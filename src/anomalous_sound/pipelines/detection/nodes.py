@@ -12,6 +12,7 @@ import pandas as pd
 from anomalous_sound import clip_score, localisation
 from anomalous_sound import metrics as metric
 from anomalous_sound import thresholds as threshold
+from anomalous_sound.audio import frames as framing
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
@@ -70,13 +71,15 @@ def train_network(
     from anomalous_sound.models.training import train_members
     from anomalous_sound.models.training import train_network as train
 
+    windows, form = _training_windows(log_mel, windows, settings, training)
+
     def windows_of(used: pd.DataFrame) -> tuple[WindowedFrames, WindowedFrames]:
         training_windows, validation_windows = (
             WindowedFrames(
                 log_mel,
                 windows[windows.clip_id.isin(used.clip_id[used.split == split])],
                 settings["scaling"],
-                **settings["windows"],
+                **form,
             )
             for split in (TRAIN, VALIDATION)
         )
@@ -99,6 +102,31 @@ def train_network(
     return train_members(
         {machine_id: windows_of(of_id) for machine_id, of_id in used.groupby("machine_id")}, **how
     )
+
+
+def _training_windows(
+    log_mel: Frames, windows: pd.DataFrame, settings: dict[str, Any], training: dict[str, Any]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the windows to train on and their form: those that are scored, or longer stretches."""
+    if "stretch" not in training:
+        return windows, settings["windows"]
+    form = {"length": training["stretch"], "next_frame": True}
+    stretches = framing.index_windows(
+        log_mel.index,
+        **form,
+        stride=training["stride"],
+        hop_length=settings["log_mel"]["hop_length"],
+        sample_rate=settings["audio"]["sample_rate"],
+    )
+    too_short = len(log_mel.index) - stretches.clip_id.nunique()
+    if stretches.empty:
+        raise InputError(
+            f"no clip has the {training['stretch'] + 1} frames of a stretch to train on; lower the "
+            "parameter training.stretch of this method."
+        )
+    if too_short:
+        logger.warning("%d clips are shorter than a stretch and are not trained on.", too_short)
+    return stretches, form
 
 
 def score_windows(
@@ -173,11 +201,14 @@ def cross_validate(
     seed: int,
 ) -> pd.DataFrame:
     """Score the normal clips by networks trained on the other folds, if folds are asked for."""
+    training_windows, form = _training_windows(log_mel, windows, settings, training)
     return held_out_scores(
         log_mel,
         windows,
         clips,
         folds=thresholds["folds"],
+        training_windows=training_windows,
+        training_form=form,
         settings=settings,
         training=training | {"seed": seed},
         scoring=scoring,
