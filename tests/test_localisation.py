@@ -22,6 +22,13 @@ def test_the_reference_is_mean_and_deviation_of_all_windows_at_once(reference):
         logarithms = np.log(np.concatenate(clips))
         np.testing.assert_allclose(reference[name]["means"], logarithms.mean(axis=0))
         np.testing.assert_allclose(reference[name]["deviations"], logarithms.std(axis=0))
+        peaks = [np.percentile(clip, 99, axis=0) for clip in clips]
+        np.testing.assert_allclose(reference[name]["peaks"], np.mean(peaks, axis=0))
+    squares = sum(
+        len(clips) * np.var([np.percentile(clip, 99, axis=0) for clip in clips], axis=0)
+        for clips in NORMAL.values()
+    )
+    np.testing.assert_allclose(reference["peak_deviations"], np.sqrt(squares / (9 - 2)))
 
 
 def test_a_map_counts_deviations_from_the_clips_own_machine(reference):
@@ -59,8 +66,8 @@ def test_hits_and_chance_by_counting():
     edges = np.array([0.0, 100, 200, 400, 800])
     found = pd.DataFrame(
         [
-            ("a", "time", 1.0, 1.5),  # touches the fault
-            ("a", "time", 3.0, 3.5),  # does not
+            ("a", "time", 1.0, 1.5),  # a fifth of it is fault
+            ("a", "time", 3.0, 3.5),  # none of it is
             ("a", "frequency", 100.0, 200.0),
             ("a", "frequency", 200.0, 400.0),
             ("other", "time", 0.0, 0.5),  # of a clip without a fault
@@ -68,15 +75,17 @@ def test_hits_and_chance_by_counting():
         columns=["clip_id", "axis", "start", "end"],
     )
     faults = pd.DataFrame(
-        [("a", "1.2-1.3;2.0-2.1", "150", "190"), ("unscored", "0-1", "0", "1")],
+        [("a", "1.2-1.3;2.0-2.1", "140", "190"), ("unscored", "0-1", "0", "1")],
         columns=["file", "intervals_s", "low_hz", "high_hz"],
     )
     rates = hit_rates(found, faults, durations_s={"a": 4.0, "other": 4.0}, band_edges_hz=edges)
-    assert rates == {
-        "time_hit": 0.5,
-        "time_chance": 2 / 8,
-        "frequency_hit": 0.5,
-        "frequency_chance": 1 / 4,
-        "clips": 1,
-    }
+    assert rates == pytest.approx(
+        {
+            "time_hit": 0.1 / 1.0,
+            "time_chance": 0.2 / 4.0,
+            "frequency_hit": 0.5,
+            "frequency_chance": 1 / 4,
+            "clips": 1,
+        }
+    )
     assert hit_rates(found, faults[1:], durations_s={}, band_edges_hz=edges) == {}

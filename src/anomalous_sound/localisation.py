@@ -5,7 +5,6 @@ No Kedro and no PyTorch in here.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ import pandas as pd
 
 _SMALLEST_ERROR = 1e-12  # of a squared error; its logarithm stays finite
 _ALL = "all"
+
+HIGH_PERCENTILE = 99.0  # of a band's errors over time: its few highest windows
 
 LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
 TIME, FREQUENCY = "time", "frequency"
@@ -28,10 +29,14 @@ def fit_window_reference(errors: Iterable[tuple[str, np.ndarray]]) -> dict[str, 
 
     Returns:
         JSON values: for each machine ID, and for all together, ``means`` and ``deviations`` of the
-        logarithm of the errors, one a mel band.
+        logarithm of the errors, one a mel band, and ``peaks``: the mean over clips of each band's
+        HIGH_PERCENTILE over time; and ``peak_deviations``: how much those vary from clip to clip of
+        a machine ID.
     """
     sums: dict[str, list[Any]] = {}
+    peaks: dict[str, list[np.ndarray]] = {}
     for machine_id, of_clip in errors:
+        peaks.setdefault(machine_id, []).append(_peaks(of_clip))
         logarithms = np.log(of_clip.astype(np.float64) + _SMALLEST_ERROR)
         # around a first guess, so that squares lose no digits
         for name in (machine_id, _ALL):
@@ -39,15 +44,28 @@ def fit_window_reference(errors: Iterable[tuple[str, np.ndarray]]) -> dict[str, 
             difference = logarithms - guess
             first, second = first + difference.sum(axis=0), second + (difference**2).sum(axis=0)
             sums[name] = [count + len(difference), guess, first, second]
-    reference = {}
+    reference: dict[str, Any] = {"peak_deviations": _within_deviations(peaks).tolist()}
+    peaks[_ALL] = [peak for of_id in list(peaks.values()) for peak in of_id]
     for name, (count, guess, first, second) in sums.items():
         mean = first / count
         deviation = np.sqrt(np.maximum(second / count - mean**2, 0))
         reference[name] = {
             "means": (guess + mean).tolist(),
             "deviations": np.where(deviation > 0, deviation, 1.0).tolist(),
+            "peaks": np.mean(peaks[name], axis=0).tolist(),
         }
     return reference
+
+
+def _peaks(errors: np.ndarray) -> np.ndarray:
+    return np.percentile(errors.astype(np.float64), HIGH_PERCENTILE, axis=0)
+
+
+def _within_deviations(peaks: Mapping[str, list[np.ndarray]]) -> np.ndarray:
+    """Return the standard deviation of each band around the means of the machine IDs."""
+    rest = np.concatenate([np.array(of_id) - np.mean(of_id, axis=0) for of_id in peaks.values()])
+    deviations = np.sqrt((rest**2).sum(axis=0) / max(len(rest) - len(peaks), 1))
+    return np.where(deviations > 0, deviations, 1.0)
 
 
 def deviation_map(errors: np.ndarray, reference: Mapping[str, Any], machine_id: str) -> np.ndarray:
@@ -82,8 +100,9 @@ def localise(
 ) -> pd.DataFrame:
     """Find the stretches of time and the mel bands that deviate most.
 
-    What counts is z² of :func:`deviation_map` where z is above 0: its sum over the bands is the
-    contribution of a time, its sum over time that of a band.
+    The contribution of a time is the sum over the bands of z² of :func:`deviation_map`, where z is
+    above 0. That of a band is the square of (p - m) / s, where p, its HIGH_PERCENTILE over time, is
+    above m, the mean of p over normal clips of the machine ID; s is its standard deviation there.
 
     Args:
         errors: windows × mel bands.
@@ -100,10 +119,12 @@ def localise(
         ``share`` of the whole contribution; highest first.
     """
     above = np.maximum(deviation_map(errors, reference, machine_id), 0) ** 2
-    whole = above.sum() or 1.0
     numbers = (times_s // stretch_s).astype(int)
-    by_time = np.bincount(numbers, weights=above.sum(axis=1)) / whole
-    by_band = above.sum(axis=0) / whole
+    by_time = np.bincount(numbers, weights=above.sum(axis=1))
+    by_time /= by_time.sum() or 1.0
+    usual = np.array(reference.get(machine_id, reference[_ALL])["peaks"])
+    excess = np.maximum((_peaks(errors) - usual) / np.array(reference["peak_deviations"]), 0)
+    by_band = excess**2 / ((excess**2).sum() or 1.0)
     rows = []
     for rank, number in enumerate(_highest(by_time, stretches), start=1):
         start = number * stretch_s
@@ -133,9 +154,10 @@ def hit_rates(
         band_edges_hz: of the mel bands.
 
     Returns:
-        ``time_hit`` and ``frequency_hit``: part of the marks that touch a stretch, or a band, of
-        the fault; ``time_chance`` and ``frequency_chance``: the same of marks set blindly;
-        ``clips`` that were looked at. Empty if none was.
+        ``time_hit``: part of the marked time in which the fault sounds; ``frequency_hit``: part of
+        the marked bands whose middle lies in the fault's band; ``time_chance`` and
+        ``frequency_chance``: the same of marks set blindly; ``clips`` that were looked at. Empty if
+        none was.
     """
     hits: dict[str, list[float]] = {name: [] for name in _HITS}
     marked = dict(list(found.groupby("clip_id")))
@@ -148,19 +170,15 @@ def hit_rates(
         intervals = [
             tuple(map(float, interval.split("-"))) for interval in fault.intervals_s.split(";")
         ]
-        length = (times.end - times.start).iloc[0]
-        grid = np.arange(0, durations_s[fault.file], length)
-        lowest, highest = float(fault.low_hz), float(fault.high_hz)
-        hits["time_hit"].append(
-            np.mean([_touches(row.start, row.end, intervals) for row in times.itertuples()])
-        )
-        hits["time_chance"].append(np.mean([_touches(t, t + length, intervals) for t in grid]))
-        band = [(lowest, highest)]
-        hits["frequency_hit"].append(
-            np.mean([_touches(row.start, row.end, band) for row in bands.itertuples()])
-        )
-        edges = itertools.pairwise(band_edges_hz)
-        hits["frequency_chance"].append(np.mean([_touches(low, high, band) for low, high in edges]))
+        middles = (band_edges_hz[1:] + band_edges_hz[:-1]) / 2
+        inside = (middles >= float(fault.low_hz)) & (middles <= float(fault.high_hz))
+        marked_bands = np.isin(band_edges_hz[:-1], bands.start)
+        sounding = [_sounding(row.start, row.end, intervals) for row in times.itertuples()]
+        hits["time_hit"].append(sum(sounding) / (times.end - times.start).sum())
+        duration = durations_s[fault.file]
+        hits["time_chance"].append(_sounding(0.0, duration, intervals) / duration)
+        hits["frequency_hit"].append(inside[marked_bands].mean())
+        hits["frequency_chance"].append(inside.mean())
     if not hits["time_hit"]:
         return {}
     rates = {name: float(np.mean(values)) for name, values in hits.items()}
@@ -170,5 +188,6 @@ def hit_rates(
 _HITS = ("time_hit", "time_chance", "frequency_hit", "frequency_chance")
 
 
-def _touches(start: float, end: float, intervals: Sequence[tuple[float, float]]) -> bool:
-    return any(start < high and low < end for low, high in intervals)
+def _sounding(start: float, end: float, intervals: Sequence[tuple[float, float]]) -> float:
+    """Return for how long of a stretch the fault sounds, s."""
+    return sum(max(min(end, high) - max(start, low), 0.0) for low, high in intervals)

@@ -176,7 +176,7 @@ def _localisation_section(metrics: Mapping[str, Any]) -> str:
         return text
     return text + (
         f"\n\nOn the {rates['clips']} simulated faulty clips, whose faults' places are known, "
-        f"{rates['time_hit']:.0%} of the marked stretches touch the fault (set blindly: "
+        f"the fault sounds in {rates['time_hit']:.0%} of the marked time (set blindly: "
         f"{rates['time_chance']:.0%}), and {rates['frequency_hit']:.0%} of the marked bands lie in "
         f"its band (set blindly: {rates['frequency_chance']:.0%})."
     )
