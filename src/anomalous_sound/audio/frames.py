@@ -49,8 +49,12 @@ class Frames:
 
     def clip(self, clip_id: str) -> np.ndarray:
         """Return the frames × mel bands view of one clip."""
-        first_frame, frames = self._place[clip_id]
+        first_frame, frames = self.place(clip_id)
         return self.values[first_frame : first_frame + frames]
+
+    def place(self, clip_id: str) -> tuple[int, int]:
+        """Return first frame and number of frames of one clip."""
+        return self._place[clip_id]
 
     def stretches(self, first_frames: np.ndarray, length: int) -> np.ndarray:
         """Return stretches of ``length`` frames: stretches × length × mel bands."""
@@ -177,6 +181,7 @@ class WindowedFrames:
         self._first_frame = windows.first_frame.to_numpy()
         self._length = length + next_frame
         codes, clip_ids = pd.factorize(windows.clip_id)
+        self._clip_ids = list(clip_ids)
         scalings = [clip_scaling(frames.clip(clip_id), scaling) for clip_id in clip_ids]
         self._clip_of_window = codes
         self._offset = np.stack([offset for offset, _ in scalings])[:, None, :]
@@ -184,6 +189,38 @@ class WindowedFrames:
 
     def __len__(self) -> int:
         return len(self._first_frame)
+
+    @property
+    def frames_of_a_window(self) -> int:
+        """Frames of a window, its next one included."""
+        return self._length
+
+    @property
+    def n_bands(self) -> int:
+        """Mel bands of a frame."""
+        return self._frames.values.shape[1]
+
+    def placed_clips(self) -> tuple[Iterator[tuple[int, np.ndarray]], np.ndarray, int]:
+        """Lay the clips that have windows one after the other.
+
+        Returns:
+            The clips, scaled (where each begins, and its frames × mel bands), computed one at a
+            time; the first frame of each window there; and the number of frames in all.
+        """
+        frames, first_of_clip = [], []
+        for clip_id in self._clip_ids:
+            first_frame, count = self._frames.place(clip_id)
+            frames.append(count)
+            first_of_clip.append(first_frame)
+        starts = np.cumsum(frames) - frames
+        moved = (starts - np.array(first_of_clip))[self._clip_of_window]
+        clips = (
+            (start, (self._frames.clip(clip_id) - offset) / span)
+            for start, clip_id, offset, span in zip(
+                starts, self._clip_ids, self._offset[:, 0], self._span[:, 0], strict=True
+            )
+        )
+        return clips, self._first_frame + moved, sum(frames)
 
     def __getitem__(self, numbers: Any) -> np.ndarray:
         numbers = np.asarray(numbers)

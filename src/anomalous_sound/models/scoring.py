@@ -96,12 +96,15 @@ class WindowScoring:
     ) -> Iterator[np.ndarray]:
         import torch
 
+        from anomalous_sound.models.device_windows import on_device
+
         settings = self.network.settings
         view = WindowedFrames(self.frames, windows, settings["scaling"], **settings["windows"])
+        view = on_device(view, fabric.device)
         for start in range(0, len(view), self.batch_size):
             numbers = np.arange(start, min(start + self.batch_size, len(view)))
             with torch.inference_mode():
-                batch = fabric.to_device(torch.from_numpy(view[numbers]))
+                batch = fabric.to_device(torch.as_tensor(view[numbers]))
                 yield model(batch).float().cpu().numpy()
 
 

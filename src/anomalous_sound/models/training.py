@@ -17,6 +17,7 @@ from tqdm import tqdm
 from anomalous_sound.audio.frames import WindowedFrames
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.checkpoint import Checkpoint, training_fingerprint
+from anomalous_sound.models.device_windows import DeviceWindows, on_device
 from anomalous_sound.models.network import TrainedNetwork, build_network
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,8 @@ def train_network(
     network, optimizer = fabric.setup(network, optimizer)
     fingerprint = training_fingerprint(settings, training)
     progress = _resume(fabric, network, optimizer, checkpoint, fingerprint, training["epochs"])
+    training_windows = on_device(training_windows, fabric.device)
+    validation_windows = on_device(validation_windows, fabric.device)
     validation = _batches(fabric, validation_windows, training["batch_size"])
     batches_an_epoch = -(-len(training_windows) // training["batch_size"])
     with tqdm(
@@ -187,7 +190,7 @@ def _train_epoch(
 
 def _batches(
     fabric: Fabric,
-    windows: WindowedFrames,
+    windows: WindowedFrames | DeviceWindows,
     batch_size: int,
     order: torch.Generator | None = None,
 ) -> DataLoader:
