@@ -90,7 +90,7 @@ def with_faults(samples: np.ndarray, clip_id: str, machine_id: str, rate: int) -
 
 def fold_scores(audio_dir: str, method: str, fold: int, folds: int) -> pd.DataFrame:
     """Return ``score, fault, auc`` of one fold."""
-    groups = configuration("parameters")
+    groups = configuration("parameters", "standard")
     audio, log_mel = groups["audio"], groups["log_mel"]
     rate = audio["sample_rate"]
     raw = AudioFolderDataset(audio_dir=audio_dir).load()

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @cache
-def configuration(name: str, profile: str = "standard") -> dict[str, Any]:
+def configuration(name: str, profile: str = "report") -> dict[str, Any]:
     """Return parameters or globals as Kedro reads them."""
     loader = OmegaConfigLoader(
         str(REPOSITORY / "conf"),
