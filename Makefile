@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: run test bench lint setup clean
 
 run: $(INSTALLED)
-	for pipeline in explore lstm gru autoencoder compare; do \
+	for pipeline in explore lstm gru autoencoder lstm_dense compare; do \
 		$(BIN)/kedro run --pipelines $$pipeline || exit 1; \
 	done
 
@@ -34,4 +34,4 @@ $(INSTALLED): pyproject.toml
 
 # removes what runs have written, not the recordings
 clean:
-	rm -rf data/0[2-8]_*/* .pytest_cache .ruff_cache
+	rm -rf data/0[2-8]_*/* .pytest_cache .ruff_cache mlflow.db mlruns
