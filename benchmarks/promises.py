@@ -24,7 +24,7 @@ from anomalous_sound.clip_score import apply_score, fit_score
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.scoring import WindowScoring, pool_clip
-from anomalous_sound.pipelines.detection import nodes as detection
+from anomalous_sound.pipelines.detection.nodes import training as detection
 from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.reporting.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
 from anomalous_sound.simulation.corpus import write_corpus

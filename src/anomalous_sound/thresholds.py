@@ -166,6 +166,11 @@ class Deployed:
     by_machine_id: Mapping[str, float]
     note: str = ""
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Deployed:
+        """Put together again what was written as JSON."""
+        return cls(values["strategy"], values["by_machine_id"], values["note"])
+
     @property
     def shared(self) -> float | None:
         """The threshold, if it is the same for all machine IDs."""

@@ -186,3 +186,17 @@ def test_every_window_is_trained_on_once_an_epoch(windows, checkpoint, monkeypat
 def test_an_accelerator_that_is_not_there(windows, checkpoint):
     with pytest.raises(InputError, match="accelerator 'cuda'"):
         train(windows, checkpoint, accelerator="cuda")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 33, 99, 100, 200])
+def test_every_window_is_in_one_batch_of_an_epoch_unless_it_is_left_alone(batch_size):
+    order = torch.Generator().manual_seed(1)
+    batches = list(training_module._Batches(100, batch_size, order))
+    seen = np.concatenate(batches)
+    # 100 = 3 * 33 + 1 = 99 + 1: the last one cannot be normalised over its batch
+    assert len(set(seen)) == len(seen) == (99 if batch_size in (33, 99) else 100)
+    assert not np.array_equal(seen, np.sort(seen))
+    in_order = np.concatenate(list(training_module._Batches(100, batch_size, None)))
+    assert np.array_equal(in_order, np.arange(100))
+    alone = list(training_module._Batches(1, batch_size, order))
+    assert [batch.tolist() for batch in alone] == [[0]]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric, seed_everything
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
 from anomalous_sound.audio.frames import WindowedFrames
@@ -195,15 +196,34 @@ def _batches(
     order: torch.Generator | None = None,
 ) -> DataLoader:
     """Batches of windows on the device; shuffled where an order is given."""
-    sampler = RandomSampler(windows, generator=order) if order else SequentialSampler(windows)
-    # a last batch of one window has no variance, and batch normalisation cannot train on it
-    lonely = order is not None and len(windows) % batch_size == 1 and batch_size > 1
     loader = DataLoader(
         windows,
-        sampler=BatchSampler(sampler, batch_size, drop_last=lonely),
-        batch_size=None,  # the sampler's lists of windows are gathered at once, by index
+        sampler=_Batches(len(windows), batch_size, order),
+        batch_size=None,  # the sampler's batches of windows are gathered at once, by index
     )
     return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+
+class _Batches(Sampler[np.ndarray]):
+    """The windows of each batch; as arrays, since millions of Python numbers need much memory."""
+
+    def __init__(self, windows: int, batch_size: int, order: torch.Generator | None) -> None:
+        self._windows, self._batch_size, self._order = windows, batch_size, order
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._order is None:
+            numbers = np.arange(self._windows)
+        else:
+            numbers = torch.randperm(self._windows, generator=self._order).numpy()
+        for start in range(0, self._windows, self._batch_size):
+            batch = numbers[start : start + self._batch_size]
+            # a last batch of one window has no variance: batch normalisation cannot train on it
+            left_over = len(batch) == 1 < min(self._batch_size, self._windows)
+            if self._order is None or not left_over:
+                yield batch
+
+    def __len__(self) -> int:
+        return -(-self._windows // self._batch_size)
 
 
 def _save(

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from anomalous_sound.pipelines.detection import nodes
+from anomalous_sound.pipelines.detection.nodes import report, training, verdict
 
 _SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_clips", "scaling"}
 _SHARED_PARAMETERS = {
@@ -36,7 +36,7 @@ def create_pipeline(method: str, *, own_windows: bool = False) -> Pipeline:
 def _training() -> list:
     return [
         node(
-            nodes.collect_settings,
+            training.collect_settings,
             inputs=[
                 "params:network",
                 "params:audio",
@@ -49,7 +49,7 @@ def _training() -> list:
             name="collect_settings",
         ),
         node(
-            nodes.train_network,
+            training.train_network,
             inputs=[
                 "log_mel",
                 "windows",
@@ -69,37 +69,37 @@ def _training() -> list:
 def _verdict() -> list:
     return [
         node(
-            nodes.score_windows,
+            verdict.score_windows,
             inputs=["network", "log_mel", "windows", "clips", "params:scoring"],
             outputs="band_errors",
             name="score_windows",
         ),
         node(
-            nodes.list_window_errors,
+            verdict.list_window_errors,
             inputs=["band_errors", "windows"],
             outputs="window_errors",
             name="list_window_errors",
         ),
         node(
-            nodes.pool_errors,
+            verdict.pool_errors,
             inputs=["band_errors", "params:score"],
             outputs="pooled_errors",
             name="pool_errors",
         ),
         node(
-            nodes.fit_score,
+            verdict.fit_score,
             inputs=["pooled_errors", "clips", "params:score", "params:seed"],
             outputs="fitted_score",
             name="fit_score",
         ),
         node(
-            nodes.score_clips,
+            verdict.score_clips,
             inputs=["pooled_errors", "clips", "fitted_score"],
             outputs="clip_scores",
             name="score_clips",
         ),
         node(
-            nodes.cross_validate,
+            training.cross_validate,
             inputs=[
                 "log_mel",
                 "windows",
@@ -116,37 +116,37 @@ def _verdict() -> list:
             name="cross_validate",
         ),
         node(
-            nodes.set_calibration_clips,
+            verdict.set_calibration_clips,
             inputs=["clip_scores", "held_out_scores"],
             outputs="calibration_scores",
             name="set_calibration_clips",
         ),
         node(
-            nodes.choose_thresholds,
+            verdict.choose_thresholds,
             inputs=["calibration_scores", "params:thresholds", "params:evaluation"],
             outputs=["thresholds", "calibration"],
             name="choose_thresholds",
         ),
         node(
-            nodes.deploy_threshold,
+            verdict.deploy_threshold,
             inputs=["calibration_scores", "params:thresholds"],
             outputs="deployed",
             name="deploy_threshold",
         ),
         node(
-            nodes.decide,
+            verdict.decide,
             inputs=["calibration_scores", "deployed"],
             outputs="decisions",
             name="decide",
         ),
         node(
-            nodes.fit_window_reference,
+            verdict.fit_window_reference,
             inputs=["band_errors", "clips"],
             outputs="window_reference",
             name="fit_window_reference",
         ),
         node(
-            nodes.assemble_detector,
+            verdict.assemble_detector,
             inputs=["network", "fitted_score", "window_reference", "deployed"],
             outputs="detector",
             name="assemble_detector",
@@ -157,7 +157,7 @@ def _verdict() -> list:
 def _report() -> list:
     return [
         node(
-            nodes.localise,
+            verdict.localise,
             inputs=[
                 "band_errors",
                 "window_errors",
@@ -170,13 +170,13 @@ def _report() -> list:
             name="localise",
         ),
         node(
-            nodes.measure_localisation,
+            report.measure_localisation,
             inputs=["raw_audio", "localisation", "clips", "network"],
             outputs="localisation_rates",
             name="measure_localisation",
         ),
         node(
-            nodes.evaluate,
+            report.evaluate,
             inputs=[
                 "clip_scores",
                 "decisions",
@@ -190,37 +190,37 @@ def _report() -> list:
             name="evaluate",
         ),
         node(
-            nodes.classification_report,
+            report.classification_report,
             inputs=["thresholds", "clip_scores"],
             outputs="classification_report",
             name="tabulate_classification",
         ),
         node(
-            nodes.write_submission,
+            report.write_submission,
             inputs=["clip_scores", "decisions", "metrics"],
             outputs=["submission", "dcase_result"],
             name="write_submission",
         ),
         node(
-            nodes.plot_roc,
+            report.plot_roc,
             inputs=["clip_scores", "thresholds", "metrics", "deployed"],
             outputs="roc_figure",
             name="plot_roc",
         ),
         node(
-            nodes.plot_scores,
+            report.plot_scores,
             inputs=["clip_scores", "deployed", "fitted_score", "corpus_summary"],
             outputs="score_figure",
             name="plot_scores",
         ),
         node(
-            nodes.plot_history,
+            report.plot_history,
             inputs=["training_history", "corpus_summary"],
             outputs="history_figure",
             name="plot_history",
         ),
         node(
-            nodes.plot_timelines,
+            report.plot_timelines,
             inputs=[
                 "log_mel",
                 "band_errors",
@@ -235,7 +235,7 @@ def _report() -> list:
             name="plot_timelines",
         ),
         node(
-            nodes.write_report,
+            report.write_report,
             inputs=[
                 "metrics",
                 "thresholds",
@@ -250,7 +250,7 @@ def _report() -> list:
             name="write_report",
         ),
         node(
-            nodes.summarise_result,
+            report.summarise_result,
             inputs=[
                 "clip_scores",
                 "deployed",
@@ -267,13 +267,13 @@ def _report() -> list:
 def _tracking() -> list:
     return [
         node(
-            nodes.track_epochs,
+            report.track_epochs,
             inputs="training_history",
             outputs="tracked_epochs",
             name="track_epochs",
         ),
         node(
-            nodes.track_metrics,
+            report.track_metrics,
             inputs=["metrics", "result"],
             outputs="tracked_metrics",
             name="track_metrics",
