@@ -80,6 +80,28 @@ def test_one_clip_is_in_memory_at_a_time(dataset, promise, computed):
     assert computed == list("abcd")
 
 
+def test_several_threads_write_the_same(promise, tmp_path, computed):
+    one, many = (FramesDataset(path=str(tmp_path / f"{n}"), jobs=n) for n in (1, 3))
+    one.save(promise())
+    many.save(promise())
+    assert sorted(computed) == sorted("abcd" * 2)
+    assert_holds(many, "abcd")
+    assert (one._path / "frames.npy").read_bytes() == (many._path / "frames.npy").read_bytes()
+
+
+def test_a_failure_in_a_thread_is_told_and_gone_on_with(promise, tmp_path, computed):
+    dataset = FramesDataset(path=str(tmp_path / "log_mel"), jobs=2)
+
+    def fail():
+        raise OSError("disk full")
+
+    with pytest.raises(DatasetError, match="disk full"):
+        dataset.save(promise("ab") | {"c": PromisedFrames("c", fail)} | promise("d"))
+    assert not dataset.exists()
+    dataset.save(promise())
+    assert_holds(dataset, "abcd")
+
+
 def test_nothing_is_computed_twice(dataset, promise, computed, caplog):
     dataset.save(promise())
     written = (dataset._path / "frames.npy").stat()

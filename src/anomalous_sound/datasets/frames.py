@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +28,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     """``FramesDataset`` saves frames clip by clip and loads them without reading them.
 
     It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
-    the others are computed one after the other, so that one clip is in memory at a time. The folder
+    the others are computed in some threads, so that a few clips are in memory at a time. The folder
     holds ``frames.npy`` (all frames, one clip after the other) and ``index.parquet`` (``clip_id,
     first_frame, frames, key, checksum``), so clips of any length fit. It appears whole or not at
     all; a writing that was killed is gone on with by the next one, from the last clip whose
@@ -57,14 +57,16 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     ```
     """
 
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, path: str, jobs: int = 1, metadata: dict[str, Any] | None = None) -> None:
         """Create the dataset.
 
         Args:
             path: the folder.
+            jobs: threads that compute frames; -1: as many as there are cores.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         self._path = Path(path)
+        self._jobs = jobs
         self.metadata = metadata
 
     def load(self) -> Frames:
@@ -84,6 +86,8 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
             reused = computed = 0
             known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}
             remaining = list(data.items())[resumed:]
+            missing = (promised for _, promised in remaining if promised.key not in known)
+            frames_of_missing = self._compute(missing)
             for clip_id, promised in tqdm(
                 remaining, desc="log-mel", unit="clip", disable=None, delay=1
             ):
@@ -92,13 +96,23 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
                     frames = there.clip(known[promised.key])
                 else:
                     computed += 1
-                    frames = promised.compute()
+                    frames = next(frames_of_missing)
                 writing.append(clip_id, promised.key, frames)
             writing.complete()
         logger.info(
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
             *(computed, reused, resumed),
         )
+
+    def _compute(self, promises: Iterator[PromisedFrames]) -> Iterator[np.ndarray]:
+        """Compute frames in order, no more than a few clips ahead."""
+        if self._jobs == 1:
+            return (promised.compute() for promised in promises)
+        from joblib import Parallel, delayed
+
+        # the work is done in libraries that let other threads run meanwhile
+        parallel = Parallel(n_jobs=self._jobs, prefer="threads", return_as="generator")
+        return parallel(delayed(promised.compute)() for promised in promises)
 
     def _earlier(self) -> Frames | None:
         """Return the frames of an earlier run, if they are there and whole."""
