@@ -144,7 +144,8 @@ def apply_score(
     """Return the anomaly score of each clip; higher is more anomalous.
 
     - without whitening: the pooled window error itself
-    - ``backend: none``: the whitened bands pooled by ``band_pooling``
+    - ``backend: none``: the whitened bands pooled by ``band_pooling``: their ``mean``, ``maximum``,
+      or ``mean_square`` in dB, so that 0 dB is as far from normal as normal training clips are
     - ``gaussian_mixture``: the negative log-likelihood of the whitened bands
     - ``nearest_neighbours``: their mean Euclidean distance to those of the nearest normal clips; a
       clip that was fitted on is its own neighbour
@@ -182,7 +183,9 @@ def apply_score(
             return whitened.mean(axis=1)
         case "maximum":
             return whitened.max(axis=1)
-    return np.square(whitened).mean(axis=1)
+    # in dB: a few clips deviate a thousand times more than others, and thresholds that use a
+    # standard deviation, and averages of methods, need scores that are spread evenly
+    return 10 * np.log10(np.square(whitened).mean(axis=1) + _SMALLEST_ERROR)
 
 
 def unit(settings: Mapping[str, Any]) -> str:
@@ -194,9 +197,11 @@ def unit(settings: Mapping[str, Any]) -> str:
         return "negative log-likelihood among normal clips"
     if settings["backend"] == "nearest_neighbours":
         return "distance to the nearest normal clips"
-    deviation = f"deviation from normal clips of the {pooling} error of each mel band"
-    words = {"mean_square": "mean square", "mean": "mean", "maximum": "largest"}
-    return f"{words[settings['band_pooling']]} {deviation}"
+    if pooling == "percentile":
+        pooling = f"{settings['percentile']:g}th percentile"
+    words = {"mean_square": "dB, mean square", "mean": "mean", "maximum": "largest"}
+    how = words[settings["band_pooling"]]
+    return f"{how} deviation of the bands' {pooling} error from that of normal clips"
 
 
 def _scaled(pooled_errors: np.ndarray, scale: str) -> np.ndarray:

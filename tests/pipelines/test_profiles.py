@@ -70,7 +70,8 @@ def test_the_standard_score_is_the_distance_from_normal_clips(project):
     inverse = np.linalg.inv(covariance * len(rest) / freedom)
     for clip in clips.itertuples():
         z = (pooled[clip.clip_id] - means[clip.machine_id]) / deviation
-        assert scores[clip.clip_id] == pytest.approx(z @ inverse @ z / 128, rel=1e-6)
+        expected = 10 * np.log10(z @ inverse @ z / 128)
+        assert scores[clip.clip_id] == pytest.approx(expected, rel=1e-6)
     # a window's error is that of its unseen sixth frame
     times = project.load("gru.window_errors").start_s
     assert times.max() == pytest.approx(52 * 0.032)
