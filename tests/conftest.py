@@ -75,7 +75,7 @@ def simulated_run(tmp_path_factory) -> Project:
 @pytest.fixture(scope="session")
 def compared_run(simulated_run):
     """All methods and the comparison on one small simulated corpus; tests only read it."""
-    for pipeline in ("gru", "autoencoder", "compare"):
+    for pipeline in ("gru", "autoencoder", "lstm_dense", "compare"):
         simulated_run.run(pipeline)
     return simulated_run
 

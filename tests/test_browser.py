@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -43,18 +44,25 @@ def page_at(url, tmp_path):
         CHROMIUM,
         *QUIET,
         f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1600,1000",
+        "--window-size=1600,6000",  # what lies below the window may not be drawn
     ]
     command += ["--virtual-time-budget=30000", "--dump-dom", url]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
+def free_port():
+    """Return a port that is free; kedro-viz refuses those above 49151, which a system may give."""
+    for port in random.SystemRandom().sample(range(20000, 49000), 100):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
+
+
 @contextmanager
 def served(project, *arguments, ready):
     """Run a kedro command that serves pages on the loopback address, and end it afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     programs = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -82,8 +90,9 @@ def served(project, *arguments, ready):
             pytest.fail("the server did not answer: " + (project.path / "server.log").read_text())
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
 
 
 def test_the_graph_folds_into_methods_and_shows_its_layers(compared_run, tmp_path):

@@ -12,24 +12,25 @@ pytestmark = pytest.mark.slow
 
 def test_every_method_scores_the_same_clips(compared_run):
     clips = set(compared_run.load("clips").clip_id)
-    for method in ("lstm", "gru", "autoencoder"):
+    for method in ("lstm", "gru", "autoencoder", "lstm_dense"):
         assert set(compared_run.load(f"{method}.clip_scores").clip_id) == clips
 
 
 def test_lstm_and_gru_share_windows_and_the_autoencoder_has_its_own(compared_run):
     counts = {
         method: len(compared_run.load(f"{method}.window_errors"))
-        for method in ("lstm", "gru", "autoencoder")
+        for method in ("lstm", "lstm_dense", "gru", "autoencoder")
     }
     clips = len(compared_run.load("clips"))
-    assert counts == {"lstm": 53 * clips, "gru": 53 * clips, "autoencoder": 59 * clips}
+    shared = dict.fromkeys(("lstm", "lstm_dense", "gru"), 53 * clips)
+    assert counts == shared | {"autoencoder": 59 * clips}
 
 
 def test_runs_line_up_in_mlflow(compared_run):
     client = mlflow.MlflowClient(f"sqlite:///{compared_run.path}/mlflow.db")
     experiment = client.get_experiment_by_name("anomalous-sound")
     runs = {run.info.run_name: run.data for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"lstm", "gru", "autoencoder", "compare"}
+    assert set(runs) == {"lstm", "lstm_dense", "gru", "autoencoder", "compare"}
     assert set(runs["lstm"].metrics) == set(runs["gru"].metrics)
     own = {"network.decoder_input", "network.masked_frames"}
     assert set(runs["gru"].params) - set(runs["lstm"].params) == own
@@ -44,16 +45,16 @@ def test_runs_line_up_in_mlflow(compared_run):
 def test_the_comparison_has_all_rows(compared_run):
     comparison = compared_run.load("compare.comparison").set_index("method")
     assert list(comparison.index) == [
-        "lstm", "gru", "autoencoder", "ensemble", "persistence", "level",
+        "lstm", "gru", "autoencoder", "lstm_dense", "ensemble", "persistence", "level",
     ]  # fmt: skip
-    for method in ("lstm", "gru", "autoencoder"):
+    for method in ("lstm", "gru", "autoencoder", "lstm_dense"):
         metrics = compared_run.load(f"{method}.metrics")
         assert comparison.auc_pooled[method] == pytest.approx(metrics["auc_pooled"])
         assert comparison.auc_mean[method] == pytest.approx(metrics["auc_mean"])
         assert comparison.training_s[method] > 0
     assert comparison.training_s[["ensemble", "persistence", "level"]].isna().all()
     differences = compared_run.load("compare.differences")
-    assert len(differences) == 6 * 5 / 2
+    assert len(differences) == 7 * 6 / 2
 
 
 def test_the_level_is_the_clips_rms(compared_run):
@@ -81,7 +82,7 @@ def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, wr
     project.run("lstm", audio_dir=audio_dir)
     project.run("compare", audio_dir=audio_dir)
     missing = project.load("compare.missing")
-    assert set(missing) == {"gru", "autoencoder"}
+    assert set(missing) == {"gru", "autoencoder", "lstm_dense"}
     assert "it has not been run; run: kedro run --pipeline gru --params" in missing["gru"]
     methods = project.load("compare.comparison").method
     assert set(methods) == {"lstm", "persistence", "level"}

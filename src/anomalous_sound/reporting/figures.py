@@ -17,6 +17,8 @@ from anomalous_sound.thresholds import NORMAL_ONLY
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+else:
+    Figure = Any  # Kedro reads the hints of nodes; the class is imported when one is drawn
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +16,7 @@ from anomalous_sound.audio.levels import rms_dbfs
 from anomalous_sound.errors import InputError
 from anomalous_sound.models.baselines import persistence_errors
 from anomalous_sound.reporting import comparison_figures, comparison_page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from anomalous_sound.reporting.figures import Figure
 
 logger = logging.getLogger(__name__)
 

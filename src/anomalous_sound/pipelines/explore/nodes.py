@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,7 @@ from anomalous_sound.audio import levels
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames
 from anomalous_sound.reporting import exploration
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from anomalous_sound.reporting.figures import Figure
 
 
 def measure_clips(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -19,9 +19,7 @@ from anomalous_sound.models import scoring as scoring_module
 from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.network import TrainedNetwork
 from anomalous_sound.reporting import challenge, figures, page
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from anomalous_sound.reporting.figures import Figure
 
 
 def measure_localisation(
