@@ -133,7 +133,7 @@ def test_two_runs_are_compared_under_the_same_names(compared_run, tmp_path):
     )
     with served(compared_run, "mlflow", "ui", ready="/health") as url:
         page = page_at(f"{url}/#/compare-runs?{query}", tmp_path)
-    for name in ("training.batch_size", "network.hidden_size", "auc_pooled", "pauc_mean"):
+    for name in ("training.batch_size", "network.hidden_size", "auc_pooled", "auc_mean"):
         assert name in page, name
     assert "lstm.training" not in page
     assert "gru.training" not in page
