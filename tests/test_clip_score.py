@@ -164,13 +164,30 @@ def test_gaussian_mixture_is_the_density_of_its_parts():
         weight * multivariate_normal(mean, np.diag(variance)).pdf(z)
         for weight, mean, variance in zip(*mixture.values(), strict=True)
     )
-    np.testing.assert_allclose(apply_score(fitted, NORMAL, IDS, settings), -np.log(density))
+    highest = max(
+        weight * multivariate_normal(mean, np.diag(variance)).pdf(mean)
+        for weight, mean, variance in zip(*mixture.values(), strict=True)
+    )
+    deviance = np.maximum(2 * np.log(highest / density) / 3, 0)
+    np.testing.assert_allclose(
+        apply_score(fitted, NORMAL, IDS, settings), 10 * np.log10(deviance + 1e-12), atol=1e-6
+    )
     by_scikit_learn = GaussianMixture(2, covariance_type="diag", reg_covar=0.1, random_state=1).fit(
         z
     )
-    assert -by_scikit_learn.score(z) == pytest.approx(
-        apply_score(fitted, NORMAL, IDS, settings).mean()
+    np.testing.assert_allclose(np.log(density), by_scikit_learn.score_samples(z))
+
+
+def test_a_single_gaussian_is_the_mean_squared_deviation_in_decibel():
+    settings = PLAIN | {"whitening": "band", "backend": "gaussian_mixture", "components": 1}
+    fitted = fit_score(NORMAL, IDS, settings, seed=1)
+    z = whiten(fitted, NORMAL, IDS, settings)
+    clip = NORMAL[:1] + 2
+    deviation = (whiten(fitted, clip, IDS[:1], settings) - z.mean(axis=0)) ** 2 / (
+        z.var(axis=0) + 0.1
     )
+    expected = 10 * np.log10(deviation.mean())
+    assert apply_score(fitted, clip, IDS[:1], settings) == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("backend", ["none", "gaussian_mixture", "nearest_neighbours"])

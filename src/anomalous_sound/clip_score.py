@@ -146,7 +146,9 @@ def apply_score(
     - without whitening: the pooled window error itself
     - ``backend: none``: the whitened bands pooled by ``band_pooling``: their ``mean``, ``maximum``,
       or ``mean_square`` in dB, so that 0 dB is as far from normal as normal training clips are
-    - ``gaussian_mixture``: the negative log-likelihood of the whitened bands
+    - ``gaussian_mixture``: the deviance of the whitened bands over their number, in dB: twice by
+      how much their log-density lies below the highest that a component reaches; with a single
+      component it is the mean of (z - mean)² / variance
     - ``nearest_neighbours``: their mean Euclidean distance to those of the nearest normal clips; a
       clip that was fitted on is its own neighbour
 
@@ -170,7 +172,7 @@ def apply_score(
     whitened = whiten(fitted, pooled_errors, machine_ids, settings)
     match settings["backend"]:
         case "gaussian_mixture":
-            return -_log_likelihood(whitened, fitted["mixture"])
+            return _decibel(_deviance(whitened, fitted["mixture"]))
         case "nearest_neighbours":
             from sklearn.neighbors import NearestNeighbors
 
@@ -183,9 +185,7 @@ def apply_score(
             return whitened.mean(axis=1)
         case "maximum":
             return whitened.max(axis=1)
-    # in dB: a few clips deviate a thousand times more than others, and thresholds that use a
-    # standard deviation, and averages of methods, need scores that are spread evenly
-    return 10 * np.log10(np.square(whitened).mean(axis=1) + _SMALLEST_ERROR)
+    return _decibel(np.square(whitened).mean(axis=1))
 
 
 def unit(settings: Mapping[str, Any]) -> str:
@@ -194,7 +194,7 @@ def unit(settings: Mapping[str, Any]) -> str:
     if settings["whitening"] == "none":
         return f"{pooling} over time of the squared error of scaled log-mel values"
     if settings["backend"] == "gaussian_mixture":
-        return "negative log-likelihood among normal clips"
+        return "dB, deviance from a Gaussian mixture of normal clips"
     if settings["backend"] == "nearest_neighbours":
         return "distance to the nearest normal clips"
     if pooling == "percentile":
@@ -235,6 +235,19 @@ def _fit_backend(whitened: np.ndarray, settings: Mapping[str, Any], seed: int) -
         case "nearest_neighbours":
             return {"normal_clips": whitened.tolist()}
     return {}
+
+
+def _deviance(whitened: np.ndarray, mixture: Mapping[str, Any]) -> np.ndarray:
+    variances = np.array(mixture["variances"])
+    peaks = np.log(mixture["weights"]) - 0.5 * np.log(2 * np.pi * variances).sum(axis=1)
+    below = peaks.max() - _log_likelihood(whitened, mixture)
+    return np.maximum(2 * below / whitened.shape[1], 0)
+
+
+def _decibel(squares: np.ndarray) -> np.ndarray:
+    # a few clips deviate a thousand times more than others; thresholds that use a standard
+    # deviation, and averages of methods, need scores that are spread evenly
+    return 10 * np.log10(squares + _SMALLEST_ERROR)
 
 
 def _log_likelihood(whitened: np.ndarray, mixture: Mapping[str, Any]) -> np.ndarray:
