@@ -8,9 +8,6 @@ from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-# waiting threads sleep: where another process is busy, spinning ones slow a training many times
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 # kedro runs the hooks registered last first: parameters are checked before MLflow hears of a run
 HOOKS = (SummaryHooks(), TrackingHooks(), ParameterHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
