@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,14 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder)
     ]
     output = project.path / "output.txt"
     with output.open("w") as file:
-        running = subprocess.Popen(command, cwd=project.path, stdout=file, stderr=file)
+        running = subprocess.Popen(
+            command,
+            cwd=project.path,
+            stdout=file,
+            stderr=file,
+            # tests that were started in the background would hand down that it is ignored
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )
         for _ in range(240):
             if "Epoch 3 of 2000" in output.read_text():
                 break
