@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black", GREY)
+_PAIRS_IN_A_ROW = 3
 
 
 def roc_figure(
@@ -123,8 +124,12 @@ def agreement_figure(
         corpus: the corpus summary.
     """
     pairs = list(itertools.combinations(scores, 2))
-    figure = new_figure(1.2 + 4.3 * max(len(pairs), 1), 4.8)
-    panels = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
+    columns = min(max(len(pairs), 1), _PAIRS_IN_A_ROW)
+    rows = max(-(-len(pairs) // columns), 1)
+    figure = new_figure(1.2 + 4.3 * columns, 0.8 + 4 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for empty in panels[max(len(pairs), 1) :]:
+        empty.remove()
     figure.suptitle(
         f"Do the methods agree? – {corpus_title(corpus)}\n"
         "test clips; dashed: deployed thresholds, so that two corners hold the disagreements"
@@ -132,7 +137,7 @@ def agreement_figure(
     if not pairs:
         say(panels[0], "Two methods are needed; one has been run.")
         return figure
-    for axes, (method, other) in zip(panels, pairs, strict=True):
+    for axes, (method, other) in zip(panels, pairs, strict=False):
         _draw_pair(axes, scores[method], scores[other])
         for value in set(thresholds[method].values()):
             axes.axvline(value, color="black", linestyle="--", linewidth=1)
