@@ -79,7 +79,16 @@ class Corpus:
 
     @cached_property
     def prepared(self) -> tuple[pd.DataFrame, dict[str, Any], Frames]:
-        return self.prepare()
+        """What :meth:`prepare` returned at first, in this process or another."""
+        kept = self.folder / "prepared.pkl"
+        if not kept.exists():
+            table, summary, _ = self.prepare()
+            pd.to_pickle((table, summary), kept)
+        return *pd.read_pickle(kept), FramesDataset(path=str(self.folder / "log_mel")).load()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without what was read."""
+        return Corpus, (self.folder, self.clips)
 
     @property
     def clip_table(self) -> pd.DataFrame:
@@ -96,8 +105,9 @@ class Corpus:
             self.frames, groups["audio"], groups["log_mel"], groups["windows"]
         )
 
-    def windowed(self, split: str) -> WindowedFrames:
-        of_split = self.windows[self.windows.clip_id.isin(self._clip_ids(split))]
+    def windowed(self, split: str, stride: int = 1) -> WindowedFrames:
+        windows = self.windows[self.windows.first_frame % stride == 0]
+        of_split = windows[windows.clip_id.isin(self._clip_ids(split))]
         groups = self.parameters
         return WindowedFrames(self.frames, of_split, groups["scaling"], **groups["windows"])
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,6 +57,52 @@ def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str
     return seconds
 
 
+@contextmanager
+def processes(ways: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Callable[[], None]]]:
+    """Give every way a process of its own, which stays; for :func:`in_turns`.
+
+    What one way sets in its process (threads, memory) the other does not profit from.
+
+    Args:
+        ways: a function and its arguments, which can be pickled.
+    """
+    context = get_context("spawn")
+    ends, children = {}, []
+    for name, (function, *arguments) in ways.items():
+        ends[name], other = context.Pipe()
+        child = context.Process(target=_serve, args=(other, function, arguments), daemon=True)
+        child.start()
+        other.close()
+        children.append(child)
+    try:
+        yield {name: lambda end=end: _ask(end) for name, end in ends.items()}
+    finally:
+        for end in ends.values():
+            end.close()
+        for child in children:
+            child.join()
+
+
+def _serve(end: Connection, function: Callable[..., object], arguments: list[Any]) -> None:
+    logging.disable(logging.WARNING)
+    while True:
+        try:
+            end.recv()
+        except EOFError:  # no more turns
+            return
+        try:
+            function(*arguments)
+            end.send(None)
+        except Exception as error:
+            end.send(repr(error))
+
+
+def _ask(end: Connection) -> None:
+    end.send("once more")
+    if failure := end.recv():
+        raise RuntimeError(failure)
+
+
 def compared(
     stage: str, what: str, seconds: Mapping[str, list[float]], *, work: float, unit: str
 ) -> Row:
@@ -76,35 +127,19 @@ _SIZE, _PRODUCTS = 1024, 8
 PRODUCT_FLOP = _PRODUCTS * 2 * _SIZE**3
 
 
-def matrix_products(dtype: torch.dtype = torch.float32) -> Callable[[], None]:
-    """Return a function that does PRODUCT_FLOP in large matrix products."""
-    left, right = (torch.randn(_SIZE, _SIZE).to(dtype) for _ in range(2))
-    result = torch.empty_like(left)
-
-    def run() -> None:
-        for _ in range(_PRODUCTS):
-            torch.mm(left, right, out=result)
-
-    return run
-
-
-def on_threads(threads: int, run: Callable[[], object]) -> Callable[[], None]:
-    """Return ``run`` with so many threads of torch, whatever was set before."""
-
-    def limited() -> None:
-        before = torch.get_num_threads()
+def multiply(dtype: torch.dtype = torch.float32, threads: int | None = None) -> None:
+    """Do PRODUCT_FLOP in large matrix products."""
+    if threads:
         torch.set_num_threads(threads)
-        try:
-            run()
-        finally:
-            torch.set_num_threads(before)
-
-    return limited
+    left, right, result = (torch.ones(_SIZE, _SIZE, dtype=dtype) for _ in range(3))
+    for _ in range(_PRODUCTS):
+        torch.mm(left, right, out=result)
 
 
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; otherwise it is only slower."""
-    return any(flag in _cpu_info("flags").split() for flag in ("avx512_bf16", "amx_bf16"))
+def on_threads(threads: int, function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function with so many threads of torch; for a process of its own."""
+    torch.set_num_threads(threads)
+    function(*arguments)
 
 
 def machine() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="of the whole run")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
+    os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes that are started
     with tempfile.TemporaryDirectory() as folder:
         corpus = Corpus(Path(folder), arguments.clips)
         options = Options(corpus, arguments.repeats, arguments.profile, arguments.epochs)

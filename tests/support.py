@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 
@@ -41,6 +45,17 @@ SMALL_PARAMETERS = {
     "gru": SMALL_METHOD,
     "autoencoder": SMALL_METHOD,
 }
+
+
+@contextmanager
+def with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where the processor has no bfloat16, pretend it has: slowly, by what is no faster there."""
+    from anomalous_sound.models import processor
+
+    has_it = processor.fastest_precision(torch.device("cpu")) == "bf16-mixed"
+    with monkeypatch.context() as patch, torch.backends.mkldnn.flags(enabled=has_it):
+        patch.setattr(processor, "_processor_flags", lambda: {"amx_bf16"})
+        yield
 
 
 class _WithoutAliases(yaml.SafeDumper):

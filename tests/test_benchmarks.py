@@ -37,7 +37,7 @@ def test_the_plain_scores_are_ours(corpus, model):
     tested = corpus.clip_table.clip_id[corpus.clip_table.split == "test"]
     windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
     machine_ids = dict.fromkeys(tested, "00")
-    scoring = WindowScoring(network, corpus.frames, windows, machine_ids, 512, "cpu")
+    scoring = WindowScoring(network, corpus.frames, windows, machine_ids, 512, "cpu", "32-true", 2)
     actual = [clip.window_errors.mean() for clip in scoring]
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 

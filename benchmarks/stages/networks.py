@@ -6,6 +6,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ import torch
 from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork, build_network
+from anomalous_sound.models.processor import fastest_precision
 from anomalous_sound.models.scoring import WindowScoring
 from anomalous_sound.models.training import train_network
 from benchmarks import harness
 from benchmarks.corpora import REPOSITORY, Corpus, configuration
-from benchmarks.harness import CEILING, OURS, PLAIN, Row, in_turns, matrix_products, on_threads
+from benchmarks.harness import CEILING, OURS, PLAIN, Row, in_turns, multiply, on_threads, processes
 from benchmarks.plain import scoring as plain_scoring
 from benchmarks.plain import training as plain_training
 from benchmarks.stages.options import Options
@@ -27,10 +30,11 @@ from benchmarks.stages.options import Options
 def ceiling(options: Options) -> list[Row]:
     """Measure large matrix products: what the machine could do at best."""
     cores = torch.get_num_threads()
-    ways = {f"float32, {n} threads": on_threads(n, matrix_products()) for n in sorted({1, cores})}
-    if harness.cpu_has_bfloat16():
-        ways["bfloat16"] = matrix_products(torch.bfloat16)
-    seconds = in_turns(ways, max(options.repeats, 5))
+    ways = {f"float32, threads: {n}": (multiply, torch.float32, n) for n in sorted({1, cores})}
+    if fastest_precision(torch.device("cpu")) != "32-true":
+        ways["bfloat16"] = (multiply, torch.bfloat16)
+    with processes(ways) as apart:
+        seconds = in_turns(apart, max(options.repeats, 5))
     rates = {
         way: harness.PRODUCT_FLOP / statistics.median(times) / 1e9 for way, times in seconds.items()
     }
@@ -40,19 +44,19 @@ def ceiling(options: Options) -> list[Row]:
     ]
 
 
-def train_ours(corpus: Corpus, model: str, **changed: Any) -> TrainedNetwork:
-    """Train for one epoch with the settings of the configuration."""
-    settings = configuration("parameters")[model]["training"]
-    training = settings | {"seed": 1, "epochs": 1, "accelerator": "cpu"} | changed
+def train_ours(corpus: Corpus, model: str, profile: str) -> None:
+    """Train for one epoch with the settings of a profile; the network is always the report's."""
+    settings = configuration("parameters", profile)[model]["training"]
+    training = settings | {"seed": 1, "epochs": 1, "accelerator": "cpu"}
+    stride = training["stride"]
     with tempfile.TemporaryDirectory() as folder:
-        network, _ = train_network(
-            corpus.windowed(TRAIN),
-            corpus.windowed(VALIDATION),
+        train_network(
+            corpus.windowed(TRAIN, stride),
+            corpus.windowed(VALIDATION, stride),
             settings=corpus.settings(model),
             training=training,
             checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
         )
-    return network
 
 
 def train_plainly(corpus: Corpus, model: str) -> None:
@@ -67,66 +71,102 @@ def train_plainly(corpus: Corpus, model: str) -> None:
 
 
 def training(options: Options) -> list[Row]:
-    """Measure an epoch of each model with its default settings."""
-    return [_training_row(options, "training", model, {}) for model in plain_training.MODELS]
+    """Measure an epoch of each model with the report's settings."""
+    return _training_rows(options, "training", "report")
 
 
 def fast_training(options: Options) -> list[Row]:
     """Measure an epoch of each model with the settings of the profile for speed."""
+    return _training_rows(options, "fast", options.profile)
+
+
+def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
+    corpus = options.corpus
+    windows, held_out = len(corpus.windowed(TRAIN)), len(corpus.windowed(VALIDATION))
+    models = tuple(plain_training.MODELS)
+    ways = {(PLAIN, model): (train_plainly, corpus, model) for model in models}
+    ways |= {(OURS, model): (train_ours, corpus, model, profile) for model in models}
+    with processes(ways | {CEILING: (multiply,)}) as apart:
+        seconds = in_turns(apart, options.repeats)
+    seconds |= {
+        (way, "both"): [sum(turn) for turn in zip(*(seconds[way, m] for m in models), strict=True)]
+        for way in (PLAIN, OURS)
+    }
+    flop = {
+        model: windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model]
+        for model in models
+    }
+    flop["both"] = sum(flop.values())
     rows = []
-    for model in plain_training.MODELS:
-        changed = configuration("parameters", options.profile)[model]["training"]
-        changed = {key: value for key, value in changed.items() if key not in ("epochs", "seed")}
-        rows.append(_training_row(options, "fast", model, changed))
+    for model in (*models, "both"):
+        of_model = {way: seconds[way, model] for way in (PLAIN, OURS)}
+        of_model[CEILING] = seconds[CEILING]
+        what = _what_is_trained(model, profile) if model != "both" else "both, one after the other"
+        row = harness.compared(stage, what, of_model, work=windows, unit="windows")
+        rows.append(replace(row, reached=harness.reached(of_model, flop[model])))
     return rows
 
 
-def _training_row(options: Options, stage: str, model: str, changed: dict[str, Any]) -> Row:
-    corpus = options.corpus
-    windows, held_out = len(corpus.windowed(TRAIN)), len(corpus.windowed(VALIDATION))
-    seconds = in_turns(
-        {
-            PLAIN: lambda: train_plainly(corpus, model),
-            OURS: lambda: train_ours(corpus, model, **changed),
-            CEILING: matrix_products(),
-        },
-        options.repeats,
-    )
-    flop = windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model]
-    settings = configuration("parameters")[model]["training"] | changed
-    what = (
+def _what_is_trained(model: str, profile: str) -> str:
+    ours = configuration("parameters", profile)[model]["training"]
+    precision = ours["precision"]
+    if precision == "auto":
+        precision = fastest_precision(torch.device("cpu"))
+    return (
         f"{model}, an epoch: DataLoader, nn module, batch {plain_training.BATCH_SIZES[model]}; "
-        f"ours, batch {settings['batch_size']}, {settings['precision']}"
-    )
-    row = harness.compared(stage, what, seconds, work=windows, unit="windows")
-    return Row(
-        row.stage,
-        row.what,
-        row.plain,
-        row.ours,
-        row.ratios,
-        harness.reached(seconds, flop),
+        f"ours, batch {ours['batch_size']}, {precision}"
+        + (f", every {ours['stride']}th window" if ours["stride"] > 1 else "")
     )
 
 
 def busy_training(options: Options) -> list[Row]:
     """Measure an epoch beside one busy process against an epoch alone on one thread."""
     corpus = options.corpus
-
-    def beside_a_busy_process():
-        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-            try:
-                train_ours(corpus, "lstm")
-            finally:
-                busy.kill()
-
-    seconds = in_turns(
-        {PLAIN: on_threads(1, lambda: train_ours(corpus, "lstm")), OURS: beside_a_busy_process},
-        options.repeats,
-    )
+    ways = {
+        PLAIN: (on_threads, 1, train_ours, corpus, "lstm", "report"),
+        OURS: (beside_a_busy_process, train_ours, corpus, "lstm", "report"),
+    }
+    with processes(ways) as apart:
+        seconds = in_turns(apart, options.repeats)
     what = "lstm, an epoch: ours alone on one thread; ours beside one busy process"
     windows = len(corpus.windowed(TRAIN))
     return [harness.compared("busy", what, seconds, work=windows, unit="windows")]
+
+
+def beside_a_busy_process(function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function while another process keeps one core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            function(*arguments)
+        finally:
+            busy.kill()
+
+
+def untrained(corpus: Corpus, model: str) -> TrainedNetwork:
+    """Return the same network in every process."""
+    settings = corpus.settings(model)
+    torch.manual_seed(1)
+    return TrainedNetwork(build_network(settings).state_dict(), settings)
+
+
+def score_plainly(corpus: Corpus, model: str) -> None:
+    """Score the test clips the plain way."""
+    plain = plain_training.MODELS[model]()
+    plain.load_state_dict(untrained(corpus, model).weights)
+    for clip in corpus.scaled_clips(TEST):
+        plain_scoring.score_clip(plain, clip)
+
+
+def score_ours(corpus: Corpus, model: str) -> None:
+    """Score the test clips."""
+    clips = corpus.clip_table
+    tested = clips.clip_id[clips.split == TEST]
+    windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
+    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
+    scoring = configuration("parameters")["scoring"] | {"accelerator": "cpu"}
+    network = untrained(corpus, model)
+    for _ in WindowScoring(network, corpus.frames, windows, machine_ids, **scoring):
+        pass
 
 
 def scoring(options: Options) -> list[Row]:
@@ -136,33 +176,19 @@ def scoring(options: Options) -> list[Row]:
 
 def _scoring_row(options: Options, model: str) -> Row:
     corpus = options.corpus
-    settings = corpus.settings(model)
-    network = TrainedNetwork(build_network(settings).state_dict(), settings)
-    plain = plain_training.MODELS[model]()
-    plain.load_state_dict(network.weights)
-    tested = corpus.clip_table.clip_id[corpus.clip_table.split == TEST]
-    windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
-    batch_size = configuration("parameters")["scoring"]["batch_size"]
-    machine_ids = dict(zip(corpus.clip_table.clip_id, corpus.clip_table.machine_id, strict=True))
-
-    def score_plainly():
-        for clip in corpus.scaled_clips(TEST):
-            plain_scoring.score_clip(plain, clip)
-
-    seconds = in_turns(
-        {
-            PLAIN: score_plainly,
-            OURS: lambda: list(
-                WindowScoring(network, corpus.frames, windows, machine_ids, batch_size, "cpu")
-            ),
-            CEILING: matrix_products(),
-        },
-        options.repeats,
-    )
+    ways = {
+        PLAIN: (score_plainly, corpus, model),
+        OURS: (score_ours, corpus, model),
+        CEILING: (multiply,),
+    }
+    with processes(ways) as apart:
+        seconds = in_turns(apart, options.repeats)
     what = f"{model}: DataLoader a clip, batch 32; ours"
-    row = harness.compared("scoring", what, seconds, work=len(tested), unit="clips")
-    part = harness.reached(seconds, len(windows) * harness.FORWARD_FLOP[model])
-    return Row(row.stage, row.what, row.plain, row.ours, row.ratios, part)
+    clips = int((corpus.clip_table.split == TEST).sum())
+    windows = len(corpus.windowed(TEST))
+    row = harness.compared("scoring", what, seconds, work=clips, unit="clips")
+    part = harness.reached(seconds, windows * harness.FORWARD_FLOP[model])
+    return replace(row, reached=part)
 
 
 def memory(options: Options) -> list[Row]:

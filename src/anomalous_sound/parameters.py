@@ -31,6 +31,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 METHODS = ("lstm", "lstm_dense", "gru", "autoencoder")
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Jobs = Annotated[int, Field(ge=1)] | Literal[-1]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 class _Group(BaseModel):
@@ -108,7 +110,8 @@ class Training(_Group):
     batch_size: PositiveInt
     learning_rate: PositiveFloat
     accelerator: Accelerator
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Precision
+    stride: PositiveInt
 
 
 class Score(_Group):
@@ -130,7 +133,6 @@ class StretchTraining(Training):
     """The training on stretches that are longer than a window."""
 
     stretch: PositiveInt
-    stride: PositiveInt
 
 
 class Scoring(_Group):
@@ -138,6 +140,8 @@ class Scoring(_Group):
 
     batch_size: PositiveInt
     accelerator: Accelerator
+    precision: Precision
+    jobs: Jobs
 
 
 class Thresholds(_Group):

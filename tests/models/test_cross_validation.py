@@ -45,7 +45,7 @@ def scored(tmp_path, folds, clips=CLIPS):
         training_form=SETTINGS["windows"],
         settings=SETTINGS,
         training=TRAINING,
-        scoring={"batch_size": 32, "accelerator": "cpu"},
+        scoring={"batch_size": 32, "accelerator": "cpu", "precision": "32-true", "jobs": 1},
         score=SCORE,
         checkpoint=Checkpoint(tmp_path / "checkpoint.ckpt"),
     )

@@ -21,7 +21,7 @@ def test_size_of_the_baseline():
     normalisation = sum(2 * width for width in widths[1:-1])
     assert count_parameters(model) == dense + normalisation
     names = [type(layer).__name__ for layer in model.layers]
-    assert names == ["Linear", "BatchNorm1d", "ReLU"] * 9 + ["Linear"]
+    assert names == ["Linear", "BatchNorm1d", "ReLU"] * 9 + ["FrameOutput"]
 
 
 def test_all_frames_are_reconstructed():

@@ -59,7 +59,9 @@ def test_a_clip_is_scored_in_one_pass_with_an_error_for_every_window(network):
     frames = Frames(values, index)
     windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
     trained = TrainedNetwork(network.state_dict(), settings)
-    clips = list(WindowScoring(trained, frames, windows, {"a": "00", "b": "00"}, 7, "cpu"))
+    clips = list(
+        WindowScoring(trained, frames, windows, {"a": "00", "b": "00"}, 7, "cpu", "32-true", 2)
+    )
     assert [len(clip.band_errors) for clip in clips] == [30, 1]
     assert windows.clip_id.value_counts().to_dict() == {"a": 30, "b": 1}
     for clip in clips:

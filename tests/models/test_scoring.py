@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
+from support import with_bfloat16
 
 from anomalous_sound.audio.frames import Frames, index_windows
 from anomalous_sound.errors import InputError
@@ -38,7 +40,7 @@ def scored(network, frames, machine_ids="xxx", batch_size=7):
     ids = dict(zip("abc", machine_ids, strict=True))
     return {
         clip.clip_id: clip
-        for clip in WindowScoring(network, frames, windows, ids, batch_size, "cpu")
+        for clip in WindowScoring(network, frames, windows, ids, batch_size, "cpu", "32-true", 2)
     }
 
 
@@ -64,6 +66,41 @@ def test_every_window_and_band_gets_its_error(frames, batch_size):
         np.testing.assert_allclose(clips[clip_id].band_errors, expected, rtol=1e-4, atol=1e-7)
         np.testing.assert_allclose(clips[clip_id].window_errors, expected.mean(axis=1), rtol=1e-5)
     assert [len(clip.band_errors) for clip in clips.values()] == [20, 15, 1]
+
+
+def test_bfloat16_moves_scores_by_less_than_two_thousandths(monkeypatch):
+    rng = np.random.default_rng(1)
+    index = pd.DataFrame(
+        {"clip_id": [f"{n}" for n in range(12)], "first_frame": np.arange(12) * 60, "frames": 60}
+    )
+    frames = Frames((-60 * rng.random((720, 6)) ** rng.uniform(0.2, 5)).astype(np.float32), index)
+    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    trained = TrainedNetwork(random_network(0).state_dict(), SETTINGS)
+    ids = dict.fromkeys(index.clip_id, "00")
+
+    def scores(precision):
+        scoring = WindowScoring(trained, frames, windows, ids, 512, "cpu", precision, 2)
+        return np.array([clip.window_errors.mean() for clip in scoring])
+
+    with with_bfloat16(monkeypatch):
+        half = scores("bf16-mixed")
+    single = scores("32-true")
+    assert not np.array_equal(single, half)
+    np.testing.assert_allclose(half, single, rtol=2e-3)
+    assert spearmanr(single, half).statistic > 0.999
+
+
+def test_the_number_of_jobs_does_not_change_a_bit(frames):
+    trained = TrainedNetwork(random_network(0).state_dict(), SETTINGS)
+    windows = index_windows(INDEX, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    ids = dict.fromkeys("abc", "00")
+    one, other = (
+        list(WindowScoring(trained, frames, windows, ids, 7, "cpu", "32-true", jobs))
+        for jobs in (1, 3)
+    )
+    for expected, clip in zip(one, other, strict=True):
+        assert clip.clip_id == expected.clip_id
+        assert np.array_equal(clip.band_errors, expected.band_errors)
 
 
 def test_each_machine_id_is_judged_by_its_own_network(frames):

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support import with_bfloat16
 
 from anomalous_sound.audio.frames import Frames, WindowedFrames, index_windows
 from anomalous_sound.errors import InputError
+from anomalous_sound.models import processor
 from anomalous_sound.models import training as training_module
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import build_network
@@ -200,3 +202,22 @@ def test_every_window_is_in_one_batch_of_an_epoch_unless_it_is_left_alone(batch_
     assert np.array_equal(in_order, np.arange(100))
     alone = list(training_module._Batches(1, batch_size, order))
     assert [batch.tolist() for batch in alone] == [[0]]
+
+
+def test_bfloat16_where_the_processor_has_it(windows, checkpoint, monkeypatch):
+    with with_bfloat16(monkeypatch):
+        half, half_history = train(windows, checkpoint, precision="bf16-mixed")
+        assert same(train(windows, checkpoint, precision="auto")[0], half)
+    single, history = train(windows, checkpoint)
+    assert not same(single, half)
+    assert all(value.dtype == torch.float32 for value in half.weights.values())
+    # eight bits of mantissa
+    np.testing.assert_allclose(half_history.training_loss, history.training_loss, rtol=2**-7)
+
+
+def test_no_bfloat16_where_the_processor_has_it_not(windows, checkpoint, monkeypatch):
+    monkeypatch.setattr(processor, "_processor_flags", lambda: {"avx2"})
+    auto, _ = train(windows, checkpoint, precision="auto")
+    assert same(train(windows, checkpoint)[0], auto)
+    with pytest.raises(InputError, match="does not multiply bfloat16; 'auto' takes what is best"):
+        train(windows, checkpoint, precision="bf16-mixed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -27,6 +28,7 @@ class RowFile:
         self.dtype = mapped.dtype
         self._offset = mapped.offset
         self._file = path.open("rb", buffering=0)
+        self._reading = Lock()  # threads share the place in the file
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -44,8 +46,10 @@ class RowFile:
         row_bytes = self.shape[1] * self.dtype.itemsize
         wanted = found.reshape(len(first_rows), length * self.shape[1])
         for place, row in enumerate(first_rows.tolist()):
-            self._file.seek(self._offset + row * row_bytes)
-            if self._file.readinto(wanted[place]) != length * row_bytes:
+            with self._reading:
+                self._file.seek(self._offset + row * row_bytes)
+                read = self._file.readinto(wanted[place])
+            if read != length * row_bytes:
                 raise ValueError(f"{self._file.name} ends before row {row + length}")
         return found
 

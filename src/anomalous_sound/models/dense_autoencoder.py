@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anomalous_sound.models.frame_model import FrameModel
+from anomalous_sound.models.frame_model import FrameModel, FrameOutput
 
 
 class DenseAutoencoder(FrameModel):
@@ -39,7 +39,7 @@ class DenseAutoencoder(FrameModel):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden_size, widths[0]))
+        self.layers = nn.Sequential(*layers, FrameOutput(hidden_size, widths[0]))
 
     def expected(self, frames: Tensor) -> Tensor:
         """Reconstruct the stacked frames: batch × window length × mel bands."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -52,6 +53,18 @@ class FrameModel(nn.Module, ABC):
         It is averaged over the target frames; its mean over the bands is the window's error.
         """
         return self.frame_errors(frames).mean(dim=1)
+
+
+class FrameOutput(nn.Linear):
+    """The last layer, from states to mel bands: in float32 whatever precision the others have.
+
+    A frame rounded to bfloat16 would be as far from the true one as a good prediction is.
+    """
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return … × mel bands, float32."""
+        with torch.autocast(states.device.type, enabled=False):
+            return super().forward(states.float())
 
 
 def count_parameters(network: nn.Module) -> int:

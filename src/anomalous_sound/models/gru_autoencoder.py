@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anomalous_sound.models.frame_model import FrameModel
+from anomalous_sound.models.frame_model import FrameModel, FrameOutput
 
 
 class GruAutoencoder(FrameModel):
@@ -40,22 +40,23 @@ class GruAutoencoder(FrameModel):
         self.decoder_input = decoder_input
         self.encoder = nn.GRU(n_mels, hidden_size, num_layers, batch_first=True)
         self.decoder = nn.GRU(hidden_size, hidden_size, num_layers, batch_first=True)
-        self.output = nn.Linear(hidden_size, n_mels)
+        self.output = FrameOutput(hidden_size, n_mels)
 
     def expected(self, frames: Tensor) -> Tensor:
         """Reconstruct the window or its centre: batch × target frames × mel bands."""
         window = frames[:, :-1]
+        wanted = slice(None)
         if self.masked_frames == "centre":
+            centre = _centre(window.shape[1])
             window = window.clone()
-            window[:, _centre(window.shape[1])] = 0
+            window[:, centre] = 0
+            wanted = slice(centre, centre + 1)
         states, _ = self.encoder(window)
         if self.decoder_input == "latent":
             states = states[:, -1:].expand_as(states)
-        decoded, _ = self.decoder(states)
-        if self.masked_frames == "centre":
-            centre = _centre(window.shape[1])
-            decoded = decoded[:, centre : centre + 1]
-        return self.output(decoded)
+        # frames after the last one wanted cannot change it, so they are not decoded
+        decoded, _ = self.decoder(states[:, : wanted.stop])
+        return self.output(decoded[:, wanted])
 
     def target(self, frames: Tensor) -> Tensor:
         """Return the window without its next frame, or its centre: as ``expected``."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anomalous_sound.models.frame_model import FrameModel
+from anomalous_sound.models.frame_model import FrameModel, FrameOutput
 
 
 class LstmDensePredictor(FrameModel):
@@ -34,7 +34,7 @@ class LstmDensePredictor(FrameModel):
         super().__init__()
         self.window_length = window_length
         self.lstm = nn.LSTM(n_mels, hidden_size, num_layers, batch_first=True)
-        self.output = nn.Linear(hidden_size, n_mels)
+        self.output = FrameOutput(hidden_size, n_mels)
 
     def expected(self, frames: Tensor) -> Tensor:
         """Predict every frame after the first ``window_length``: batch × frames × mel bands."""

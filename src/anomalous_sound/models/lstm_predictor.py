@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anomalous_sound.models.frame_model import FrameModel
+from anomalous_sound.models.frame_model import FrameModel, FrameOutput
 
 
 class LstmPredictor(FrameModel):
@@ -23,7 +23,7 @@ class LstmPredictor(FrameModel):
         """
         super().__init__()
         self.lstm = nn.LSTM(n_mels, hidden_size, num_layers, batch_first=True)
-        self.output = nn.Linear(hidden_size, n_mels)
+        self.output = FrameOutput(hidden_size, n_mels)
 
     def expected(self, frames: Tensor) -> Tensor:
         """Predict the frame after the window: batch × 1 × mel bands."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frames import Frames, WindowedFrames, scaled_clip
+from anomalous_sound.audio.frames import Frames, scaled_clip
 from anomalous_sound.clip_score import pool_over_time
 from anomalous_sound.models.band_errors import BandErrors, ClipErrors
 from anomalous_sound.models.network import TrainedNetwork, architecture_class
@@ -33,8 +33,10 @@ class WindowScoring:
         frames: log-mel frames of all clips, dB.
         windows: the windows to score, as :func:`index_windows` lists them, clip after clip.
         machine_ids: the machine ID of each clip ID.
-        batch_size: windows scored at once.
+        batch_size: windows scored at once, at most; and no more than those of one clip are.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: as :func:`anomalous_sound.models.training.make_fabric` takes it.
+        jobs: clips scored at the same time on a CPU; -1: as many as there are cores.
     """
 
     network: TrainedNetwork
@@ -43,69 +45,66 @@ class WindowScoring:
     machine_ids: Mapping[str, str]
     batch_size: int
     accelerator: str
+    precision: str
+    jobs: int
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the squared errors of scaled log-mel values of one clip after the other."""
-        clip_ids = self.windows.clip_id.unique().tolist()
-        members = (self.network.member_of(self.machine_ids[clip_id]) for clip_id in clip_ids)
-        for member, run in itertools.groupby(zip(members, clip_ids, strict=True), lambda p: p[0]):
-            chosen = [clip_id for _, clip_id in run]
+        by_clip = self.windows.groupby("clip_id", observed=True, sort=False).first_frame
+        first_frames = {clip_id: frames.to_numpy() for clip_id, frames in by_clip}
+
+        def member_of(clip_id: str) -> str:
+            return self.network.member_of(self.machine_ids[clip_id])
+
+        for member, clip_ids in itertools.groupby(first_frames, member_of):
             yield from self._of_member(
-                member, self.windows[self.windows.clip_id.isin(chosen)], chosen
+                member, {clip_id: first_frames[clip_id] for clip_id in clip_ids}
             )
 
     def _of_member(
-        self, member: str, windows: pd.DataFrame, clip_ids: list[str]
+        self, member: str, first_frames: Mapping[str, np.ndarray]
     ) -> Iterator[ClipErrors]:
-        import torch
+        from joblib import Parallel, delayed
 
+        from anomalous_sound.models.processor import keep_freed_memory, threads_restored
         from anomalous_sound.models.training import make_fabric
 
-        fabric = make_fabric(self.accelerator, "32-true")
-        model = self.network.build(member)
-        whole_clips = model.whole_clips
-        model = fabric.setup(model)
-        model.mark_forward_method("frame_errors")
-        if whole_clips:
-            for clip_id in clip_ids:
-                started = time.perf_counter()
-                clip = scaled_clip(self.frames, clip_id, self.network.settings["scaling"])
-                with torch.inference_mode():
-                    errors = model.frame_errors(fabric.to_device(torch.from_numpy(clip[None])))
-                errors = errors[0].float().cpu().numpy()
-                seconds = time.perf_counter() - started
-                yield ClipErrors(clip_id, errors, errors.mean(axis=1), seconds)
-            return
-        counts = windows.clip_id.value_counts()
-        batches = self._batches(fabric, model, windows)
-        left = np.empty((0, self.network.settings["log_mel"]["n_mels"]), dtype=np.float32)
-        for clip_id in clip_ids:
-            started = time.perf_counter()
-            parts, missing = [left], counts[clip_id] - len(left)
-            while missing > 0:
-                parts.append(next(batches))
-                missing -= len(parts[-1])
-            errors = np.concatenate(parts)
-            left = errors[counts[clip_id] :]
-            errors = errors[: counts[clip_id]]
-            seconds = time.perf_counter() - started
-            yield ClipErrors(clip_id, errors, errors.mean(axis=1), seconds)
+        keep_freed_memory()
+        fabric = make_fabric(self.accelerator, self.precision)
+        model = fabric.to_device(self.network.build(member))
+        jobs = self.jobs if fabric.device.type == "cpu" else 1
+        # a clip a thread: threads that share the small products of one clip would mostly wait
+        with threads_restored():
+            yield from Parallel(jobs, backend="threading", return_as="generator")(
+                delayed(self._of_clip)(fabric, model, clip_id, first)
+                for clip_id, first in first_frames.items()
+            )
 
-    def _batches(
-        self, fabric: Fabric, model: FrameModel, windows: pd.DataFrame
-    ) -> Iterator[np.ndarray]:
+    def _of_clip(
+        self, fabric: Fabric, model: FrameModel, clip_id: str, first_frames: np.ndarray
+    ) -> ClipErrors:
         import torch
 
-        from anomalous_sound.models.device_windows import on_device
-
-        settings = self.network.settings
-        view = WindowedFrames(self.frames, windows, settings["scaling"], **settings["windows"])
-        view = on_device(view, fabric.device)
-        for start in range(0, len(view), self.batch_size):
-            numbers = np.arange(start, min(start + self.batch_size, len(view)))
-            with torch.inference_mode():
-                batch = fabric.to_device(torch.as_tensor(view[numbers]))
-                yield model(batch).float().cpu().numpy()
+        started = time.perf_counter()
+        if fabric.device.type == "cpu":
+            torch.set_num_threads(1)
+        scaled = scaled_clip(self.frames, clip_id, self.network.settings["scaling"])
+        with torch.inference_mode(), fabric.autocast():
+            clip = fabric.to_device(torch.from_numpy(scaled))
+            if model.whole_clips:
+                errors = model.frame_errors(clip[None])[0]
+            else:
+                form = self.network.settings["windows"]
+                steps = torch.arange(form["length"] + form["next_frame"])
+                starts = torch.from_numpy(first_frames - self.frames.place(clip_id)[0])
+                errors = torch.cat(
+                    [
+                        model(clip[fabric.to_device(some[:, None] + steps)])
+                        for some in starts.split(self.batch_size)
+                    ]
+                )
+            errors = errors.float().cpu().numpy()
+        return ClipErrors(clip_id, errors, errors.mean(axis=1), time.perf_counter() - started)
 
 
 def pool_clip(clip: ClipErrors, settings: Mapping[str, Any]) -> np.ndarray:

@@ -20,6 +20,12 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.models.checkpoint import Checkpoint, training_fingerprint
 from anomalous_sound.models.device_windows import DeviceWindows, on_device
 from anomalous_sound.models.network import TrainedNetwork, build_network
+from anomalous_sound.models.processor import (
+    FastestThreads,
+    fastest_precision,
+    keep_freed_memory,
+    threads_restored,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +41,22 @@ class _Progress:
 
 
 def make_fabric(accelerator: str, precision: str) -> Fabric:
-    """Choose device and precision; ``auto`` takes CUDA or MPS where there is one, else the CPU.
+    """Choose device and precision.
+
+    Args:
+        accelerator: ``cpu``, ``cuda``, ``mps``; ``auto`` takes CUDA or MPS where there is one.
+        precision: Fabric's name of one; ``auto`` takes ``bf16-mixed`` where the device multiplies
+            bfloat16 itself, else ``32-true``.
 
     Raises:
-        InputError: the accelerator that was asked for is not there.
+        InputError: the accelerator that was asked for is not there, or cannot do that precision.
     """
     try:
+        device = Fabric(accelerator=accelerator, devices=1).device
+        fastest = fastest_precision(device)
+        precision = fastest if precision == "auto" else precision
+        if precision == "bf16-mixed" and device.type == "cpu" and precision != fastest:
+            raise ValueError("its processor does not multiply bfloat16; 'auto' takes what is best")
         return Fabric(accelerator=accelerator, devices=1, precision=precision)
     except (RuntimeError, ValueError) as error:
         raise InputError(
@@ -115,9 +131,10 @@ def train_network(
         squared errors of scaled log-mel values.
     """
     fabric = make_fabric(training["accelerator"], training["precision"])
+    keep_freed_memory()
     seed_everything(training["seed"], verbose=False)
     network = build_network(settings)
-    optimizer = torch.optim.Adam(network.parameters(), lr=training["learning_rate"])
+    optimizer = torch.optim.Adam(network.parameters(), lr=training["learning_rate"], fused=True)
     network, optimizer = fabric.setup(network, optimizer)
     fingerprint = training_fingerprint(settings, training)
     progress = _resume(fabric, network, optimizer, checkpoint, fingerprint, training["epochs"])
@@ -125,20 +142,23 @@ def train_network(
     validation_windows = on_device(validation_windows, fabric.device)
     validation = _batches(fabric, validation_windows, training["batch_size"])
     batches_an_epoch = -(-len(training_windows) // training["batch_size"])
-    with tqdm(
+    most = torch.get_num_threads() if fabric.device.type == "cpu" else 1
+    training_threads, validation_threads = FastestThreads(most=most), FastestThreads(most=most)
+    bar = tqdm(
         total=training["epochs"] * batches_an_epoch,
         initial=progress.epoch * batches_an_epoch,
         unit="batch",
         disable=None,
-    ) as bar:
+    )
+    with bar, threads_restored():
         for epoch in range(progress.epoch, training["epochs"]):
             started = time.perf_counter()
             seed_everything(training["seed"] + epoch, verbose=False)
             order = torch.Generator().manual_seed(training["seed"] + epoch)
             batches = _batches(fabric, training_windows, training["batch_size"], order)
             bar.set_description(f"epoch {epoch + 1}/{training['epochs']}")
-            training_loss = _train_epoch(fabric, network, optimizer, batches, bar)
-            validation_loss = mean_loss(network, validation)
+            training_loss = _train_epoch(fabric, network, optimizer, batches, training_threads, bar)
+            validation_loss = mean_loss(network, validation, validation_threads)
             seconds = time.perf_counter() - started
             progress.epoch = epoch + 1
             progress.history.append([epoch + 1, training_loss, validation_loss, seconds])
@@ -156,12 +176,13 @@ def train_network(
 
 
 @torch.no_grad()
-def mean_loss(network: torch.nn.Module, batches: DataLoader) -> float:
+def mean_loss(network: torch.nn.Module, batches: DataLoader, threads: FastestThreads) -> float:
     """Return the mean squared error over all windows of the batches."""
     network.eval()
     total = count = 0.0
     for frames in batches:
-        total += network(frames).float().mean(dim=1).sum().item()
+        with threads.step():
+            total += network(frames).float().mean(dim=1).sum().item()
         count += len(frames)
     return total / count
 
@@ -171,16 +192,18 @@ def _train_epoch(
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     batches: DataLoader,
+    threads: FastestThreads,
     bar: tqdm,
 ) -> float:
     network.train()
     total = torch.zeros((), device=fabric.device)
     count = 0
     for frames in batches:
-        optimizer.zero_grad()
-        loss = network(frames).float().mean()
-        fabric.backward(loss)
-        optimizer.step()
+        with threads.step():
+            optimizer.zero_grad()
+            loss = network(frames).float().mean()
+            fabric.backward(loss)
+            optimizer.step()
         total += loss.detach() * len(frames)
         count += len(frames)
         bar.update()

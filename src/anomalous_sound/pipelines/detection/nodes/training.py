@@ -93,10 +93,12 @@ def train_network(
 def _training_windows(
     log_mel: Frames, windows: pd.DataFrame, settings: dict[str, Any], training: dict[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the windows to train on and their form: those that are scored, or longer stretches."""
-    if "stretch" not in training:
-        return windows, settings["windows"]
-    form = {"length": training["stretch"], "next_frame": True}
+    """Return the windows to train on and their form: those scored, some of them, or longer ones."""
+    form = settings["windows"]
+    if "stretch" in training:
+        form = {"length": training["stretch"], "next_frame": True}
+    elif training["stride"] == 1:
+        return windows, form
     stretches = framing.index_windows(
         log_mel.index,
         **form,
@@ -107,7 +109,7 @@ def _training_windows(
     too_short = len(log_mel.index) - stretches.clip_id.nunique()
     if stretches.empty:
         raise InputError(
-            f"no clip has the {training['stretch'] + 1} frames of a stretch to train on; lower the "
+            f"no clip has the {form['length'] + 1} frames of a stretch to train on; lower the "
             "parameter training.stretch of this method."
         )
     if too_short:

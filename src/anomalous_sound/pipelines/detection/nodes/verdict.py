@@ -34,8 +34,7 @@ def score_windows(
         log_mel,
         windows,
         dict(zip(clips.clip_id, clips.machine_id, strict=True)),
-        batch_size=scoring["batch_size"],
-        accelerator=scoring["accelerator"],
+        **scoring,
     )
 
 

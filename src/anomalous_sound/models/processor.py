@@ -1,0 +1,134 @@
+"""What the processor and its memory are asked for, so that networks run as fast as they can."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+# glibc's names for mallopt
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_NEVER_BYTES = 1 << 30
+
+# numbers of threads between which the sums of matrix products are not split differently, so that
+# a choice by speed leaves every bit of the result as it is
+_SAME_BITS = (1, 2, 4)
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep the memory of freed tensors for the next ones.
+
+    glibc gives large blocks back to the system at once, and the system clears them page by page
+    when the next training step asks for them again: up to a third of the time of a step.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and does otherwise
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _NEVER_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER_BYTES)
+
+
+def fastest_precision(device: torch.device) -> str:
+    """Return ``bf16-mixed`` where the device multiplies bfloat16 itself, else ``32-true``.
+
+    Elsewhere bfloat16 is emulated, and slower than float32.
+    """
+    if device.type == "cuda":
+        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        bfloat16 = device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & _processor_flags())
+    return "bf16-mixed" if bfloat16 else "32-true"
+
+
+def _processor_flags() -> set[str]:
+    """Return the names of the processor's instructions; empty where Linux does not tell them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(flags.partition(":")[2].split())
+
+
+class FastestThreads:
+    """Steps on as many threads as are fastest at the moment.
+
+    Threads that wait for each other spin, and beside another busy process a step on all cores can
+    take ten times as long as on one. So each number of threads is tried for a few steps, and those
+    that were slower are tried again from time to time.
+    """
+
+    _TRIAL_STEPS = 3
+    _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 60.0  # until a slower number is tried again
+
+    def __init__(self, *, most: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Begin with a trial of each number of threads.
+
+        Args:
+            most: threads, at most.
+            clock: returns seconds.
+        """
+        self._clock = clock
+        numbers = [number for number in _SAME_BITS if number <= max(most, 1)]
+        self.chosen = numbers[0]
+        self._seconds = dict.fromkeys(numbers, float("inf"))  # of a step, lately
+        self._patience_s = dict.fromkeys(numbers, self._FIRST_PATIENCE_S)
+        self._due_s = dict.fromkeys(numbers, float("-inf"))
+        self._trial: list[float] = []
+        self._tried: int | None = None
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Run one step and learn from the time that it takes; all steps are of about one size."""
+        if len(self._seconds) == 1:
+            yield
+            return
+        number = self._next_number()
+        if torch.get_num_threads() != number:
+            torch.set_num_threads(number)
+        started = self._clock()
+        yield
+        self._learn(number, self._clock() - started)
+
+    def _next_number(self) -> int:
+        if self._tried is None:
+            now_s = self._clock()
+            due = (number for number, due_s in self._due_s.items() if due_s <= now_s)
+            self._tried = next((number for number in due if number != self.chosen), None)
+            if self._seconds[self.chosen] == float("inf"):
+                self._tried = self.chosen
+        return self.chosen if self._tried is None else self._tried
+
+    def _learn(self, number: int, seconds: float) -> None:
+        if self._tried is None:
+            self._seconds[number] += (seconds - self._seconds[number]) / 4
+        else:
+            self._trial.append(seconds)
+            hopeless = seconds > 2 * self._seconds[self.chosen]
+            if len(self._trial) < self._TRIAL_STEPS and not hopeless:
+                return
+            self._seconds[number] = min(self._trial)
+            self._trial, self._tried = [], None
+            self._due_s[number] = self._clock() + self._patience_s[number]
+            self._patience_s[number] = min(2 * self._patience_s[number], self._LAST_PATIENCE_S)
+        fastest = min(self._seconds, key=lambda one: self._seconds[one])
+        if fastest != self.chosen:
+            self._patience_s[fastest] = self._FIRST_PATIENCE_S
+            self._due_s[self.chosen] = self._clock() + self._FIRST_PATIENCE_S
+            self.chosen = fastest
+
+
+@contextmanager
+def threads_restored() -> Iterator[None]:
+    """Leave the number of threads as it was, whatever is chosen in between."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
