@@ -3,8 +3,9 @@
     python -m benchmarks.gpu [--clips 2370] [--repeats 3] [--profile report]
 
 Frames are random numbers of the shape of the report's training set: what is in them does not change
-the time. Prints seconds an epoch, the part of the matrix-product peak measured in the same run, and
-the ratio to the plain way (its epoch is measured on a part of the batches and extrapolated).
+the time. Prints seconds an epoch, the part of the peak of matrix products in the same precision,
+measured in the same run, and the ratio to the plain way in float32 (its epoch is measured on a part
+of the batches and extrapolated).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from anomalous_sound.audio.frames import Frames, WindowedFrames, index_windows
 from anomalous_sound.models.checkpoint import Checkpoint
+from anomalous_sound.models.processor import chosen_precision
 from anomalous_sound.models.training import train_network
 from benchmarks.corpora import configuration
 from benchmarks.harness import TRAINING_FLOP
@@ -112,9 +114,12 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device: nothing was measured")
     frames, windows = corpus(arguments.clips)
-    peak = peak_flops(torch.float32)
-    print(f"{torch.cuda.get_device_name()}: float32 matrix products {peak / 1e12:.1f} TFLOP/s")
+    print(torch.cuda.get_device_name())
     for model in plain.MODELS:
+        training = configuration("parameters", arguments.profile)[model]["training"]
+        precision = chosen_precision(training["precision"], torch.device("cuda"))
+        dtype = torch.float32 if precision == "32-true" else torch.bfloat16
+        peak = peak_flops(dtype)
         pairs = [
             (plain_epoch(model, frames), our_epoch(model, frames, windows, arguments.profile))
             for _ in range(arguments.repeats)
@@ -123,7 +128,8 @@ def main() -> None:
         ratios = [one / other for one, other in pairs]
         part = len(windows) * TRAINING_FLOP[model] / ours / peak
         print(
-            f"{model}: {ours:.1f} s an epoch, {part:.1%} of the peak, "
+            f"{model}, {precision}: {ours:.1f} s an epoch, {part:.1%} of the {dtype} matrix "
+            f"products measured ({peak / 1e12:.1f} TFLOP/s), "
             f"×{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f}) "
             "of the plain way"
         )

@@ -52,7 +52,7 @@ def with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where the processor has no bfloat16, pretend it has: slowly, by what is no faster there."""
     from anomalous_sound.models import processor
 
-    has_it = processor.fastest_precision(torch.device("cpu")) == "bf16-mixed"
+    has_it = processor.chosen_precision("auto", torch.device("cpu")) == "bf16-mixed"
     with monkeypatch.context() as patch, torch.backends.mkldnn.flags(enabled=has_it):
         patch.setattr(processor, "_processor_flags", lambda: {"amx_bf16"})
         yield

@@ -16,7 +16,7 @@ import torch
 from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import TrainedNetwork, build_network
-from anomalous_sound.models.processor import fastest_precision
+from anomalous_sound.models.processor import chosen_precision
 from anomalous_sound.models.scoring import WindowScoring
 from anomalous_sound.models.training import train_network
 from benchmarks import harness
@@ -31,7 +31,7 @@ def ceiling(options: Options) -> list[Row]:
     """Measure large matrix products: what the machine could do at best."""
     cores = torch.get_num_threads()
     ways = {f"float32, threads: {n}": (multiply, torch.float32, n) for n in sorted({1, cores})}
-    if fastest_precision(torch.device("cpu")) != "32-true":
+    if chosen_precision("auto", torch.device("cpu")) == "bf16-mixed":
         ways["bfloat16"] = (multiply, torch.bfloat16)
     with processes(ways) as apart:
         seconds = in_turns(apart, max(options.repeats, 5))
@@ -109,9 +109,7 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
 
 def _what_is_trained(model: str, profile: str) -> str:
     ours = configuration("parameters", profile)[model]["training"]
-    precision = ours["precision"]
-    if precision == "auto":
-        precision = fastest_precision(torch.device("cpu"))
+    precision = chosen_precision(ours["precision"], torch.device("cpu"))
     return (
         f"{model}, an epoch: DataLoader, nn module, batch {plain_training.BATCH_SIZES[model]}; "
         f"ours, batch {ours['batch_size']}, {precision}"

@@ -64,7 +64,10 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
-        """Record which corpus the run is about."""
+        """Record which corpus the run is about, and on what its network was trained."""
+        if dataset_name.endswith(".network") and self._is_mlflow_enabled:
+            trained_on = data.settings["trained_on"]
+            mlflow.set_tags({f"trained_{name}": value for name, value in trained_on.items()})
         if dataset_name == "corpus_summary" and self._is_mlflow_enabled:
             tags = {
                 "corpus": data["name"],

@@ -8,7 +8,7 @@ from anomalous_sound.models import processor
 from anomalous_sound.models.lstm_predictor import LstmPredictor
 from anomalous_sound.models.processor import (
     FastestThreads,
-    fastest_precision,
+    chosen_precision,
     threads_restored,
 )
 
@@ -127,5 +127,9 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / pages)
 )
 def test_bfloat16_only_where_the_processor_has_it(monkeypatch, flags, expected):
     monkeypatch.setattr(processor, "_processor_flags", lambda: set(flags.split()))
-    assert fastest_precision(CPU) == expected
-    assert fastest_precision(torch.device("mps")) == "32-true"
+    assert chosen_precision("auto", CPU) == expected
+    assert chosen_precision("auto", torch.device("mps")) == "32-true"
+    assert chosen_precision("32-true", CPU) == "32-true"
+    if expected == "32-true":
+        with pytest.raises(ValueError, match="does not multiply bfloat16"):
+            chosen_precision("bf16-mixed", CPU)

@@ -128,6 +128,8 @@ def test_one_mlflow_run_holds_everything(simulated_run):
     assert tags["simulated"] == "true"
     assert tags["corpus_fingerprint"] == metrics["corpus"]["fingerprint"]
     assert "git_revision" in tags
+    assert tags["trained_device"] == "cpu"
+    assert tags["trained_precision"] in ("32-true", "bf16-mixed")
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {
         "roc_figure.png",

@@ -41,7 +41,8 @@ class TrainedNetwork:
         weights: tensors by name, on the CPU; those of a machine ID's own network are named
             ``id_<machine ID>/…``.
         settings: JSON values: ``network`` (architecture and sizes), ``audio``, ``log_mel``,
-            ``windows``, ``scaling``, ``corpus``; a detector adds ``score`` and ``threshold``.
+            ``windows``, ``scaling``, ``corpus``, ``trained_on`` (device and precision); a detector
+            adds ``score`` and ``threshold``.
     """
 
     weights: Mapping[str, Tensor]

@@ -34,16 +34,26 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _NEVER_BYTES)
 
 
-def fastest_precision(device: torch.device) -> str:
-    """Return ``bf16-mixed`` where the device multiplies bfloat16 itself, else ``32-true``.
+def chosen_precision(precision: str, device: torch.device) -> str:
+    """Return the precision itself, or for ``auto`` the fastest of the device.
 
-    Elsewhere bfloat16 is emulated, and slower than float32.
+    That is ``bf16-mixed`` where the device multiplies bfloat16 itself, else ``32-true``.
+
+    Raises:
+        ValueError: bfloat16 is asked of a CPU without it, where it is slow or does not run.
     """
+    has_bfloat16 = _has_bfloat16(device)
+    if precision == "bf16-mixed" and device.type == "cpu" and not has_bfloat16:
+        raise ValueError("the processor does not multiply bfloat16; 'auto' takes what is best")
+    if precision == "auto":
+        return "bf16-mixed" if has_bfloat16 else "32-true"
+    return precision
+
+
+def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        bfloat16 = device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & _processor_flags())
-    return "bf16-mixed" if bfloat16 else "32-true"
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & _processor_flags())
 
 
 def _processor_flags() -> set[str]:

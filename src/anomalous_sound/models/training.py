@@ -22,7 +22,7 @@ from anomalous_sound.models.device_windows import DeviceWindows, on_device
 from anomalous_sound.models.network import TrainedNetwork, build_network
 from anomalous_sound.models.processor import (
     FastestThreads,
-    fastest_precision,
+    chosen_precision,
     keep_freed_memory,
     threads_restored,
 )
@@ -53,11 +53,8 @@ def make_fabric(accelerator: str, precision: str) -> Fabric:
     """
     try:
         device = Fabric(accelerator=accelerator, devices=1).device
-        fastest = fastest_precision(device)
-        precision = fastest if precision == "auto" else precision
-        if precision == "bf16-mixed" and device.type == "cpu" and precision != fastest:
-            raise ValueError("its processor does not multiply bfloat16; 'auto' takes what is best")
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        chosen = chosen_precision(precision, device)
+        return Fabric(accelerator=accelerator, devices=1, precision=chosen)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"accelerator '{accelerator}' with precision '{precision}' cannot be used on this "
@@ -172,7 +169,11 @@ def train_network(
     weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
     if not keep_checkpoint:
         checkpoint.clear()
-    return TrainedNetwork(weights, settings), history
+    trained_on = {
+        "device": fabric.device.type,
+        "precision": chosen_precision(training["precision"], fabric.device),
+    }
+    return TrainedNetwork(weights, {**settings, "trained_on": trained_on}), history
 
 
 @torch.no_grad()
