@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from anomalous_sound.atomic import replace_folder
 from anomalous_sound.audio.frames import Frames, PromisedFrames
 from anomalous_sound.audio.row_file import RowFile, write_header
+from anomalous_sound.audio.threads import in_threads
 
 logger = logging.getLogger(__name__)
 
@@ -86,33 +88,23 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
             reused = computed = 0
             known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}
             remaining = list(data.items())[resumed:]
-            missing = (promised for _, promised in remaining if promised.key not in known)
-            frames_of_missing = self._compute(missing)
-            for clip_id, promised in tqdm(
-                remaining, desc="log-mel", unit="clip", disable=None, delay=1
-            ):
-                if there and promised.key in known:
-                    reused += 1
-                    frames = there.clip(known[promised.key])
-                else:
-                    computed += 1
-                    frames = next(frames_of_missing)
-                writing.append(clip_id, promised.key, frames)
+            missing = (promised.compute for _, promised in remaining if promised.key not in known)
+            with closing(in_threads(missing, self._jobs)) as frames_of_missing:
+                for clip_id, promised in tqdm(
+                    remaining, desc="log-mel", unit="clip", disable=None, delay=1
+                ):
+                    if there and promised.key in known:
+                        reused += 1
+                        frames = there.clip(known[promised.key])
+                    else:
+                        computed += 1
+                        frames = next(frames_of_missing)
+                    writing.append(clip_id, promised.key, frames)
             writing.complete()
         logger.info(
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
             *(computed, reused, resumed),
         )
-
-    def _compute(self, promises: Iterator[PromisedFrames]) -> Iterator[np.ndarray]:
-        """Compute frames in order, no more than a few clips ahead."""
-        if self._jobs == 1:
-            return (promised.compute() for promised in promises)
-        from joblib import Parallel, delayed
-
-        # the work is done in libraries that let other threads run meanwhile
-        parallel = Parallel(n_jobs=self._jobs, prefer="threads", return_as="generator")
-        return parallel(delayed(promised.compute)() for promised in promises)
 
     def _earlier(self) -> Frames | None:
         """Return the frames of an earlier run, if they are there and whole."""

@@ -74,7 +74,7 @@ def extract_log_mel(
 @cache
 def feature_version() -> str:
     """Return the version of the code that turns a file into log-mel frames."""
-    return decoding_version() + code_version([log_mel_module], ["numpy", "scipy"])
+    return decoding_version() + code_version([log_mel_module], ["numpy", "torch"])
 
 
 def _log_mel_of_clip(
