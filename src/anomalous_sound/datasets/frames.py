@@ -6,7 +6,6 @@ import json
 import logging
 import zlib
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from anomalous_sound.atomic import replace_folder
 from anomalous_sound.audio.frames import Frames, PromisedFrames
 from anomalous_sound.audio.row_file import RowFile, write_header
-from anomalous_sound.audio.threads import in_threads
+from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
 
 logger = logging.getLogger(__name__)
 
@@ -83,23 +82,23 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         if there and wanted == list(zip(there.index.clip_id, there.index.key, strict=True)):
             logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
             return
-        with _Writing(self._path) as writing:
+        with one_torch_thread_each(), _Writing(self._path) as writing:
             resumed = writing.resume(wanted)
             reused = computed = 0
             known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}
             remaining = list(data.items())[resumed:]
             missing = (promised.compute for _, promised in remaining if promised.key not in known)
-            with closing(in_threads(missing, self._jobs)) as frames_of_missing:
-                for clip_id, promised in tqdm(
-                    remaining, desc="log-mel", unit="clip", disable=None, delay=1
-                ):
-                    if there and promised.key in known:
-                        reused += 1
-                        frames = there.clip(known[promised.key])
-                    else:
-                        computed += 1
-                        frames = next(frames_of_missing)
-                    writing.append(clip_id, promised.key, frames)
+            frames_of_missing = in_threads(missing, self._jobs)
+            for clip_id, promised in tqdm(
+                remaining, desc="log-mel", unit="clip", disable=None, delay=1
+            ):
+                if there and promised.key in known:
+                    reused += 1
+                    frames = there.clip(known[promised.key])
+                else:
+                    computed += 1
+                    frames = next(frames_of_missing)
+                writing.append(clip_id, promised.key, frames)
             writing.complete()
         logger.info(
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
