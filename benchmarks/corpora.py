@@ -70,10 +70,10 @@ class Corpus:
         corpus, audio, log_mel = (groups[name] for name in ("corpus", "audio", "log_mel"))
         nothing_known = pd.DataFrame()
         clips, _, summary, _ = nodes.check_clips(
-            self.recordings, nothing_known, corpus, audio, log_mel, groups["seed"]
+            self.recordings, nothing_known, corpus, audio, log_mel, groups["seed"], groups["jobs"]
         )
         shutil.rmtree(self.folder / "log_mel", ignore_errors=True)  # or it would be re-used
-        dataset = FramesDataset(path=str(self.folder / "log_mel"))
+        dataset = FramesDataset(path=str(self.folder / "log_mel"), jobs=groups["jobs"])
         dataset.save(nodes.extract_log_mel(self.recordings, clips, audio, log_mel))
         return clips, summary, dataset.load()
 

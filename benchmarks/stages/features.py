@@ -3,63 +3,63 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from anomalous_sound.audio.decode import AudioFile, to_mono
-from anomalous_sound.audio.log_mel import log_mel_spectrogram
+from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
+from anomalous_sound.pipelines.preparation import nodes
+from benchmarks.corpora import Corpus
 from benchmarks.harness import OURS, PLAIN, Row, compared, in_turns
 from benchmarks.plain import features as plain
 from benchmarks.stages.options import Options
 
+_CLIPS_TO_PREPARE = 200  # with fewer, most of the time is that of small tables
 
-def log_mel_of_file(path: Path, audio: dict, log_mel: dict) -> np.ndarray:
-    """Read, check and transform one file."""
-    samples = to_mono(AudioFile(path).recording(), **audio)
-    return log_mel_spectrogram(samples, sample_rate=audio["sample_rate"], **log_mel)
+
+def promised_log_mel(corpus: Corpus) -> dict[Path, Callable[[], np.ndarray]]:
+    """Return for each file what reads, checks and transforms it in the pipeline."""
+    groups = corpus.parameters
+    promises = nodes.extract_log_mel(
+        corpus.recordings, corpus.clip_table, groups["audio"], groups["log_mel"]
+    )
+    return {corpus.audio_dir / clip_id: promise.compute for clip_id, promise in promises.items()}
 
 
 def features(options: Options) -> list[Row]:
-    """Measure a file at a time in one process, and the files shared out to all cores."""
-    groups = options.corpus.parameters
-    ours = partial(log_mel_of_file, audio=groups["audio"], log_mel=groups["log_mel"])
-    files = options.corpus.files
-    workers = os.cpu_count()
-    share = -(-len(files) // workers)
+    """Measure the files one after the other, and shared out to threads as in the pipeline."""
+    tasks = promised_log_mel(options.corpus)
 
-    def serially(function):
-        for file in files:
-            function(file)
+    def plainly() -> None:
+        for file in tasks:
+            plain.log_mel(file)
 
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        serial = in_turns(
-            {PLAIN: lambda: serially(plain.log_mel), OURS: lambda: serially(ours)}, options.repeats
-        )
-        shared = in_turns(
-            {
-                PLAIN: lambda: serially(plain.log_mel),
-                OURS: lambda: list(pool.map(ours, files, chunksize=share)),
-            },
-            options.repeats,
-        )
+    def ours(jobs: int) -> None:
+        with one_torch_thread_each():
+            for _ in in_threads(tasks.values(), jobs):
+                pass
+
+    serial, shared = (
+        in_turns({PLAIN: plainly, OURS: lambda jobs=jobs: ours(jobs)}, options.repeats)
+        for jobs in (1, -1)
+    )
     what = "librosa.load, melspectrogram, power_to_db; ours"
-    work = {"work": len(files), "unit": "clips"}
+    work = {"work": len(tasks), "unit": "clips"}
     return [
-        compared("features", f"{what} in one process", serial, **work),
-        compared("features", f"{what} in {workers} processes", shared, **work),
+        compared("features", f"{what} in one thread", serial, **work),
+        compared("features", f"{what} in {os.cpu_count()} threads", shared, **work),
     ]
 
 
 def preparation(options: Options) -> list[Row]:
     """Measure the pipeline's way, which also checks, splits, compares and writes the clips."""
-    files = options.corpus.files
+    clips = max(options.corpus.clips, _CLIPS_TO_PREPARE)
+    corpus = Corpus(options.corpus.folder / "preparation", clips)
+    files = corpus.files
     seconds = in_turns(
-        {PLAIN: lambda: [plain.log_mel(file) for file in files], OURS: options.corpus.prepare},
+        {PLAIN: lambda: [plain.log_mel(file) for file in files], OURS: corpus.prepare},
         options.repeats,
     )
-    what = "librosa file by file; the nodes, with every check and the writing"
+    what = f"librosa file by file; the nodes, with every check and the writing, {len(files)} clips"
     return [compared("preparation", what, seconds, work=len(files), unit="clips")]

@@ -27,6 +27,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
+Jobs = PositiveInt | Literal[-1]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 METHODS = ("lstm", "lstm_dense", "gru", "autoencoder")
@@ -235,6 +236,7 @@ class Parameters(_Group):
     """All parameters of the project."""
 
     audio_dir: str | None
+    jobs: Jobs
     profile: str
     seed: Seed
     corpus: Corpus

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import pandas as pd
 
 from anomalous_sound.audio import decode
 from anomalous_sound.audio.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.audio.reuse import code_version, reuse_key
+from anomalous_sound.audio.threads import in_threads
 from anomalous_sound.errors import UnreadableClipError
 
 
@@ -20,8 +23,9 @@ class ClipCheck:
     """What decoding a recording has shown.
 
     Attributes:
-        key: of the file's bytes, the settings and the code that read it.
-        sha256: of the file's bytes.
+        key: of the file's bytes, the settings and the code that read it; empty if the file could
+            not be read at all.
+        sha256: of the file's bytes, as ``sha256sum`` prints it.
         reason: why it cannot be used; empty if it can. The rest is then of no meaning.
         sample_rate: Hz, as recorded.
         channels: number of them, as recorded.
@@ -30,8 +34,8 @@ class ClipCheck:
         mono_sha256: of the mono clip: the same audio in another format has the same.
     """
 
-    key: str
-    sha256: str
+    key: str = ""
+    sha256: str = ""
     reason: str = ""
     sample_rate: int = 0
     channels: int = 0
@@ -59,25 +63,39 @@ class ClipChecks:
         self._asked: dict[str, ClipCheck] = {}
         self.reused = self.computed = 0
 
-    def check(self, file: AudioFile, *, sample_rate: int, channel: int | str) -> ClipCheck:
-        """Decode a file and check that it can be used, or find that this was done before.
+    def check_all(
+        self, files: Iterable[AudioFile], *, sample_rate: int, channel: int | str, jobs: int = 1
+    ) -> Iterator[ClipCheck]:
+        """Decode files and check that they can be used, or find that this was done before.
 
-        Raises:
-            UnreadableClipError: the file cannot be read at all.
+        Args:
+            files: any number.
+            sample_rate: Hz, at which they are to be read.
+            channel: channel to read, or ``mean``.
+            jobs: threads; -1: as many as there are cores.
+
+        Yields:
+            What was found of each file, in their order.
         """
-        content = file.content()
+        settings = {"sample_rate": sample_rate, "channel": channel}
+        tasks = (partial(self._find, file, settings) for file in files)
+        for found in in_threads(tasks, jobs):
+            if found.key in self._earlier:
+                self.reused += 1
+            elif found.key:
+                self.computed += 1
+            if found.key:
+                self._asked[found.key] = found
+            yield found
+
+    def _find(self, file: AudioFile, settings: dict[str, Any]) -> ClipCheck:
+        try:
+            content = file.content()
+        except UnreadableClipError as error:
+            return ClipCheck(reason=str(error))
         sha256 = hashlib.sha256(content).hexdigest()
-        key = reuse_key(
-            sha256=sha256, sample_rate=sample_rate, channel=channel, version=decoding_version()
-        )
-        if key in self._earlier:
-            self.reused += 1
-            found = self._earlier[key]
-        else:
-            self.computed += 1
-            found = _check(key, sha256, content, sample_rate=sample_rate, channel=channel)
-        self._asked[key] = found
-        return found
+        key = reuse_key(sha256=sha256, **settings, version=decoding_version())
+        return self._earlier.get(key) or _check(key, sha256, content, **settings)
 
     def table(self) -> pd.DataFrame:
         """Return the checks that were asked for, CHECK_COLUMNS, one row each."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.audio.checks import ClipCheck, ClipChecks
-from anomalous_sound.audio.decode import AudioFile, to_mono
+from anomalous_sound.audio.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.audio.layout import (
     ANOMALOUS,
     NORMAL,
@@ -72,10 +72,10 @@ class AudioCorpus:
                 not the file of that ``sha256`` any more.
         """
         try:
-            recording = self.recordings[clip_id].recording()
-            if sha256 is not None and recording.sha256 != sha256:
+            content = self.recordings[clip_id].content()
+            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise UnreadableClipError("it holds other audio than before")
-            return to_mono(recording, sample_rate=sample_rate, channel=channel)
+            return to_mono(decode_recording(content), sample_rate=sample_rate, channel=channel)
         except UnreadableClipError as error:
             raise InputError(
                 f"{clip_id} was changed while the run was reading it: {error}; run again."
@@ -95,6 +95,7 @@ def list_clips(
     hop_length: int,
     min_frames: int,
     checks: ClipChecks | None = None,
+    jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode, check and split every clip of a corpus.
 
@@ -111,6 +112,7 @@ def list_clips(
         hop_length: samples from one frame to the next at ``sample_rate``.
         min_frames: clips of fewer frames are rejected.
         checks: what an earlier run has found of the same files; it learns what this one finds.
+        jobs: threads that decode and check; -1: as many as there are cores.
 
     Returns:
         ``clips`` (one row a clip, see CLIP_COLUMNS, sorted by clip ID) and ``rejected_clips``
@@ -126,22 +128,20 @@ def list_clips(
         chosen = choose_machine_type(identities, machine_type)
         rejected |= _unwanted(identities, chosen, machine_ids)
     checks = checks if checks is not None else ClipChecks()
+    wanted = [clip_id for clip_id in identities if clip_id not in rejected]
+    found = checks.check_all(
+        [corpus.recordings[clip_id] for clip_id in wanted],
+        sample_rate=sample_rate,
+        channel=channel,
+        jobs=jobs,
+    )
     rows, contents = [], {}
-    for clip_id, identity in identities.items():
-        if clip_id in rejected:
-            continue
-        try:
-            check = checks.check(
-                corpus.recordings[clip_id], sample_rate=sample_rate, channel=channel
-            )
-        except UnreadableClipError as error:
-            rejected[clip_id] = str(error)
-            continue
+    for clip_id, check in zip(wanted, found, strict=True):
         if reason := check.reason or _too_short(check, hop_length, min_frames, sample_rate):
             rejected[clip_id] = reason
             continue
         contents[clip_id] = check.mono_sha256
-        rows.append(_clip_row(clip_id, identity, check))
+        rows.append(_clip_row(clip_id, identities[clip_id], check))
     clips = pd.DataFrame(rows, columns=CLIP_COLUMNS)
     clips["split"] = _split_where_open(clips, normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _repeated(clips, contents)

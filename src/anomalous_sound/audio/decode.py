@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 from dataclasses import dataclass
@@ -32,12 +31,10 @@ class Recording:
     Attributes:
         samples: float32, samples × channels, full scale ±1.
         sample_rate: Hz, as recorded.
-        sha256: of the file's bytes, as ``sha256sum`` prints it.
     """
 
     samples: np.ndarray
     sample_rate: int
-    sha256: str
 
     @property
     def channels(self) -> int:
@@ -101,7 +98,7 @@ def decode_recording(content: bytes) -> Recording:
         raise UnreadableClipError(
             f"the file is truncated: it promises {promised} samples and holds {len(samples)}"
         )
-    return Recording(samples, sample_rate, hashlib.sha256(content).hexdigest())
+    return Recording(samples, sample_rate)
 
 
 def _read_samples(file: SoundFile) -> np.ndarray:

@@ -1,9 +1,9 @@
 """The representation: log-mel spectrograms in decibels.
 
-They are librosa's, in about a third of its time: frames are transformed in blocks that stay in the
-processor's cache, and a mel band is summed over its own frequencies only. Transforms are in float32
-(librosa's are in float64), which moves a recording by less than 1e-4 dB, and bands that lie 60 dB
-and more below a pure tone by up to 4e-3 dB.
+They are librosa's, in about a quarter of its time: frames are transformed in blocks, by torch, and
+a mel band is summed over its own frequencies only. Transforms are in float32 (librosa's are in
+float64), which moves a recording by less than 1e-4 dB, and bands that lie 60 dB and more below a
+pure tone by up to 6e-3 dB.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 _LEAST_POWER = 1e-10  # smaller powers count as this, so that their logarithm is finite
 
-# blocks whose spectra stay in the cache, and matrix products too small to be given two threads
-_FRAMES_A_BLOCK = 64
+# few and large, and yet matrix products too small to be given two threads
+_FRAMES_A_BLOCK = 160
 _BANDS_A_BLOCK = 8
 
 
@@ -52,18 +52,17 @@ def log_mel_spectrogram(
     Returns:
         float32, frames × mel bands, between -top_db and 0 dB.
     """
-    from scipy.fft import rfft
+    import torch  # its Fourier transform takes two thirds of scipy's time
 
     padded = np.pad(samples.astype(np.float32, copy=False), n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-    hann = _hann_window(n_fft)
+    frames = torch.from_numpy(padded).unfold(0, n_fft, hop_length)
+    hann = torch.from_numpy(_hann_window(n_fft))
     bank = _mel_filter_blocks(sample_rate, n_fft, n_mels)
     mel = np.zeros((len(frames), n_mels), dtype=np.float32)
     for start in range(0, len(frames), _FRAMES_A_BLOCK):
         block = slice(start, start + _FRAMES_A_BLOCK)
-        spectra = rfft(frames[block] * hann, axis=1, overwrite_x=True, workers=1)
-        power = np.square(spectra.real)
-        power += np.square(spectra.imag)
+        power = np.abs(torch.fft.rfft(frames[block] * hann).numpy())
+        power *= power
         for bands, frequencies, weights in bank:
             np.matmul(power[:, frequencies], weights, out=mel[block, bands])
     return _decibels_below_maximum(mel, top_db)
@@ -147,7 +146,7 @@ def _hann_window(length: int) -> np.ndarray:
 
 
 def _decibels_below_maximum(power: np.ndarray, top_db: float) -> np.ndarray:
-    decibels = np.log10(np.maximum(power, _LEAST_POWER))
-    decibels *= 10
+    decibels = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
+    decibels *= 10 / np.log(10)
     decibels -= decibels.max()
     return np.maximum(decibels, -top_db, out=decibels)

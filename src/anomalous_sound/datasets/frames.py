@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from anomalous_sound.atomic import replace_folder
 from anomalous_sound.audio.frames import Frames, PromisedFrames
 from anomalous_sound.audio.row_file import RowFile, write_header
+from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +82,13 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         if there and wanted == list(zip(there.index.clip_id, there.index.key, strict=True)):
             logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
             return
-        with _Writing(self._path) as writing:
+        with one_torch_thread_each(), _Writing(self._path) as writing:
             resumed = writing.resume(wanted)
             reused = computed = 0
             known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}
             remaining = list(data.items())[resumed:]
-            missing = (promised for _, promised in remaining if promised.key not in known)
-            frames_of_missing = self._compute(missing)
+            missing = (promised.compute for _, promised in remaining if promised.key not in known)
+            frames_of_missing = in_threads(missing, self._jobs)
             for clip_id, promised in tqdm(
                 remaining, desc="log-mel", unit="clip", disable=None, delay=1
             ):
@@ -103,16 +104,6 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
             *(computed, reused, resumed),
         )
-
-    def _compute(self, promises: Iterator[PromisedFrames]) -> Iterator[np.ndarray]:
-        """Compute frames in order, no more than a few clips ahead."""
-        if self._jobs == 1:
-            return (promised.compute() for promised in promises)
-        from joblib import Parallel, delayed
-
-        # the work is done in libraries that let other threads run meanwhile
-        parallel = Parallel(n_jobs=self._jobs, prefer="threads", return_as="generator")
-        return parallel(delayed(promised.compute)() for promised in promises)
 
     def _earlier(self) -> Frames | None:
         """Return the frames of an earlier run, if they are there and whole."""

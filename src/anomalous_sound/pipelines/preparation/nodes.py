@@ -29,6 +29,7 @@ def check_clips(
     audio: dict[str, Any],
     log_mel: dict[str, Any],
     seed: int,
+    jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame]:
     """Decode and check every clip, read its identity, and hold out the validation clips.
 
@@ -47,6 +48,7 @@ def check_clips(
         seed=seed,
         hop_length=log_mel["hop_length"],
         checks=checks,
+        jobs=jobs,
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
     summary = clip_table.summarise(raw_audio, clips, rejected)
@@ -74,7 +76,7 @@ def extract_log_mel(
 @cache
 def feature_version() -> str:
     """Return the version of the code that turns a file into log-mel frames."""
-    return decoding_version() + code_version([log_mel_module], ["numpy", "scipy"])
+    return decoding_version() + code_version([log_mel_module], ["numpy", "torch"])
 
 
 def _log_mel_of_clip(

@@ -18,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "params:audio",
                     "params:log_mel",
                     "params:seed",
+                    "params:jobs",
                 ],
                 outputs=["clips", "rejected_clips", "corpus_summary", "clip_checks"],
                 name="check_clips",
