@@ -133,7 +133,11 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int) -> pd.DataFr
             checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
         )
     machine_ids = dict(zip(index.clip_id, index.machine_id, strict=True))
-    errors = list(WindowScoring(network, everything, windows, machine_ids, **groups["scoring"]))
+    errors = list(
+        WindowScoring(
+            network, everything, windows, machine_ids, jobs=groups["jobs"], **groups["scoring"]
+        )
+    )
     return _compared(errors, index)
 
 

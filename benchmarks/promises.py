@@ -69,7 +69,9 @@ def clip_scores(folder: Path, seed: int, epochs: int) -> pd.DataFrame:
         seed,
     )
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    scoring = WindowScoring(network, frames, windows, machine_ids, **groups["scoring"])
+    scoring = WindowScoring(
+        network, frames, windows, machine_ids, jobs=groups["jobs"], **groups["scoring"]
+    )
     pooled = {clip.clip_id: pool_clip(clip, lstm["score"]) for clip in scoring}
     values = np.stack([pooled[clip_id] for clip_id in clips.clip_id])
     ids, training = clips.machine_id.to_numpy(), (clips.split == "train").to_numpy()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
 from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.threads import in_threads, torch_threads
 from benchmarks.corpora import Corpus
 from benchmarks.harness import OURS, PLAIN, Row, compared, in_turns
 from benchmarks.plain import features as plain
@@ -36,7 +36,7 @@ def features(options: Options) -> list[Row]:
             plain.log_mel(file)
 
     def ours(jobs: int) -> None:
-        with one_torch_thread_each():
+        with torch_threads(1):
             for _ in in_threads(tasks.values(), jobs):
                 pass
 

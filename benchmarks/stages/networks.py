@@ -161,7 +161,8 @@ def score_ours(corpus: Corpus, model: str) -> None:
     tested = clips.clip_id[clips.split == TEST]
     windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    scoring = configuration("parameters")["scoring"] | {"accelerator": "cpu"}
+    groups = configuration("parameters")
+    scoring = groups["scoring"] | {"accelerator": "cpu", "jobs": groups["jobs"]}
     network = untrained(corpus, model)
     for _ in WindowScoring(network, corpus.frames, windows, machine_ids, **scoring):
         pass

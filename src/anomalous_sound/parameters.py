@@ -32,7 +32,6 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 METHODS = ("lstm", "lstm_dense", "gru", "autoencoder")
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
-Jobs = Annotated[int, Field(ge=1)] | Literal[-1]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -142,7 +141,6 @@ class Scoring(_Group):
     batch_size: PositiveInt
     accelerator: Accelerator
     precision: Precision
-    jobs: Jobs
 
 
 class Thresholds(_Group):

@@ -9,15 +9,15 @@ from anomalous_sound.models.lstm_predictor import LstmPredictor
 from anomalous_sound.models.processor import (
     FastestThreads,
     chosen_precision,
-    threads_restored,
 )
+from anomalous_sound.threads import torch_threads
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def threads():
-    with threads_restored():
+    with torch_threads(torch.get_num_threads()):
         yield
 
 
@@ -67,14 +67,6 @@ def test_one_thread_beside_a_busy_process_and_all_when_it_has_ended():
     machine.seconds[2] = 0.02
     machine.run(threads, 1700)  # a minute on one thread
     assert machine.run(threads, 3) == [2, 2, 2]
-
-
-def test_the_number_of_threads_is_restored():
-    torch.set_num_threads(2)
-    with pytest.raises(KeyboardInterrupt), threads_restored():
-        torch.set_num_threads(1)
-        raise KeyboardInterrupt
-    assert torch.get_num_threads() == 2
 
 
 def trained_on(threads, batch_size):

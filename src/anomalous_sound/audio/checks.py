@@ -14,8 +14,8 @@ import pandas as pd
 from anomalous_sound.audio import decode
 from anomalous_sound.audio.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.audio.reuse import code_version, reuse_key
-from anomalous_sound.audio.threads import in_threads
 from anomalous_sound.errors import UnreadableClipError
+from anomalous_sound.threads import in_threads
 
 
 @dataclass(frozen=True)

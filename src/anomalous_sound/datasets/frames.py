@@ -17,7 +17,7 @@ from tqdm import tqdm
 from anomalous_sound.atomic import replace_folder
 from anomalous_sound.audio.frames import Frames, PromisedFrames
 from anomalous_sound.audio.row_file import RowFile, write_header
-from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
+from anomalous_sound.threads import in_threads, torch_threads
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         if there and wanted == list(zip(there.index.clip_id, there.index.key, strict=True)):
             logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
             return
-        with one_torch_thread_each(), _Writing(self._path) as writing:
+        with torch_threads(1), _Writing(self._path) as writing:
             resumed = writing.resume(wanted)
             reused = computed = 0
             known = dict(zip(there.index.key, there.index.clip_id, strict=True)) if there else {}

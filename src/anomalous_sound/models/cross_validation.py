@@ -68,7 +68,7 @@ def held_out_scores(
         training_form: ``length, next_frame`` of those.
         settings: what a network is built from.
         training: as for :func:`anomalous_sound.models.training.train_network`, with ``seed``.
-        scoring: ``batch_size, accelerator``.
+        scoring: ``batch_size, accelerator, precision, jobs``.
         score: settings of the score.
         checkpoint: each fold's is kept beside it until the last one is trained.
 

@@ -132,13 +132,3 @@ class FastestThreads:
             self._patience_s[fastest] = self._FIRST_PATIENCE_S
             self._due_s[self.chosen] = self._clock() + self._FIRST_PATIENCE_S
             self.chosen = fastest
-
-
-@contextmanager
-def threads_restored() -> Iterator[None]:
-    """Leave the number of threads as it was, whatever is chosen in between."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

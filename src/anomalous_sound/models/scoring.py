@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from anomalous_sound.audio.frames import Frames, scaled_clip
 from anomalous_sound.clip_score import pool_over_time
 from anomalous_sound.models.band_errors import BandErrors, ClipErrors
 from anomalous_sound.models.network import TrainedNetwork, architecture_class
+from anomalous_sound.threads import in_threads, torch_threads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -64,9 +66,7 @@ class WindowScoring:
     def _of_member(
         self, member: str, first_frames: Mapping[str, np.ndarray]
     ) -> Iterator[ClipErrors]:
-        from joblib import Parallel, delayed
-
-        from anomalous_sound.models.processor import keep_freed_memory, threads_restored
+        from anomalous_sound.models.processor import keep_freed_memory
         from anomalous_sound.models.training import make_fabric
 
         keep_freed_memory()
@@ -74,10 +74,13 @@ class WindowScoring:
         model = fabric.to_device(self.network.build(member))
         jobs = self.jobs if fabric.device.type == "cpu" else 1
         # a clip a thread: threads that share the small products of one clip would mostly wait
-        with threads_restored():
-            yield from Parallel(jobs, backend="threading", return_as="generator")(
-                delayed(self._of_clip)(fabric, model, clip_id, first)
-                for clip_id, first in first_frames.items()
+        with torch_threads(1):
+            yield from in_threads(
+                (
+                    partial(self._of_clip, fabric, model, clip_id, first)
+                    for clip_id, first in first_frames.items()
+                ),
+                jobs,
             )
 
     def _of_clip(

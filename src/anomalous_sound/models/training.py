@@ -24,8 +24,8 @@ from anomalous_sound.models.processor import (
     FastestThreads,
     chosen_precision,
     keep_freed_memory,
-    threads_restored,
 )
+from anomalous_sound.threads import torch_threads
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def train_network(
         unit="batch",
         disable=None,
     )
-    with bar, threads_restored():
+    with bar, torch_threads(1):  # unless more are found to be faster
         for epoch in range(progress.epoch, training["epochs"]):
             started = time.perf_counter()
             seed_everything(training["seed"] + epoch, verbose=False)

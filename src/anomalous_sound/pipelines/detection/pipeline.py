@@ -9,6 +9,7 @@ _SHARED_PARAMETERS = {
     "params:audio",
     "params:detector",
     "params:evaluation",
+    "params:jobs",
     "params:localisation",
     "params:log_mel",
     "params:scoring",
@@ -70,7 +71,7 @@ def _verdict() -> list:
     return [
         node(
             verdict.score_windows,
-            inputs=["network", "log_mel", "windows", "clips", "params:scoring"],
+            inputs=["network", "log_mel", "windows", "clips", "params:scoring", "params:jobs"],
             outputs="band_errors",
             name="score_windows",
         ),
@@ -111,6 +112,7 @@ def _verdict() -> list:
                 "params:score",
                 "params:thresholds",
                 "params:seed",
+                "params:jobs",
             ],
             outputs="held_out_scores",
             name="cross_validate",

@@ -128,6 +128,7 @@ def cross_validate(
     score: dict[str, Any],
     thresholds: dict[str, Any],
     seed: int,
+    jobs: int,
 ) -> pd.DataFrame:
     """Score the normal clips by networks trained on the other folds, if folds are asked for."""
     training_windows, form = _training_windows(log_mel, windows, settings, training)
@@ -140,7 +141,7 @@ def cross_validate(
         training_form=form,
         settings=settings,
         training=training | {"seed": seed},
-        scoring=scoring,
+        scoring=scoring | {"jobs": jobs},
         score=score,
         checkpoint=checkpoint,
     )

@@ -27,6 +27,7 @@ def score_windows(
     windows: pd.DataFrame,
     clips: pd.DataFrame,
     scoring: dict[str, Any],
+    jobs: int,
 ) -> WindowScoring:
     """Promise the error of every window and mel band; the dataset asks for one clip at a time."""
     return WindowScoring(
@@ -35,6 +36,7 @@ def score_windows(
         windows,
         dict(zip(clips.clip_id, clips.machine_id, strict=True)),
         **scoring,
+        jobs=jobs,
     )
 
 

@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from anomalous_sound.audio.threads import in_threads, one_torch_thread_each
+from anomalous_sound.threads import in_threads, torch_threads
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def late(number):
 
 @pytest.mark.parametrize("jobs", [1, 2, -1])
 def test_results_come_in_order_and_torch_has_one_thread_meanwhile(three_torch_threads, jobs):
-    with one_torch_thread_each():
+    with torch_threads(1):
         results = list(in_threads(map(late, range(7)), jobs))
     assert results == [(number, 1) for number in range(7)]
     assert torch.get_num_threads() == 3
 
 
 def test_torch_has_its_threads_again_after_a_failure(three_torch_threads):
-    with pytest.raises(OSError, match="no file"), one_torch_thread_each():
+    with pytest.raises(OSError, match="no file"), torch_threads(1):
         raise OSError("no file")
     assert torch.get_num_threads() == 3

@@ -27,16 +27,17 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
 
 
 @contextmanager
-def one_torch_thread_each() -> Iterator[None]:
-    """Keep torch from sharing out a computation of a thread that is started meanwhile.
+def torch_threads(number: int) -> Iterator[None]:
+    """Let torch share out a computation to so many threads, and afterwards to as many as before.
 
-    Where such threads share out the cores, more of them cost several times what they give.
+    One is right where threads are started that compute at the same time: threads that share out
+    the cores once more cost several times what they give.
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
