@@ -60,7 +60,7 @@ def test_the_configuration_is_accepted(parameters):
             "lstm.training.epoch",
             3,
             r"unknown parameter 'lstm.training.epoch'; did you mean 'lstm.training.epochs'\? "
-            "accepted here: accelerator, batch_size, epochs, learning_rate, precision",
+            "accepted here: accelerator, batch_size, epochs, learning_rate, precision, stride",
         ),
     ],
 )

@@ -47,6 +47,11 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
     assert not is_reports(parameters(project, profile="standard"))
     fast = parameters(project, profile="fast")["lstm"]["training"]
     assert fast["batch_size"] > 32
+    strides = {
+        profile: parameters(project, profile=profile)["gru"]["training"]["stride"]
+        for profile in ("report", "standard", "fast")
+    }
+    assert strides == {"report": 1, "standard": 4, "fast": 4}
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_fault_table_has_one_row_an_anomalous_clip(written):
 
 
 def test_same_settings_give_the_same_bytes(written, tmp_path):
-    write_corpus(tmp_path / "again", SETTINGS)
+    write_corpus(tmp_path / "again", SETTINGS, jobs=2)
     assert digests(tmp_path / "again") == digests(written)
     assert (tmp_path / "again/faults.csv").read_bytes() == (written / "faults.csv").read_bytes()
 

@@ -22,6 +22,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
       path: data/01_raw/simulated/slider
       simulation: ${globals:simulation}
       audio_dir: ${runtime_params:audio_dir,null}
+      jobs: ${globals:jobs}
     ```
 
     Example usage for the Python API:
@@ -41,6 +42,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
         path: str,
         simulation: dict[str, Any],
         audio_dir: str | None = None,
+        jobs: int = 1,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Create the dataset.
@@ -49,10 +51,12 @@ class SimulatedAudioDataset(AudioFolderDataset):
             path: folder of the simulated corpus.
             simulation: its settings; see :func:`anomalous_sound.simulation.corpus.write_corpus`.
             audio_dir: a folder of recordings to load instead.
+            jobs: clips simulated at once; -1: as many as there are cores.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         super().__init__(audio_dir=path if audio_dir is None else audio_dir, metadata=metadata)
         self._simulation = simulation if audio_dir is None else None
+        self._jobs = jobs
 
     def _folder(self) -> Path:
         folder = super()._folder()
@@ -60,7 +64,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
             from anomalous_sound.simulation.corpus import is_current, write_corpus
 
             if not is_current(folder, self._simulation):
-                write_corpus(folder, self._simulation)
+                write_corpus(folder, self._simulation, jobs=self._jobs)
         return folder
 
     def _exists(self) -> bool:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.simulation.faults import FAULTS, Fault
 from anomalous_sound.simulation.machines import MACHINES
 from anomalous_sound.simulation.slide_rail import SHORTEST_CLIP_S, simulate_clip
+from anomalous_sound.threads import in_threads
 
 # Raised whenever the same settings would give other bytes.
 GENERATOR_VERSION = 1
@@ -51,7 +53,7 @@ _LEAST_WHOLE_NUMBERS = {
 }
 
 
-def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
+def write_corpus(folder: Path, settings: Mapping[str, Any], *, jobs: int = 1) -> None:
     """Simulate a corpus and write it, whole or not at all.
 
     ``folder`` then holds ``train/`` and ``test/`` with 16-bit mono wav files; ``corpus.json``,
@@ -72,6 +74,7 @@ def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
             - ``snr_db``: RMS of the machine over that of the background
             - ``snr_jitter_db``: by how much it varies from clip to clip, either way
             - ``fault_levels_db``: for each grade of fault, its level over the machine's own sound
+        jobs: clips simulated at once; -1: as many as there are cores. The files are the same.
 
     Raises:
         InputError: the settings are not accepted, or ``folder`` holds something else.
@@ -79,7 +82,7 @@ def write_corpus(folder: Path, settings: Mapping[str, Any]) -> None:
     _check_settings(settings)
     _check_replaceable(folder)
     with replaced_folder(folder) as incomplete:
-        _write_files(incomplete, settings)
+        _write_files(incomplete, settings, jobs)
 
 
 def is_current(folder: Path, settings: Mapping[str, Any]) -> bool:
@@ -143,12 +146,18 @@ def _random_numbers(*key: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def _write_files(folder: Path, settings: Mapping[str, Any]) -> None:
+def _write_files(folder: Path, settings: Mapping[str, Any], jobs: int) -> None:
     for split in ("train", "test"):
         (folder / split).mkdir(parents=True)
     planned_clips = list(_planned_clips(settings))
-    progress = tqdm(planned_clips, desc="simulating clips", unit="clip", disable=None)
-    rows = [_write_clip(folder, planned, settings) for planned in progress]
+    tasks = (partial(_write_clip, folder, planned, settings) for planned in planned_clips)
+    rows = tqdm(
+        in_threads(tasks, jobs),
+        total=len(planned_clips),
+        desc="simulating clips",
+        unit="clip",
+        disable=None,
+    )
     faults = [row for row in rows if row is not None]
     pd.DataFrame(faults, columns=FAULT_COLUMNS).to_csv(folder / FAULTS_FILE, index=False)
     description = {
