@@ -45,42 +45,71 @@ class Row:
     reached: float | None = None
 
 
-def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Run every way in turn, ``repeats`` times after one turn to warm up; return seconds."""
+def in_turns(
+    ways: Mapping[Any, Callable[[], object]], repeats: int, *, warm_up: int = 1
+) -> dict[Any, list[float]]:
+    """Run every way in turn, ``repeats`` times after turns to warm up; return seconds."""
     seconds = {name: [] for name in ways}
-    for turn in range(repeats + 1):
+    for turn in range(repeats + warm_up):
         for name, run in ways.items():
             started = time.perf_counter()
             run()
-            if turn:
+            if turn >= warm_up:
                 seconds[name].append(time.perf_counter() - started)
     return seconds
 
 
-@contextmanager
-def processes(ways: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Callable[[], None]]]:
-    """Give every way a process of its own, which stays; for :func:`in_turns`.
+class Way:
+    """A function in a process of its own, which stays, for :func:`in_turns`.
 
-    What one way sets in its process (threads, memory) the other does not profit from.
-
-    Args:
-        ways: a function and its arguments, which can be pickled.
+    What one way sets in its process (threads, memory) the others do not profit from.
     """
-    context = get_context("spawn")
-    ends, children = {}, []
-    for name, (function, *arguments) in ways.items():
-        ends[name], other = context.Pipe()
-        child = context.Process(target=_serve, args=(other, function, arguments), daemon=True)
-        child.start()
+
+    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Start the process; function and arguments travel there."""
+        context = get_context("spawn")
+        self._end, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, function, arguments))
+        self._process.start()
         other.close()
-        children.append(child)
+
+    def __call__(self) -> None:
+        """Run the function once."""
+        self.start()
+        self.wait()
+
+    def start(self) -> None:
+        """Begin to run the function once."""
+        self._end.send("once more")
+
+    def wait(self) -> None:
+        """Wait until it has run."""
+        if failure := self._end.recv():
+            raise RuntimeError(failure)
+
+    def close(self) -> None:
+        """End the process."""
+        self._end.close()
+        self._process.join()
+
+
+@contextmanager
+def processes(ways: Mapping[Any, tuple[Any, ...]]) -> Iterator[dict[Any, Way]]:
+    """Give every way, a function and its arguments, a process of its own."""
+    started = {name: Way(*way) for name, way in ways.items()}
     try:
-        yield {name: lambda end=end: _ask(end) for name, end in ends.items()}
+        yield started
     finally:
-        for end in ends.values():
-            end.close()
-        for child in children:
-            child.join()
+        for way in started.values():
+            way.close()
+
+
+def at_once(*ways: Way) -> None:
+    """Run several ways side by side."""
+    for way in ways:
+        way.start()
+    for way in ways:
+        way.wait()
 
 
 def _serve(end: Connection, function: Callable[..., object], arguments: list[Any]) -> None:
@@ -95,12 +124,6 @@ def _serve(end: Connection, function: Callable[..., object], arguments: list[Any
             end.send(None)
         except Exception as error:
             end.send(repr(error))
-
-
-def _ask(end: Connection) -> None:
-    end.send("once more")
-    if failure := end.recv():
-        raise RuntimeError(failure)
 
 
 def compared(

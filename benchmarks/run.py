@@ -23,16 +23,15 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stage", choices=STAGES, help="only this one, printed and not written")
-    parser.add_argument("--repeats", type=int, default=5, help="turns measured, after a warm-up")
-    parser.add_argument("--clips", type=int, default=24, help="about how many to simulate")
+    parser.add_argument("--repeats", type=int, default=3, help="turns measured, after a warm-up")
+    parser.add_argument("--clips", type=int, default=64, help="about how many to simulate")
     parser.add_argument("--profile", default="fast", help="configuration chosen for speed")
-    parser.add_argument("--epochs", type=int, default=2, help="of the whole run")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes that are started
     with tempfile.TemporaryDirectory() as folder:
         corpus = Corpus(Path(folder), arguments.clips)
-        options = Options(corpus, arguments.repeats, arguments.profile, arguments.epochs)
+        options = Options(corpus, arguments.repeats, arguments.profile)
         clips = len(corpus.files)
         rows = []
         for name in [arguments.stage] if arguments.stage else STAGES:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,23 +88,29 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     ways = {(PLAIN, model): (train_plainly, corpus, model) for model in models}
     ways |= {(OURS, model): (train_ours, corpus, model, profile) for model in models}
     with processes(ways | {CEILING: (multiply,)}) as apart:
-        seconds = in_turns(apart, options.repeats)
-    seconds |= {
-        (way, "both"): [sum(turn) for turn in zip(*(seconds[way, m] for m in models), strict=True)]
+        side_by_side = partial(harness.at_once, *(apart[OURS, model] for model in models))
+        seconds = in_turns(apart | {(OURS, "at once"): side_by_side}, options.repeats)
+    seconds[PLAIN, "both"], seconds[OURS, "both"] = (
+        [sum(turn) for turn in zip(*(seconds[way, model] for model in models), strict=True)]
         for way in (PLAIN, OURS)
-    }
+    )
+    seconds[PLAIN, "at once"] = seconds[PLAIN, "both"]
     flop = {
-        model: windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model]
+        model: (windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model])
+        / configuration("parameters", profile)[model]["training"]["stride"]
         for model in models
     }
-    flop["both"] = sum(flop.values())
+    flop["both"] = flop["at once"] = sum(flop.values())
+    what = {model: _what_is_trained(model, profile) for model in models} | {
+        "both": "both, one after the other",
+        "at once": "both, one after the other; ours side by side",
+    }
     rows = []
-    for model in (*models, "both"):
-        of_model = {way: seconds[way, model] for way in (PLAIN, OURS)}
-        of_model[CEILING] = seconds[CEILING]
-        what = _what_is_trained(model, profile) if model != "both" else "both, one after the other"
-        row = harness.compared(stage, what, of_model, work=windows, unit="windows")
-        rows.append(replace(row, reached=harness.reached(of_model, flop[model])))
+    for name, text in what.items():
+        of_name = {way: seconds[way, name] for way in (PLAIN, OURS)}
+        of_name[CEILING] = seconds[CEILING]
+        row = harness.compared(stage, text, of_name, work=windows, unit="windows")
+        rows.append(replace(row, reached=harness.reached(of_name, flop[name])))
     return rows
 
 

@@ -15,10 +15,8 @@ class Options:
         corpus: the recordings.
         repeats: turns that are measured, after one to warm up.
         profile: the profile of the configuration that is chosen for speed.
-        epochs: of the whole run.
     """
 
     corpus: Corpus
     repeats: int
     profile: str
-    epochs: int

@@ -1,4 +1,5 @@
 import copy
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -13,7 +14,9 @@ from anomalous_sound.models import processor
 from anomalous_sound.models import training as training_module
 from anomalous_sound.models.checkpoint import Checkpoint
 from anomalous_sound.models.network import build_network
+from anomalous_sound.models.processor import FastestThreads
 from anomalous_sound.models.training import train_network
+from anomalous_sound.threads import torch_threads
 
 SETTINGS = {
     "network": {"architecture": "lstm_predictor", "hidden_size": 8, "num_layers": 2},
@@ -83,6 +86,24 @@ def test_training_learns(windows, checkpoint):
 def test_same_seed_same_network(windows, checkpoint):
     assert same(train(windows, checkpoint)[0], train(windows, checkpoint)[0])
     assert not same(train(windows, checkpoint)[0], train(windows, checkpoint, seed=4)[0])
+
+
+def test_the_choice_of_threads_does_not_change_a_bit(windows, checkpoint, monkeypatch):
+    """With clocks that make one number or another look fast, and the choice change all the time."""
+    settings = SETTINGS | {"network": SETTINGS["network"] | {"hidden_size": 256}}
+    trained, taken, set_number = [], [], torch.set_num_threads
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: (taken.append(n), set_number(n)))
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        fickle = partial(FastestThreads, clock=lambda random=random: 10 * random.random())
+        monkeypatch.setattr(training_module, "FastestThreads", fickle)
+        with torch_threads(4):
+            network, _ = train_network(
+                windows, windows, settings=settings, training=TRAINING, checkpoint=checkpoint
+            )
+        trained.append(network)
+    assert same(*trained)
+    assert len(set(taken)) > 1
 
 
 class Interruption(KeyboardInterrupt):
@@ -173,6 +194,7 @@ def test_every_window_is_trained_on_once_an_epoch(windows, checkpoint, monkeypat
         return gather(self, numbers)
 
     monkeypatch.setattr(WindowedFrames, "__getitem__", remember)
+    monkeypatch.setattr(training_module, "_numbers_of_threads", lambda *_: [1])  # looks at windows
     train(windows, checkpoint, epochs=2)
     batches = -(-len(windows) // 16)
     epochs = [seen[: 2 * batches], seen[2 * batches :]]  # training and validation batches

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from anomalous_sound.threads import torch_threads
+
 # glibc's names for mallopt
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER_BYTES = 1 << 30
 
-# numbers of threads between which the sums of matrix products are not split differently, so that
-# a choice by speed leaves every bit of the result as it is
-_SAME_BITS = (1, 2, 4)
+_NUMBERS_OF_THREADS = (1, 2, 4)  # more do not help products as small as ours
 
 
 def keep_freed_memory() -> None:
@@ -66,6 +66,28 @@ def _processor_flags() -> set[str]:
     return set(flags.partition(":")[2].split())
 
 
+def interchangeable_threads(compute: Callable[[], torch.Tensor], *, most: int) -> list[int]:
+    """Return numbers of threads among which a choice by speed leaves every bit as it is.
+
+    Some splits of a matrix product sum in another order, and which do depends on the processor: so
+    they are tried.
+
+    Args:
+        compute: computes what must not change; it is called once for each number.
+        most: threads, at most.
+
+    Returns:
+        One thread and the numbers that agree with it; where none does, the largest alone.
+    """
+    numbers = [number for number in _NUMBERS_OF_THREADS if number <= max(most, 1)]
+    results = {}
+    for number in numbers:
+        with torch_threads(number):
+            results[number] = compute()
+    same = [number for number in numbers if torch.equal(results[number], results[1])]
+    return same if len(same) > 1 else numbers[-1:]
+
+
 class FastestThreads:
     """Steps on as many threads as are fastest at the moment.
 
@@ -77,15 +99,16 @@ class FastestThreads:
     _TRIAL_STEPS = 3
     _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 60.0  # until a slower number is tried again
 
-    def __init__(self, *, most: int, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, numbers: Sequence[int], *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         """Begin with a trial of each number of threads.
 
         Args:
-            most: threads, at most.
+            numbers: of threads, to choose from.
             clock: returns seconds.
         """
         self._clock = clock
-        numbers = [number for number in _SAME_BITS if number <= max(most, 1)]
         self.chosen = numbers[0]
         self._seconds = dict.fromkeys(numbers, float("inf"))  # of a step, lately
         self._patience_s = dict.fromkeys(numbers, self._FIRST_PATIENCE_S)
@@ -96,9 +119,6 @@ class FastestThreads:
     @contextmanager
     def step(self) -> Iterator[None]:
         """Run one step and learn from the time that it takes; all steps are of about one size."""
-        if len(self._seconds) == 1:
-            yield
-            return
         number = self._next_number()
         if torch.get_num_threads() != number:
             torch.set_num_threads(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from anomalous_sound.models.network import TrainedNetwork, build_network
 from anomalous_sound.models.processor import (
     FastestThreads,
     chosen_precision,
+    interchangeable_threads,
     keep_freed_memory,
 )
 from anomalous_sound.threads import torch_threads
@@ -139,8 +141,8 @@ def train_network(
     validation_windows = on_device(validation_windows, fabric.device)
     validation = _batches(fabric, validation_windows, training["batch_size"])
     batches_an_epoch = -(-len(training_windows) // training["batch_size"])
-    most = torch.get_num_threads() if fabric.device.type == "cpu" else 1
-    training_threads, validation_threads = FastestThreads(most=most), FastestThreads(most=most)
+    numbers = _numbers_of_threads(fabric, network, training_windows, training["batch_size"])
+    training_threads, validation_threads = FastestThreads(numbers), FastestThreads(numbers)
     bar = tqdm(
         total=training["epochs"] * batches_an_epoch,
         initial=progress.epoch * batches_an_epoch,
@@ -174,6 +176,33 @@ def train_network(
         "precision": chosen_precision(training["precision"], fabric.device),
     }
     return TrainedNetwork(weights, {**settings, "trained_on": trained_on}), history
+
+
+def _numbers_of_threads(
+    fabric: Fabric,
+    network: torch.nn.Module,
+    windows: WindowedFrames | DeviceWindows,
+    batch_size: int,
+) -> list[int]:
+    """Return numbers of threads that give the same gradients, for whole and for last batches."""
+    if fabric.device.type != "cpu":
+        return [torch.get_num_threads()]
+    state = copy.deepcopy(network.state_dict())
+    sizes = {min(batch_size, len(windows)), len(windows) % batch_size or batch_size} - {1}
+    batches = [torch.from_numpy(windows[np.arange(min(size, len(windows)))]) for size in sizes]
+
+    def gradients() -> torch.Tensor:
+        network.train()
+        for batch in batches:
+            fabric.backward(network(batch).float().mean())
+        found = torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+        network.zero_grad()
+        network.load_state_dict(state)  # training may have moved more than gradients
+        return found
+
+    if not batches:
+        return [torch.get_num_threads()]
+    return interchangeable_threads(gradients, most=torch.get_num_threads())
 
 
 @torch.no_grad()
