@@ -80,7 +80,7 @@ def test_one_thread_beside_a_busy_process_and_all_when_it_has_ended():
     assert beside[2:5] == [1, 1, 1]
     assert beside.count(2) < 10  # so little is lost by trying again
     machine.seconds[2] = 0.02
-    machine.run(threads, 1700)  # a minute on one thread
+    machine.run(threads, 3200)  # two minutes on one thread
     assert machine.run(threads, 3) == [2, 2, 2]
 
 

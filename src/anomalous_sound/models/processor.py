@@ -97,7 +97,7 @@ class FastestThreads:
     """
 
     _TRIAL_STEPS = 3
-    _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 5.0, 60.0  # until a slower number is tried again
+    _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 10.0, 120.0  # until a slower number is tried again
 
     def __init__(
         self, numbers: Sequence[int], *, clock: Callable[[], float] = time.perf_counter
