@@ -6,12 +6,12 @@ import copy
 from typing import Any
 
 import click
-import mlflow
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import pipelines
+from kedro.framework.project import pipelines, settings
 from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.hooks import TrackingHooks
 
 
 @click.group(name=__package__)
@@ -40,8 +40,9 @@ def _run(**options: Any) -> Any:
     try:
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        while mlflow.active_run():
-            mlflow.end_run("KILLED")
+        for hooks in settings.HOOKS:
+            if isinstance(hooks, TrackingHooks):
+                hooks.stop()
         raise click.ClickException(
             "stopped. The same command goes on: a training continues after its last whole epoch."
         ) from None

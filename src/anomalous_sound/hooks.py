@@ -6,6 +6,8 @@ import importlib.metadata
 import logging
 import platform
 import subprocess
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+from kedro_mlflow.framework.hooks.utils import _flatten_dict
 
+from anomalous_sound.errors import InputError
 from anomalous_sound.parameters import check_parameters
+from anomalous_sound.threads import in_background
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +39,16 @@ class TrackingHooks(MlflowHook):
     """kedro-mlflow's tracking, with what it leaves out.
 
     The namespace is stripped from the names of parameters, so that two methods line up in MLflow's
-    comparison, and the git revision, the environment and the corpus are recorded.
+    comparison, and the git revision, the environment and the corpus are recorded. MLflow takes
+    seconds to open its store: it does so while the first node runs.
     """
+
+    _begun: Future[None] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Set up kedro-mlflow, with its store in the project wherever the command is given."""
+        """Place the store in the project wherever the command is given."""
+        self._context = context
         self._project_path = Path(context.project_path)
         loader = context.config_loader
         loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
@@ -49,21 +57,61 @@ class TrackingHooks(MlflowHook):
             server["mlflow_tracking_uri"], self._project_path
         )
         loader["mlflow"] = {**loader["mlflow"], "server": server}
-        super().after_context_created(context)
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Start the MLflow run and record revision and environment."""
+        """Start the MLflow run in the background."""
+        for name in pipeline.datasets():
+            catalog.get(name)  # imports its class: two threads had better not do so at once
+        begin = partial(self._begin, run_params, pipeline, catalog)
+        if mlflow.active_run():  # somebody else's, and of this thread only
+            self._begun = Future()
+            self._begun.set_result(begin())
+        else:
+            self._begun = in_background(begin)
+
+    def _begin(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Start the MLflow run; record revision, environment and all parameters."""
         self._namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
+        try:
+            super().after_context_created(self._context)
+        except Exception as error:
+            store = self._context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]
+            raise InputError(
+                f"MLflow cannot use {store}: {str(error).splitlines()[0]}. If the store is "
+                "damaged, move it away, and a new one is made."
+            ) from error
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self._is_mlflow_enabled:
             mlflow.set_tags(git_revision(self._project_path))
             mlflow.log_dict(environment(), "environment.json")
+            for name in pipeline.inputs():
+                if name.startswith("params:"):
+                    parameter = {name.removeprefix("params:"): catalog.get(name).load()}
+                    for key, value in _flatten_dict(parameter, True, ".").items():
+                        self._log_param(key, value)
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
+    def before_node_run(self) -> None:
+        """Nothing: the parameters of all nodes are recorded when the run begins."""
+
+    @hook_impl
+    def after_node_run(self) -> None:
+        """Enter the MLflow run before what the node returned is saved and recorded."""
+        self._enter()
+
+    def _enter(self) -> None:
+        """Make the run this thread's active one, for to MLflow every thread has its own."""
+        self._begun.result()
+        if self._is_mlflow_enabled and not mlflow.active_run():
+            mlflow.start_run(run_id=self.run_id)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record which corpus the run is about, and on what its network was trained."""
         if dataset_name.endswith(".network") and self._is_mlflow_enabled:
             trained_on = data.settings["trained_on"]
@@ -82,10 +130,29 @@ class TrackingHooks(MlflowHook):
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Leave the MLflow run, which kedro-mlflow enters at every node and leaves only once."""
+        """End the MLflow run."""
+        self._enter()
         super().after_pipeline_run(run_params, pipeline, catalog)
-        while mlflow.active_run() and not self._already_active_mlflow:
-            mlflow.end_run()
+
+    @hook_impl
+    def on_pipeline_error(
+        self,
+        error: Exception,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
+    ) -> None:
+        """Mark the MLflow run as failed, unless it was MLflow that failed."""
+        if self._begun.exception() is None:
+            self._enter()
+            super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+    def stop(self) -> None:
+        """Mark the MLflow run as stopped by the user."""
+        if self._begun is not None and self._begun.exception() is None:
+            self._enter()
+            while mlflow.active_run():
+                mlflow.end_run("KILLED")
 
     def _log_param(self, name: str, value: Any) -> None:
         namespace, _, rest = name.partition(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -24,6 +25,14 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
 
     parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
     return parallel(delayed(task)() for task in tasks)
+
+
+def in_background(task: Callable[[], Result]) -> Future[Result]:
+    """Begin a task in a thread of its own, and return its result to come."""
+    threads = ThreadPoolExecutor(1)
+    result = threads.submit(task)
+    threads.shutdown(wait=False)
+    return result
 
 
 @contextmanager

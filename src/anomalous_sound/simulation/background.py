@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
+import scipy  # its parts are imported when they are used
 
 from anomalous_sound.simulation.signals import (
     amplitude,
@@ -80,7 +80,7 @@ def _distant_impacts(rng: np.random.Generator, length: int, sample_rate: int) ->
     strength = rng.exponential(1.0, count)
     hits = impulse_train(length, rng.integers(0, length, count), strength)
     decay_s = rng.uniform(0.03, 0.12)
-    envelope = signal.lfilter([1.0], [1.0, -np.exp(-1 / (decay_s * sample_rate))], hits)
+    envelope = scipy.signal.lfilter([1.0], [1.0, -np.exp(-1 / (decay_s * sample_rate))], hits)
     noise = coloured_noise(rng, length, sample_rate, band_gain(500, 8000))
     return amplitude(rng.uniform(-34, -18)) * envelope * noise
 

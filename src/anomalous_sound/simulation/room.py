@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import signal
+import scipy  # its parts are imported when they are used
 
 from anomalous_sound.simulation.machines import SlideRail
 from anomalous_sound.simulation.signals import amplitude
@@ -13,7 +13,7 @@ from anomalous_sound.simulation.signals import amplitude
 
 def in_room(samples: np.ndarray, machine: SlideRail, sample_rate: int) -> np.ndarray:
     """Return what arrives at the microphone."""
-    return signal.oaconvolve(samples, _room(machine, sample_rate))[: len(samples)]
+    return scipy.signal.oaconvolve(samples, _room(machine, sample_rate))[: len(samples)]
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import fft, signal
+import scipy  # its parts are imported when they are used
 
 
 def amplitude(level_db: float | np.ndarray) -> float | np.ndarray:
@@ -81,11 +81,11 @@ def coloured_noise(
     gain: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Return stationary Gaussian noise of unit RMS whose amplitude spectrum is ``gain(Hz)``."""
-    padded = fft.next_fast_len(length, real=True)
-    frequency_hz = fft.rfftfreq(padded, 1 / sample_rate).astype(np.float32)
+    padded = scipy.fft.next_fast_len(length, real=True)
+    frequency_hz = scipy.fft.rfftfreq(padded, 1 / sample_rate).astype(np.float32)
     parts = rng.standard_normal((2, len(frequency_hz)), dtype=np.float32)
     spectrum = (parts[0] + 1j * parts[1]) * gain(frequency_hz)
-    return at_level(fft.irfft(spectrum, padded)[:length], 0.0).astype(np.float64)
+    return at_level(scipy.fft.irfft(spectrum, padded)[:length], 0.0).astype(np.float64)
 
 
 def band_gain(low_hz: float, high_hz: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -117,7 +117,7 @@ def ring(
         angle = 2 * np.pi * mode_hz / sample_rate
         if angle < np.pi:
             poles = [1.0, -2 * radius * np.cos(angle), radius**2]
-            sound += signal.lfilter([0.0, radius * np.sin(angle)], poles, excitation)
+            sound += scipy.signal.lfilter([0.0, radius * np.sin(angle)], poles, excitation)
     return sound
 
 
