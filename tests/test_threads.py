@@ -1,9 +1,11 @@
 import time
+from functools import partial
+from threading import Event
 
 import pytest
 import torch
 
-from anomalous_sound.threads import in_threads, torch_threads
+from anomalous_sound.threads import in_background, in_threads, torch_threads
 
 
 @pytest.fixture
@@ -34,3 +36,34 @@ def test_torch_has_its_threads_again_after_a_failure(three_torch_threads):
     with pytest.raises(OSError, match="no file"), torch_threads(1):
         raise OSError("no file")
     assert torch.get_num_threads() == 3
+
+
+def test_only_a_few_tasks_are_ahead_of_the_one_whose_result_is_read():
+    begun = []
+    results = in_threads((partial(begun.append, number) for number in range(100)), jobs=2)
+    next(results)
+    time.sleep(0.05)
+    assert len(begun) <= 5
+    results.close()
+    assert len(begun) <= 5
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_failure_of_a_task_reaches_who_asks_for_its_result(jobs):
+    def task(number):
+        if number == 3:
+            raise OSError("no file")
+        return number
+
+    results = in_threads((partial(task, number) for number in range(10)), jobs)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="no file"):
+        next(results)
+
+
+def test_a_task_in_the_background_goes_on_meanwhile():
+    told = Event()
+    result = in_background(lambda: told.wait(60))
+    assert not result.done()
+    told.set()
+    assert result.result(60)

@@ -29,6 +29,9 @@ from benchmarks.plain import training as plain_training
 from benchmarks.stages.options import Options
 
 FULL_SIZE = 2370  # normal clips that the report trains on
+EPOCHS = (
+    3  # a training's first steps, which try numbers of threads, are to weigh as little as usual
+)
 
 
 def ceiling(options: Options) -> list[Row]:
@@ -49,9 +52,9 @@ def ceiling(options: Options) -> list[Row]:
 
 
 def train_ours(corpus: Corpus, model: str, profile: str) -> None:
-    """Train for one epoch with the settings of a profile; the network is always the report's."""
+    """Train for EPOCHS with the settings of a profile; the network is always the report's."""
     settings = configuration("parameters", profile)[model]["training"]
-    training = settings | {"seed": 1, "epochs": 1, "accelerator": "cpu"}
+    training = settings | {"seed": 1, "epochs": EPOCHS, "accelerator": "cpu"}
     stride = training["stride"]
     with tempfile.TemporaryDirectory() as folder:
         train_network(
@@ -64,23 +67,23 @@ def train_ours(corpus: Corpus, model: str, profile: str) -> None:
 
 
 def train_plainly(corpus: Corpus, model: str) -> None:
-    """Train the plain way for one epoch, on the same clips."""
+    """Train the plain way for EPOCHS, on the same clips."""
     plain_training.train(
         plain_training.MODELS[model](),
         corpus.scaled_clips(TRAIN),
         corpus.scaled_clips(VALIDATION),
         batch_size=plain_training.BATCH_SIZES[model],
-        epochs=1,
+        epochs=EPOCHS,
     )
 
 
 def training(options: Options) -> list[Row]:
-    """Measure an epoch of each model with the report's settings."""
+    """Measure a training of each model with the report's settings."""
     return _training_rows(options, "training", "report")
 
 
 def fast_training(options: Options) -> list[Row]:
-    """Measure an epoch of each model with the settings of the profile for speed."""
+    """Measure a training of each model with the settings of the profile for speed."""
     return _training_rows(options, "fast", options.profile)
 
 
@@ -99,7 +102,8 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     )
     seconds[PLAIN, "at once"] = seconds[PLAIN, "both"]
     flop = {
-        model: (windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model])
+        model: EPOCHS
+        * (windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model])
         / configuration("parameters", profile)[model]["training"]["stride"]
         for model in models
     }
@@ -112,7 +116,7 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     for name, text in what.items():
         of_name = {way: seconds[way, name] for way in (PLAIN, OURS)}
         of_name[CEILING] = seconds[CEILING]
-        row = harness.compared(stage, text, of_name, work=windows, unit="windows")
+        row = harness.compared(stage, text, of_name, work=EPOCHS * windows, unit="windows")
         rows.append(replace(row, reached=harness.reached(of_name, flop[name])))
     return rows
 
@@ -121,14 +125,14 @@ def _what_is_trained(model: str, profile: str) -> str:
     ours = configuration("parameters", profile)[model]["training"]
     precision = chosen_precision(ours["precision"], torch.device("cpu"))
     return (
-        f"{model}, an epoch: DataLoader, nn module, batch {plain_training.BATCH_SIZES[model]}; "
-        f"ours, batch {ours['batch_size']}, {precision}"
+        f"{model}, {EPOCHS} epochs: DataLoader, nn module, batch "
+        f"{plain_training.BATCH_SIZES[model]}; ours, batch {ours['batch_size']}, {precision}"
         + (f", every {ours['stride']}th window" if ours["stride"] > 1 else "")
     )
 
 
 def busy_training(options: Options) -> list[Row]:
-    """Measure an epoch beside one busy process against an epoch alone on one thread."""
+    """Measure a training beside one busy process against one alone on one thread."""
     corpus = options.corpus
     ways = {
         PLAIN: (on_threads, 1, train_ours, corpus, "lstm", "report"),
@@ -136,8 +140,8 @@ def busy_training(options: Options) -> list[Row]:
     }
     with processes(ways) as apart:
         seconds = in_turns(apart, options.repeats)
-    what = "lstm, an epoch: ours alone on one thread; ours beside one busy process"
-    windows = len(corpus.windowed(TRAIN))
+    what = f"lstm, {EPOCHS} epochs: ours alone on one thread; ours beside one busy process"
+    windows = EPOCHS * len(corpus.windowed(TRAIN))
     return [harness.compared("busy", what, seconds, work=windows, unit="windows")]
 
 

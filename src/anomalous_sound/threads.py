@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
+
+from anomalous_sound.memory import keep_freed_memory
 
 Result = TypeVar("Result")
 
@@ -19,12 +22,25 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
         tasks: each is called once.
         jobs: threads; -1: as many as there are cores.
     """
-    if jobs == 1:
-        return (task() for task in tasks)
-    from joblib import Parallel, delayed
+    keep_freed_memory()
+    if jobs == -1:
+        import joblib
 
-    parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-    return parallel(delayed(task)() for task in tasks)
+        jobs = joblib.cpu_count()  # those that this process may use
+    if jobs == 1:
+        yield from (task() for task in tasks)
+        return
+    threads = ThreadPoolExecutor(jobs)
+    try:
+        begun: deque[Future[Result]] = deque()
+        for task in tasks:
+            begun.append(threads.submit(task))
+            if len(begun) > 2 * jobs:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def in_background(task: Callable[[], Result]) -> Future[Result]:

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -82,26 +79,6 @@ def test_one_thread_beside_a_busy_process_and_all_when_it_has_ended():
     machine.seconds[2] = 0.02
     machine.run(threads, 3200)  # two minutes on one thread
     assert machine.run(threads, 3) == [2, 2, 2]
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc is told")
-def test_freed_memory_is_not_asked_of_the_system_again():
-    code = """
-import resource, torch
-from anomalous_sound.models.processor import keep_freed_memory
-keep_freed_memory()
-for turn in range(20):
-    if turn == 2:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    parts = [torch.ones(2_000_000) for _ in range(4)]
-    del parts
-pages = 4 * 8_000_000 / resource.getpagesize()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / pages)
-"""
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert float(printed.stdout) < 3  # times the pages of a turn, in 18 turns
 
 
 @pytest.mark.parametrize(

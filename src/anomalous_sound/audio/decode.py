@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import wave
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anomalous_sound.errors import UnreadableClipError
-
-if TYPE_CHECKING:
-    from soundfile import SoundFile
 
 # what libsndfile reads under these endings; anything else in a folder is not taken for a recording
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
@@ -85,10 +82,12 @@ def decode_recording(content: bytes) -> Recording:
     if not content:
         raise UnreadableClipError("the file is empty")
     _check_wav_is_whole(content)
+    if (recording := _pcm_16(content)) is not None:
+        return recording
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             promised = file.frames
-            samples = _read_samples(file)
+            samples = file.read(dtype="float32", always_2d=True)
             sample_rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
@@ -101,11 +100,22 @@ def decode_recording(content: bytes) -> Recording:
     return Recording(samples, sample_rate)
 
 
-def _read_samples(file: SoundFile) -> np.ndarray:
-    """Return all samples, float32, samples × channels."""
-    if file.subtype == "PCM_16":  # the same values as from libsndfile, in a third of its time
-        return file.read(dtype="int16", always_2d=True) * np.float32(2**-15)
-    return file.read(dtype="float32", always_2d=True)
+def _pcm_16(content: bytes) -> Recording | None:
+    """Decode a plain 16-bit wav file, to the same values in a third of libsndfile's time.
+
+    Returns:
+        None if it is anything else.
+    """
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+            whole = len(samples) == file.getnframes() * file.getnchannels()
+            if file.getsampwidth() != 2 or not whole:
+                return None
+    except (wave.Error, EOFError, ValueError):
+        return None
+    by_channel = samples.reshape(-1, file.getnchannels())
+    return Recording(by_channel * np.float32(2**-15), file.getframerate())
 
 
 def _check_wav_is_whole(content: bytes) -> None:

@@ -1,9 +1,7 @@
-"""What the processor and its memory are asked for, so that networks run as fast as they can."""
+"""What the processor is asked for, so that networks run as fast as they can."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,25 +11,7 @@ import torch
 
 from anomalous_sound.threads import torch_threads
 
-# glibc's names for mallopt
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_NEVER_BYTES = 1 << 30
-
 _NUMBERS_OF_THREADS = (1, 2, 4)  # more do not help products as small as ours
-
-
-def keep_freed_memory() -> None:
-    """Let the process keep the memory of freed tensors for the next ones.
-
-    glibc gives large blocks back to the system at once, and the system clears them page by page
-    when the next training step asks for them again: up to a third of the time of a step.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and does otherwise
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _NEVER_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _NEVER_BYTES)
 
 
 def chosen_precision(precision: str, device: torch.device) -> str:

@@ -66,10 +66,8 @@ class WindowScoring:
     def _of_member(
         self, member: str, first_frames: Mapping[str, np.ndarray]
     ) -> Iterator[ClipErrors]:
-        from anomalous_sound.models.processor import keep_freed_memory
         from anomalous_sound.models.training import make_fabric
 
-        keep_freed_memory()
         fabric = make_fabric(self.accelerator, self.precision)
         model = fabric.to_device(self.network.build(member))
         jobs = self.jobs if fabric.device.type == "cpu" else 1

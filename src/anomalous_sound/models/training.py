@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from anomalous_sound.audio.frames import WindowedFrames
 from anomalous_sound.errors import InputError
+from anomalous_sound.memory import keep_freed_memory
 from anomalous_sound.models.checkpoint import Checkpoint, training_fingerprint
 from anomalous_sound.models.device_windows import DeviceWindows, on_device
 from anomalous_sound.models.network import TrainedNetwork, build_network
@@ -25,7 +26,6 @@ from anomalous_sound.models.processor import (
     FastestThreads,
     chosen_precision,
     interchangeable_threads,
-    keep_freed_memory,
 )
 from anomalous_sound.threads import torch_threads
 
