@@ -1,10 +1,13 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
 from support import noise
 
-from anomalous_sound.audio.decode import AudioFile, Recording, to_mono
+from anomalous_sound.audio.decode import AudioFile, Recording, decode_recording, to_mono
 from anomalous_sound.errors import UnreadableClipError
 
 RATE = 16000
@@ -133,3 +136,41 @@ def test_samples_are_those_of_libsndfile(tmp_path, write_clip, subtype):
     path = write_clip(tmp_path / "a.wav", noise(0, channels=2), subtype=subtype)
     expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
     np.testing.assert_array_equal(AudioFile(path).recording().samples, expected)
+
+
+def _wav_by_hand(samples, *, sample_rate=RATE, before=b"", promised=None, trailing=b""):
+    """Write the header of a 16-bit stereo file by hand."""
+    data = samples.astype("<i2").tobytes()
+    size = len(data) if promised is None else promised
+    form = struct.pack("<HHIIHH", 1, 2, sample_rate, 4 * sample_rate, 4, 16)
+    chunks = b"fmt " + struct.pack("<I", 16) + form + before
+    chunks += b"data" + struct.pack("<I", size) + data + trailing
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+LIST_CHUNK = b"LIST" + struct.pack("<I", 7) + b"INFOabc\0"
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {},
+        {"before": LIST_CHUNK},
+        {"trailing": LIST_CHUNK},
+        {"promised": 0xFFFFFFFF},  # by a writer who could not know
+        {"sample_rate": 0},
+    ],
+)
+@pytest.mark.parametrize("length", [0, 1, 1001])
+def test_unusual_headers_are_read_as_libsndfile_does(unusual, length):
+    samples = np.random.default_rng(3).integers(-(2**15), 2**15, (length, 2))
+    content = _wav_by_hand(samples, **unusual)
+    try:
+        expected, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        with pytest.raises(UnreadableClipError, match="cannot be decoded"):
+            decode_recording(content)
+    else:
+        recording = decode_recording(content)
+        np.testing.assert_array_equal(recording.samples, expected)
+        assert recording.sample_rate == rate

@@ -110,7 +110,7 @@ def _pcm_16(content: bytes) -> Recording | None:
         with wave.open(io.BytesIO(content)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
             whole = len(samples) == file.getnframes() * file.getnchannels()
-            if file.getsampwidth() != 2 or not whole:
+            if file.getsampwidth() != 2 or not whole or not file.getframerate():
                 return None
     except (wave.Error, EOFError, ValueError):
         return None
