@@ -16,6 +16,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.framework.hooks.utils import _flatten_dict
 
@@ -47,7 +48,7 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Place the store in the project wherever the command is given."""
+        """Place the store in the project wherever the command is given; nothing is opened."""
         self._context = context
         self._project_path = Path(context.project_path)
         loader = context.config_loader
@@ -57,6 +58,9 @@ class TrackingHooks(MlflowHook):
             server["mlflow_tracking_uri"], self._project_path
         )
         loader["mlflow"] = {**loader["mlflow"], "server": server}
+        # for ``kedro mlflow ui`` and notebooks
+        context.__setattr__("mlflow", KedroMlflowConfig.model_validate(loader["mlflow"]))
+        mlflow.set_tracking_uri(server["mlflow_tracking_uri"])
 
     @hook_impl
     def before_pipeline_run(
