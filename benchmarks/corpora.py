@@ -17,7 +17,7 @@ from anomalous_sound.audio.frames import Frames, WindowedFrames
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
-from anomalous_sound.simulation.corpus import write_corpus
+from anomalous_sound.simulation.corpus import is_current, write_corpus
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -57,7 +57,9 @@ class Corpus:
         whole = len(machine_ids) * sum(settings[kind] for kind in kinds)
         cut = {kind: max(2, round(settings[kind] * self.clips / whole)) for kind in kinds}
         cut["training_clips"] = max(4 if len(machine_ids) == 1 else 2, cut["training_clips"])
-        write_corpus(self.audio_dir, settings | cut | {"machine_ids": machine_ids})
+        settings = settings | cut | {"machine_ids": machine_ids}
+        if not is_current(self.audio_dir, settings):  # or another process has written it
+            write_corpus(self.audio_dir, settings)
         return AudioFolderDataset(audio_dir=str(self.audio_dir)).load()
 
     @property

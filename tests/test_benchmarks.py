@@ -21,7 +21,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 
 def test_the_plain_features_are_ours(corpus):
-    file, ours = next(iter(promised_log_mel(corpus).items()))
+    file, ours = corpus.files[0], promised_log_mel(corpus)[0]
     np.testing.assert_allclose(log_mel(file), ours(), atol=1e-4)
 
 

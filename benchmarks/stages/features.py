@@ -4,51 +4,61 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.threads import in_threads, torch_threads
 from benchmarks.corpora import Corpus
-from benchmarks.harness import OURS, PLAIN, Row, compared, in_turns
+from benchmarks.harness import OURS, PLAIN, Row, compared, in_turns, processes
 from benchmarks.plain import features as plain
 from benchmarks.stages.options import Options
 
 _CLIPS_TO_PREPARE = 200  # with fewer, most of the time is that of small tables
+_TURNS = 15  # of half a second each
 
 
-def promised_log_mel(corpus: Corpus) -> dict[Path, Callable[[], np.ndarray]]:
-    """Return for each file what reads, checks and transforms it in the pipeline."""
+def promised_log_mel(corpus: Corpus) -> list[Callable[[], np.ndarray]]:
+    """Return for each clip what reads, checks and transforms it in the pipeline."""
     groups = corpus.parameters
     promises = nodes.extract_log_mel(
         corpus.recordings, corpus.clip_table, groups["audio"], groups["log_mel"]
     )
-    return {corpus.audio_dir / clip_id: promise.compute for clip_id, promise in promises.items()}
+    return [promise.compute for promise in promises.values()]
+
+
+def compute_plainly(corpus: Corpus) -> None:
+    """Compute the log-mel frames of all files the plain way."""
+    for file in corpus.files:
+        plain.log_mel(file)
+
+
+def compute_ours(corpus: Corpus, jobs: int) -> None:
+    """Compute them as in the pipeline, shared out to so many threads."""
+    with torch_threads(1):
+        for _ in in_threads(promised_log_mel(corpus), jobs):
+            pass
 
 
 def features(options: Options) -> list[Row]:
     """Measure the files one after the other, and shared out to threads as in the pipeline."""
-    tasks = promised_log_mel(options.corpus)
-
-    def plainly() -> None:
-        for file in tasks:
-            plain.log_mel(file)
-
-    def ours(jobs: int) -> None:
-        with torch_threads(1):
-            for _ in in_threads(tasks.values(), jobs):
-                pass
-
-    serial, shared = (
-        in_turns({PLAIN: plainly, OURS: lambda jobs=jobs: ours(jobs)}, options.repeats)
-        for jobs in (1, -1)
-    )
+    corpus = options.corpus
+    files = len(corpus.files)
+    cores = os.cpu_count()
+    ways = {PLAIN: (compute_plainly, corpus)}
+    ways |= {jobs: (compute_ours, corpus, jobs) for jobs in (1, cores)}
+    with processes(ways) as apart:
+        seconds = in_turns(apart, max(options.repeats, _TURNS))
     what = "librosa.load, melspectrogram, power_to_db; ours"
-    work = {"work": len(tasks), "unit": "clips"}
     return [
-        compared("features", f"{what} in one thread", serial, **work),
-        compared("features", f"{what} in {os.cpu_count()} threads", shared, **work),
+        compared(
+            "features",
+            f"{what}, threads: {jobs}",
+            {PLAIN: seconds[PLAIN], OURS: seconds[jobs]},
+            work=files,
+            unit="clips",
+        )
+        for jobs in (1, cores)
     ]
 
 
