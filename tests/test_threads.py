@@ -1,11 +1,10 @@
 import time
 from functools import partial
-from threading import Event
 
 import pytest
 import torch
 
-from anomalous_sound.threads import in_background, in_threads, torch_threads
+from anomalous_sound.threads import in_threads, torch_threads
 
 
 @pytest.fixture
@@ -59,11 +58,3 @@ def test_the_failure_of_a_task_reaches_who_asks_for_its_result(jobs):
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="no file"):
         next(results)
-
-
-def test_a_task_in_the_background_goes_on_meanwhile():
-    told = Event()
-    result = in_background(lambda: told.wait(60))
-    assert not result.done()
-    told.set()
-    assert result.result(60)

@@ -6,8 +6,6 @@ import importlib.metadata
 import logging
 import platform
 import subprocess
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,6 @@ from kedro_mlflow.framework.hooks.utils import _flatten_dict
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.parameters import check_parameters
-from anomalous_sound.threads import in_background
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +30,18 @@ class ParameterHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check all parameters, those of ``--params`` included."""
-        check_parameters(context.params)
+        parameters = context.config_loader["parameters"]  # those of context.params, unprepared
+        check_parameters(parameters)
+        context.config_loader["parameters"] = parameters  # kedro need not read them again
 
 
 class TrackingHooks(MlflowHook):
     """kedro-mlflow's tracking, with what it leaves out.
 
     The namespace is stripped from the names of parameters, so that two methods line up in MLflow's
-    comparison, and the git revision, the environment and the corpus are recorded. MLflow takes
-    seconds to open its store: it does so while the first node runs.
+    comparison, and the git revision, the environment and the corpus are recorded. The store is
+    opened when a run begins, not by every command.
     """
-
-    _begun: Future[None] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -64,19 +61,6 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def before_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
-        """Start the MLflow run in the background."""
-        for name in pipeline.datasets():
-            catalog.get(name)  # imports its class: two threads had better not do so at once
-        begin = partial(self._begin, run_params, pipeline, catalog)
-        if mlflow.active_run():  # somebody else's, and of this thread only
-            self._begun = Future()
-            self._begun.set_result(begin())
-        else:
-            self._begun = in_background(begin)
-
-    def _begin(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """Start the MLflow run; record revision, environment and all parameters."""
@@ -110,7 +94,6 @@ class TrackingHooks(MlflowHook):
 
     def _enter(self) -> None:
         """Make the run this thread's active one, for to MLflow every thread has its own."""
-        self._begun.result()
         if self._is_mlflow_enabled and not mlflow.active_run():
             mlflow.start_run(run_id=self.run_id)
 
@@ -146,17 +129,14 @@ class TrackingHooks(MlflowHook):
         pipeline: Pipeline,
         catalog: CatalogProtocol,
     ) -> None:
-        """Mark the MLflow run as failed, unless it was MLflow that failed."""
-        if self._begun.exception() is None:
-            self._enter()
-            super().on_pipeline_error(error, run_params, pipeline, catalog)
+        """Mark the MLflow run as failed."""
+        self._enter()
+        super().on_pipeline_error(error, run_params, pipeline, catalog)
 
     def stop(self) -> None:
         """Mark the MLflow run as stopped by the user."""
-        if self._begun is not None and self._begun.exception() is None:
-            self._enter()
-            while mlflow.active_run():
-                mlflow.end_run("KILLED")
+        while mlflow.active_run():
+            mlflow.end_run("KILLED")
 
     def _log_param(self, name: str, value: Any) -> None:
         namespace, _, rest = name.partition(".")

@@ -43,14 +43,6 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
         threads.shutdown(cancel_futures=True)
 
 
-def in_background(task: Callable[[], Result]) -> Future[Result]:
-    """Begin a task in a thread of its own, and return its result to come."""
-    threads = ThreadPoolExecutor(1)
-    result = threads.submit(task)
-    threads.shutdown(wait=False)
-    return result
-
-
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
     """Let torch share out a computation to so many threads, and afterwards to as many as before.

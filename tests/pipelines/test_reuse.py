@@ -19,6 +19,7 @@ def prepare(project, dcase_folder, capsys, caplog):
         caplog.clear()
         with project.session(audio_dir=str(dcase_folder), **parameters) as session:
             catalog = session.load_context().catalog
+            mlflow.set_experiment("anomalous-sound")  # of this project's store
             SequentialRunner().run(pipelines["lstm"].to_outputs("windows", "scaling"), catalog)
         # kedro sets logging up at the first session of a process, and caplog's handler is lost
         return capsys.readouterr().out + caplog.text
