@@ -1,5 +1,7 @@
 """What MLflow learns of a run however it ends; the whole of a good run is in test_lstm.py."""
 
+import sys
+
 import mlflow
 import pytest
 from kedro.framework.project import settings
@@ -56,6 +58,30 @@ def test_a_run_of_somebody_else_is_used_and_left_open(project, dcase_folder):
         project.run("explore", audio_dir=str(dcase_folder))
         assert mlflow.active_run().info.run_id == active.info.run_id
     assert the_only_run(project).data.params["log_mel.n_mels"] == "128"
+
+
+def test_a_run_that_an_orchestrator_has_made_is_used(project, dcase_folder, monkeypatch):
+    client = mlflow.MlflowClient(f"sqlite:///{project.path}/mlflow.db")
+    given = client.create_run(client.create_experiment("anomalous-sound"))
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert the_only_run(project).info.run_id == given.info.run_id
+
+
+def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
+    project, dcase_folder, monkeypatch
+):
+    monkeypatch.setenv("LOGNAME", "ada")
+    for module in ("anomalous_sound.hooks", "kedro_mlflow.framework.hooks.mlflow_hook"):
+        monkeypatch.setattr(sys.modules[module], "MAX_PARAM_VAL_LENGTH", 3)
+    project.run("explore", audio_dir=str(dcase_folder))
+    run = the_only_run(project)
+    assert run.info.run_name == "explore"
+    assert run.data.tags["mlflow.user"] == "ada"
+    assert run.data.tags["mlflow.source.type"] == "LOCAL"
+    assert run.data.params["log_mel.n_mels"] == "128"
+    assert run.data.tags["log_mel.n_fft"] == "2048"
+    assert "log_mel.n_fft" not in run.data.params
 
 
 def test_a_store_that_cannot_be_read_is_named(project, dcase_folder):

@@ -1,7 +1,10 @@
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from anomalous_sound.memory import nothing_to_collect
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc is told")
@@ -22,3 +25,17 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / pages)
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert float(printed.stdout) < 3  # times the pages of a turn, in 18 turns
+
+
+def test_garbage_is_collected_again_as_before():
+    with pytest.raises(ImportError), nothing_to_collect():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with nothing_to_collect():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -1,4 +1,4 @@
-"""Write a folder whole or not at all."""
+"""Write a file or a folder whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a temporary file to write into; at the end it takes the place of ``path``.
+
+    If writing fails, ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    incomplete = path.with_name(path.name + ".incomplete")
+    try:
+        with incomplete.open("wb") as file:
+            yield file
+        incomplete.replace(path)
+    except BaseException:
+        incomplete.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

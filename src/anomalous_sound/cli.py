@@ -34,7 +34,6 @@ def _check_pipelines(names: list[str]) -> None:
 
 
 def _run(**options: Any) -> Any:
-    _check_pipelines([options["pipeline"]] if options["pipeline"] else options["pipelines"])
     if "audio_dir" in options["params"] and not options["params"]["audio_dir"]:
         raise click.ClickException("audio_dir is empty; give a folder of recordings.")
     try:
@@ -52,6 +51,7 @@ def _run(**options: Any) -> Any:
             "in conf/base/globals.yml)."
         ) from error
     except Exception as error:
+        _check_pipelines([options["pipeline"]] if options["pipeline"] else options["pipelines"])
         mistake = _input_error(error)
         if mistake is None:
             raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
+import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
-from kedro_mlflow.framework.hooks.utils import _flatten_dict
+from kedro_mlflow.framework.hooks.utils import _assert_mlflow_enabled, _flatten_dict
+from mlflow.tracking.context.default_context import DefaultRunContext
+from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.memory import nothing_to_collect
 from anomalous_sound.parameters import check_parameters
 
 logger = logging.getLogger(__name__)
@@ -66,22 +70,41 @@ class TrackingHooks(MlflowHook):
         """Start the MLflow run; record revision, environment and all parameters."""
         self._namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
         try:
-            super().after_context_created(self._context)
+            with nothing_to_collect():  # MLflow imports what opens its store
+                super().after_context_created(self._context)
         except Exception as error:
             store = self._context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]
             raise InputError(
                 f"MLflow cannot use {store}: {str(error).splitlines()[0]}. If the store is "
                 "damaged, move it away, and a new one is made."
             ) from error
+        self._create_run(run_params["pipeline_names"] or ["__default__"])
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self._is_mlflow_enabled:
             mlflow.set_tags(git_revision(self._project_path))
             mlflow.log_dict(environment(), "environment.json")
+            parameters = {}
             for name in pipeline.inputs():
                 if name.startswith("params:"):
-                    parameter = {name.removeprefix("params:"): catalog.get(name).load()}
-                    for key, value in _flatten_dict(parameter, True, ".").items():
-                        self._log_param(key, value)
+                    parameters[name.removeprefix("params:")] = catalog.get(name).load()
+            self._log_params(_flatten_dict(parameters, True, "."))
+
+    def _create_run(self, pipeline_names: list[str]) -> None:
+        """Create the run that kedro-mlflow then starts.
+
+        Started without one, MLflow asks whether this is a notebook or a cluster's job, and imports
+        half a second of libraries to find out.
+        """
+        tracking = self.mlflow_config.tracking
+        given = self._already_active_mlflow or tracking.run.id or os.environ.get("MLFLOW_RUN_ID")
+        if given or not _assert_mlflow_enabled(pipeline_names, self.mlflow_config):
+            return
+        run = mlflow.MlflowClient().create_run(
+            tracking.experiment._experiment.experiment_id,
+            run_name=tracking.run.name or "+".join(pipeline_names),
+            tags=DefaultRunContext().tags(),
+        )
+        tracking.run.id = run.info.run_id
 
     @hook_impl
     def before_node_run(self) -> None:
@@ -138,9 +161,17 @@ class TrackingHooks(MlflowHook):
         while mlflow.active_run():
             mlflow.end_run("KILLED")
 
-    def _log_param(self, name: str, value: Any) -> None:
-        namespace, _, rest = name.partition(".")
-        super()._log_param(rest if namespace in self._namespaces else name, value)
+    def _log_params(self, parameters: dict[str, Any]) -> None:
+        """Record all parameters at once: each one alone would be a transaction of the store."""
+        short = {}
+        for name, value in parameters.items():
+            namespace, _, rest = name.partition(".")
+            key = rest if namespace in self._namespaces else name
+            if len(str(value)) <= MAX_PARAM_VAL_LENGTH:
+                short[key] = value
+            else:
+                self._log_param(key, value)
+        mlflow.log_params(short)
 
 
 class SummaryHooks:
@@ -174,10 +205,10 @@ def git_revision(folder: Path) -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """Return Python, platform and the version of every installed package."""
-    packages = {
-        distribution.metadata["Name"]: distribution.version
-        for distribution in importlib.metadata.distributions()
-    }
+    # the folders' names tell; importlib.metadata would parse a file for each package
+    places = [Path(place) for place in reversed(sys.path)]
+    found = [folder.stem.split("-")[:2] for place in places for folder in place.glob("*.dist-info")]
+    packages = {name.lower().replace("_", "-"): version for name, version in found}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -4,6 +4,7 @@ from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.datasets.band_errors import BandErrorsDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
 from anomalous_sound.datasets.earlier_table import EarlierTableDataset
+from anomalous_sound.datasets.figure import FigureDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.network import NetworkDataset
 from anomalous_sound.datasets.published_audio import PublishedAudioDataset
@@ -15,6 +16,7 @@ __all__ = [
     "BandErrorsDataset",
     "CheckpointDataset",
     "EarlierTableDataset",
+    "FigureDataset",
     "FramesDataset",
     "NetworkDataset",
     "PublishedAudioDataset",
