@@ -117,7 +117,7 @@ def test_the_graph_folds_into_methods_and_shows_its_layers(compared_run, tmp_pat
     folded = {node["name"] for node in graph["nodes"] if node["type"] == "modularPipeline"}
     assert "lstm" in folded
     selectable = {pipeline["id"] for pipeline in graph["pipelines"]}
-    assert {"explore", "lstm", "gru", "autoencoder", "compare"} <= selectable
+    assert {"explore", "lstm", "gru", "autoencoder", "compare", "score"} <= selectable
 
 
 def test_two_runs_are_compared_under_the_same_names(compared_run, tmp_path):

@@ -126,7 +126,7 @@ class TrackingHooks(MlflowHook):
         if dataset_name.endswith(".network") and self._is_mlflow_enabled:
             trained_on = data.settings["trained_on"]
             mlflow.set_tags({f"trained_{name}": value for name, value in trained_on.items()})
-        if dataset_name == "corpus_summary" and self._is_mlflow_enabled:
+        if dataset_name in ("corpus_summary", "score.corpus_summary") and self._is_mlflow_enabled:
             tags = {
                 "corpus": data["name"],
                 "corpus_fingerprint": data["fingerprint"],

@@ -230,6 +230,12 @@ class Explore(_Group):
     bands_per_octave: PositiveInt
 
 
+class Judging(_Group):
+    """Judging new recordings."""
+
+    method: Literal[METHODS]  # type: ignore[valid-type]
+
+
 class Parameters(_Group):
     """All parameters of the project."""
 
@@ -249,6 +255,7 @@ class Parameters(_Group):
     evaluation: Evaluation
     compare: Compare
     explore: Explore
+    score: Judging
     lstm: Method
     lstm_dense: MethodOnStretches
     gru: Method

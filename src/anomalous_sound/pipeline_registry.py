@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from anomalous_sound.pipelines import compare, detection, explore, preparation
+from anomalous_sound.pipelines import compare, detection, explore, preparation, score
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -24,5 +24,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         + detection.create_pipeline("autoencoder", own_windows=True),
         "compare": frames + windows + compare.create_pipeline(),
         "explore": frames.to_nodes("extract_log_mel") + explore.create_pipeline(),
+        "score": score.create_pipeline(),
         "__default__": lstm,
     }

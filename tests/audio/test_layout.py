@@ -1,7 +1,12 @@
 import pandas as pd
 import pytest
 
-from anomalous_sound.audio.layout import ClipIdentity, choose_machine_type, identify_clips
+from anomalous_sound.audio.layout import (
+    ClipIdentity,
+    choose_machine_type,
+    identify_clips,
+    identify_new_clips,
+)
 from anomalous_sound.errors import InputError
 
 
@@ -94,3 +99,17 @@ def test_one_machine_type_a_run():
         choose_machine_type(identities, None)
     with pytest.raises(InputError, match="'pump' is not in the corpus; it holds fan, slider"):
         choose_machine_type(identities, "pump")
+
+
+def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
+    names = ["train/normal_id_04_00000001.wav", "abnormal monday.wav"]
+    found, rejected = identify_new_clips(names, "slider")
+    assert found == {
+        names[0]: ClipIdentity("slider", "04", "test", "normal"),
+        names[1]: ClipIdentity("slider", "", "test", "unknown"),
+    }
+    assert rejected == {}
+    labels = pd.DataFrame({"file": ["a.wav", "gone.wav"], "label": ["anomalous", "normal"]})
+    found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
+    assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
+    assert list(rejected) == ["gone.wav"]

@@ -23,7 +23,8 @@ def pipelines(context):
 
 
 def test_the_public_pipelines_are_there(pipelines):
-    assert {"lstm", "gru", "autoencoder", "compare", "__default__"} <= set(pipelines)
+    public = {"lstm", "gru", "autoencoder", "compare", "explore", "score", "__default__"}
+    assert public <= set(pipelines)
     assert pipelines["__default__"].nodes == pipelines["lstm"].nodes
 
 

@@ -23,6 +23,7 @@ from anomalous_sound.audio.layout import (
     ClipIdentity,
     choose_machine_type,
     identify_clips,
+    identify_new_clips,
 )
 from anomalous_sound.audio.log_mel import frame_count
 from anomalous_sound.errors import InputError, UnreadableClipError
@@ -127,30 +128,86 @@ def list_clips(
     if identities:
         chosen = choose_machine_type(identities, machine_type)
         rejected |= _unwanted(identities, chosen, machine_ids)
-    checks = checks if checks is not None else ClipChecks()
-    wanted = [clip_id for clip_id in identities if clip_id not in rejected]
-    found = checks.check_all(
-        [corpus.recordings[clip_id] for clip_id in wanted],
+    clips, contents = _check(
+        *(corpus, identities, rejected, checks or ClipChecks()),
         sample_rate=sample_rate,
         channel=channel,
+        hop_length=hop_length,
+        min_frames=min_frames,
         jobs=jobs,
     )
-    rows, contents = [], {}
-    for clip_id, check in zip(wanted, found, strict=True):
-        if reason := check.reason or _too_short(check, hop_length, min_frames, sample_rate):
-            rejected[clip_id] = reason
-            continue
-        contents[clip_id] = check.mono_sha256
-        rows.append(_clip_row(clip_id, identities[clip_id], check))
-    clips = pd.DataFrame(rows, columns=CLIP_COLUMNS)
     clips["split"] = _split_where_open(clips, normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _repeated(clips, contents)
     clips = clips[~clips.clip_id.isin(rejected)].reset_index(drop=True)
     clips["split"] = _hold_out_validation(clips, validation_fraction, seed)
     _report(clips, rejected, sample_rate)
-    _check_enough(clips, rejected)
-    rejected_clips = pd.DataFrame(sorted(rejected.items()), columns=["clip_id", "reason"])
-    return clips, rejected_clips
+    _check_any(clips, rejected)
+    _check_trainable(clips)
+    return clips, _table_of(rejected)
+
+
+def list_new_clips(
+    corpus: AudioCorpus,
+    *,
+    machine_type: str,
+    machine_ids: Iterable[str] | None,
+    sample_rate: int,
+    channel: int | str,
+    hop_length: int,
+    min_frames: int,
+    jobs: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decode and check every clip that a detector is to judge; none is needed for training.
+
+    Args:
+        corpus: the recordings.
+        machine_type: that of the detector; where clips of it are there, those of others are
+            rejected, else the layout is taken not to know the machine type.
+        machine_ids: those that the detector can judge; None: all.
+        sample_rate: as for :func:`list_clips`, and so are the others.
+        channel: channel to read, or ``mean``.
+        hop_length: samples from one frame to the next at ``sample_rate``.
+        min_frames: clips of fewer frames are rejected.
+        jobs: threads that decode and check; -1: as many as there are cores.
+
+    Returns:
+        ``clips``, all of the test split, and ``rejected_clips``, as :func:`list_clips`.
+
+    Raises:
+        InputError: none of the clips can be judged.
+    """
+    identities, rejected = identify_new_clips(
+        sorted(corpus.recordings), corpus.folder_name, corpus.labels
+    )
+    types = {identity.machine_type for identity in identities.values()}
+    known = None if machine_ids is None else set(machine_ids)
+    for clip_id, identity in identities.items():
+        if machine_type in types and identity.machine_type != machine_type:
+            rejected[clip_id] = (
+                f"the detector judges machine type {machine_type}, not {identity.machine_type}"
+            )
+        elif known is not None and identity.machine_id not in known:
+            rejected[clip_id] = (
+                f"the detector has no network or threshold for machine ID "
+                f"'{identity.machine_id}' (it has those of {', '.join(sorted(known))})"
+            )
+    if machine_type not in types:
+        logger.warning(
+            "The folder says machine type %s; its clips are judged as the detector's %s.",
+            ", ".join(sorted(types)),
+            machine_type,
+        )
+    clips, _ = _check(
+        *(corpus, identities, rejected, ClipChecks()),
+        sample_rate=sample_rate,
+        channel=channel,
+        hop_length=hop_length,
+        min_frames=min_frames,
+        jobs=jobs,
+    )
+    _report(clips, rejected, sample_rate)
+    _check_any(clips, rejected)
+    return clips.assign(machine_type=machine_type), _table_of(rejected)
 
 
 def fingerprint(clips: pd.DataFrame) -> str:
@@ -175,6 +232,44 @@ def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) 
             f"{split} {label}": int(count) for (split, label), count in counts.items()
         },
     }
+
+
+def _check(
+    corpus: AudioCorpus,
+    identities: Mapping[str, ClipIdentity],
+    rejected: dict[str, str],
+    checks: ClipChecks,
+    *,
+    sample_rate: int,
+    channel: int | str,
+    hop_length: int,
+    min_frames: int,
+    jobs: int,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Decode and check the clips that are not rejected; what fails is added to ``rejected``.
+
+    Returns:
+        The others, CLIP_COLUMNS, and the digest of the mono samples of each.
+    """
+    wanted = [clip_id for clip_id in identities if clip_id not in rejected]
+    found = checks.check_all(
+        [corpus.recordings[clip_id] for clip_id in wanted],
+        sample_rate=sample_rate,
+        channel=channel,
+        jobs=jobs,
+    )
+    rows, contents = [], {}
+    for clip_id, check in zip(wanted, found, strict=True):
+        if reason := check.reason or _too_short(check, hop_length, min_frames, sample_rate):
+            rejected[clip_id] = reason
+            continue
+        contents[clip_id] = check.mono_sha256
+        rows.append(_clip_row(clip_id, identities[clip_id], check))
+    return pd.DataFrame(rows, columns=CLIP_COLUMNS), contents
+
+
+def _table_of(rejected: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(sorted(rejected.items()), columns=["clip_id", "reason"])
 
 
 def _clip_row(clip_id: str, identity: ClipIdentity, check: ClipCheck) -> dict[str, Any]:
@@ -308,12 +403,15 @@ def _report(clips: pd.DataFrame, rejected: Mapping[str, str], sample_rate: int) 
         )
 
 
-def _check_enough(clips: pd.DataFrame, rejected: Mapping[str, str]) -> None:
+def _check_any(clips: pd.DataFrame, rejected: Mapping[str, str]) -> None:
     if clips.empty:
         raise InputError(
             f"none of the {len(rejected)} clips found can be used; "
             f"the first, {next(iter(rejected))}: {next(iter(rejected.values()))}."
         )
+
+
+def _check_trainable(clips: pd.DataFrame) -> None:
     training, validation = ((clips.split == split).sum() for split in (TRAIN, VALIDATION))
     if training == 0 or validation == 0:
         raise InputError(

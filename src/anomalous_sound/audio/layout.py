@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -98,6 +98,33 @@ def identify_clips(
         {clip_id: identity for clip_id, identity in found.items() if identity},
         {clip_id: reason for clip_id, identity in found.items() if not identity},
     )
+
+
+def identify_new_clips(
+    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame | None = None
+) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
+    """Identify clips that are to be judged: all are test clips, and none is refused for its name.
+
+    Args:
+        clip_ids: as for :func:`identify_clips`, and so are the others.
+        folder_name: the machine type where the layout says none.
+        labels: contents of ``labels.csv``, if the folder holds one.
+
+    Returns:
+        The identity of each clip, and the reason for each that ``labels`` names and is not there.
+
+    Raises:
+        InputError: as :func:`identify_clips` for ``labels``.
+    """
+    if labels is not None:
+        found, absent = _identify_by_table(clip_ids, folder_name, labels)
+    else:
+        nameless = ClipIdentity(folder_name, "", TEST, UNKNOWN)
+        found = {
+            clip_id: _identify_by_name(clip_id, folder_name) or nameless for clip_id in clip_ids
+        }
+        absent = {}
+    return {clip_id: replace(identity, split=TEST) for clip_id, identity in found.items()}, absent
 
 
 def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:

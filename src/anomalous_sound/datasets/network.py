@@ -9,6 +9,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from anomalous_sound.atomic import replaced_folder
+from anomalous_sound.errors import InputError
 from anomalous_sound.models.network import TrainedNetwork
 
 
@@ -51,7 +52,15 @@ class NetworkDataset(AbstractDataset[TrainedNetwork, TrainedNetwork]):
         self.metadata = metadata
 
     def load(self) -> TrainedNetwork:
-        """Read weights and settings."""
+        """Read weights and settings.
+
+        Raises:
+            InputError: there are none.
+        """
+        if not self._exists():
+            raise InputError(
+                f"{self._path} holds no network; train one first: kedro run --pipeline METHOD."
+            )
         from safetensors.torch import load_file
 
         settings = json.loads((self._path / "settings.json").read_text(encoding="utf-8"))

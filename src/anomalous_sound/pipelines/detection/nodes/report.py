@@ -203,7 +203,7 @@ def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.
     if clip_ids is None:
         split = TEST if (clip_scores.split == TEST).any() else VALIDATION
         ranked = clip_scores[clip_scores.split == split].sort_values("score")
-        return ranked.iloc[[0, -1]]
+        return ranked.iloc[[0, -1]].drop_duplicates("clip_id")
     if unknown := sorted(set(clip_ids) - set(clip_scores.clip_id)):
         raise InputError(
             f"localisation.clip_ids names {', '.join(unknown)}, which is not among the clips; "

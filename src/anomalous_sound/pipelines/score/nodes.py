@@ -1,0 +1,134 @@
+"""Nodes that judge recordings as a detector's own settings say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from anomalous_sound.audio import clips as clip_table
+from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.audio.frames import Frames, PromisedFrames
+from anomalous_sound.models import scoring as scoring_module
+from anomalous_sound.models.band_errors import BandErrors
+from anomalous_sound.models.network import SHARED, TrainedNetwork
+from anomalous_sound.pipelines.detection.nodes import report, verdict
+from anomalous_sound.pipelines.preparation import nodes as preparation
+from anomalous_sound.reporting import judgement_page
+from anomalous_sound.reporting.figures import Figure
+from anomalous_sound.thresholds import Deployed
+
+
+def check_clips(
+    raw_audio: AudioCorpus, detector: TrainedNetwork, jobs: int
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Decode and check every clip, and find out which of them the detector can judge.
+
+    Returns:
+        ``clips``, ``rejected_clips`` and ``corpus_summary``.
+    """
+    settings = detector.settings
+    thresholds = Deployed.of(settings["threshold"])
+    for_all = detector.members() == [SHARED] and thresholds.shared is not None
+    clips, rejected = clip_table.list_new_clips(
+        raw_audio,
+        machine_type=settings["corpus"]["machine_type"],
+        machine_ids=None if for_all else thresholds.by_machine_id,
+        **settings["audio"],
+        hop_length=settings["log_mel"]["hop_length"],
+        min_frames=settings["windows"]["length"] + settings["windows"]["next_frame"],
+        jobs=jobs,
+    )
+    return clips, rejected, clip_table.summarise(raw_audio, clips, rejected)
+
+
+def extract_log_mel(
+    raw_audio: AudioCorpus, clips: pd.DataFrame, detector: TrainedNetwork
+) -> dict[str, PromisedFrames]:
+    """Promise the log-mel spectrogram of each clip, as the detector was trained on."""
+    settings = detector.settings
+    return preparation.extract_log_mel(raw_audio, clips, settings["audio"], settings["log_mel"])
+
+
+def index_windows(log_mel: Frames, detector: TrainedNetwork) -> pd.DataFrame:
+    """List the windows of every clip, as the detector was trained on."""
+    settings = detector.settings
+    return preparation.index_windows(
+        log_mel, settings["audio"], settings["log_mel"], settings["windows"]
+    )
+
+
+def score_clips(
+    band_errors: BandErrors, clips: pd.DataFrame, detector: TrainedNetwork
+) -> pd.DataFrame:
+    """Compute the anomaly score of every clip; see :func:`verdict.score_clips`."""
+    score = detector.settings["score"]
+    pooled = scoring_module.pool_errors(band_errors, score["settings"])
+    return verdict.score_clips(pooled, clips, score)
+
+
+def decide(clip_scores: pd.DataFrame, detector: TrainedNetwork) -> pd.DataFrame:
+    """Decide every clip by the detector's threshold.
+
+    Returns:
+        ``clip_id, score, threshold, decision``, one row a clip.
+    """
+    deployed = detector.settings["threshold"]
+    shared = Deployed.of(deployed).shared
+    known = deployed["by_machine_id"]
+    # a threshold that all machine IDs share holds for one that was not there in training, too
+    of_clips = {name: known.get(name, shared) for name in clip_scores.machine_id}
+    decisions = verdict.decide(clip_scores, {**deployed, "by_machine_id": of_clips})
+    return decisions.drop(columns="p_value")  # there are no held-out normal clips to count here
+
+
+def localise(
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    clips: pd.DataFrame,
+    detector: TrainedNetwork,
+    localisation: dict[str, Any],
+) -> pd.DataFrame:
+    """Name the stretches of time and the mel bands of every clip that deviate most."""
+    reference = detector.settings["window_reference"]
+    return verdict.localise(band_errors, window_errors, clips, reference, detector, localisation)
+
+
+def plot_timelines(
+    log_mel: Frames,
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    clip_scores: pd.DataFrame,
+    marks: pd.DataFrame,
+    detector: TrainedNetwork,
+    corpus_summary: dict[str, Any],
+    localisation: dict[str, Any],
+) -> Figure:
+    """Draw when and where clips deviate: those asked for, or the least and the most anomalous."""
+    of_these_clips = replace(detector, settings={**detector.settings, "corpus": corpus_summary})
+    return report.plot_timelines(
+        *(log_mel, band_errors, window_errors, clip_scores, marks),
+        detector.settings["window_reference"],
+        of_these_clips,
+        localisation,
+    )
+
+
+def write_report(
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    localisation: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    detector: TrainedNetwork,
+    corpus_summary: dict[str, Any],
+) -> str:
+    """Write which clips are called anomalous, and when and where they deviate."""
+    judged = clip_scores.merge(decisions[["clip_id", "threshold", "decision"]], on="clip_id")
+    return judgement_page.judgement_page(
+        judged=judged,
+        localisation=localisation,
+        rejected_clips=rejected_clips,
+        corpus=corpus_summary,
+        settings=detector.settings,
+    )

@@ -1,0 +1,147 @@
+"""New recordings are judged by a detector that was trained before."""
+
+import shutil
+
+import mlflow
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from support import Project
+
+from anomalous_sound.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trained(simulated_run, tmp_path):
+    """A project of its own that holds no more than the detector of the LSTM."""
+    (tmp_path / "elsewhere").mkdir()
+    project = Project(tmp_path / "elsewhere")
+    detector = "06_models/lstm/detector"
+    shutil.copytree(simulated_run.data(detector), project.data(detector))
+    return project
+
+
+@pytest.fixture
+def a_clip(simulated_run):
+    """The file of an anomalous test clip."""
+    folder = simulated_run.data("01_raw/simulated/slider/test")
+    return min(folder.glob("anomaly_*.wav"))
+
+
+def judged(project, folder, **parameters):
+    project.run("score", audio_dir=str(folder), **parameters)
+    return project.load("score.decisions").set_index("clip_id")
+
+
+@pytest.mark.parametrize("method", ["lstm", "gru", "autoencoder", "lstm_dense"])
+def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, tmp_path, method):
+    (tmp_path / "elsewhere").mkdir()
+    project = Project(tmp_path / "elsewhere")
+    detector = f"06_models/{method}/detector"
+    shutil.copytree(compared_run.data(detector), project.data(detector))
+    # what the parameters say now does not matter: the detector has its own
+    changed = {"log_mel": {"n_mels": 40, "n_fft": 1024}, "thresholds": {"k": 9.0}}
+    found = judged(
+        project,
+        compared_run.data("01_raw/simulated/slider"),
+        score={"method": method},
+        **changed,
+    )
+    expected = compared_run.load(f"{method}.decisions").set_index("clip_id")
+    pd.testing.assert_frame_equal(
+        found[["score", "threshold", "decision"]],
+        expected.loc[found.index, ["score", "threshold", "decision"]],
+        rtol=1e-6,
+    )
+    assert set(found.index) == set(compared_run.load("clips").clip_id)
+
+
+def test_a_file_of_any_name_is_judged(trained, a_clip, tmp_path, simulated_run):
+    new = tmp_path / "new" / "abnormal noise on monday.wav"  # in training such a name is an error
+    new.parent.mkdir()
+    shutil.copy(a_clip, new)
+    found = judged(trained, new.parent)
+    expected = simulated_run.load("lstm.clip_scores").set_index("clip_id")
+    assert found.score[new.name] == pytest.approx(expected.score[f"test/{a_clip.name}"])
+    marks = trained.load("score.localisation")
+    assert set(marks.axis) == {"time", "frequency"}
+    assert trained.data("08_reporting/score/timeline_figure.png").stat().st_size > 0
+    report = trained.data("08_reporting/score/report.md").read_text()
+    assert "**It was trained on simulated data:**" in report
+    assert "1 of 1 clips" in report or "0 of 1 clips" in report
+    assert "machine IDs that it has not been trained on" in report
+
+
+def test_every_clip_is_judged_or_rejected_with_its_reason(trained, a_clip, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    shutil.copy(a_clip, folder / "whole.wav")
+    (folder / "half.wav").write_bytes(a_clip.read_bytes()[:20_000])
+    (folder / "empty.wav").touch()
+    found = judged(trained, folder)
+    rejected = trained.load("score.rejected_clips").set_index("clip_id").reason
+    assert set(found.index) == {"whole.wav"}
+    assert set(rejected.index) == {"half.wav", "empty.wav"}
+    assert "truncated" in rejected["half.wav"]
+    assert "3 clips found = 1 used" in trained.data("08_reporting/score/report.md").read_text()
+    (folder / "whole.wav").unlink()
+    with pytest.raises(InputError, match="none of the 2 clips found can be used"):
+        judged(trained, folder)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"thresholds": {"per": "machine_id", "deployed": "validation_mean"}},
+        {"detector": {"per": "machine_id"}},
+    ],
+    ids=["thresholds", "networks"],
+)
+def test_what_has_no_threshold_or_network_of_its_own_is_not_called_normal(
+    project, dcase_folder, write_clip, own
+):
+    project.run(audio_dir=str(dcase_folder), **own)
+    write_clip(dcase_folder / "test" / "normal_id_07_00000000.wav", seed=99)
+    found = judged(project, dcase_folder)
+    rejected = project.load("score.rejected_clips").set_index("clip_id").reason
+    assert list(rejected.index) == ["test/normal_id_07_00000000.wav"]
+    assert (
+        "no network or threshold for machine ID '07' (it has those of 00, 02)" in rejected.iloc[0]
+    )
+    assert found.threshold.nunique() == (2 if "thresholds" in own else 1)
+    assert found.threshold.notna().all()
+
+
+def test_clips_of_another_machine_type_beside_the_detectors_are_not_judged(
+    trained, a_clip, tmp_path
+):
+    for machine_type in ("slider", "fan"):
+        target = tmp_path / "new" / machine_type / "test" / a_clip.name
+        target.parent.mkdir(parents=True)
+        shutil.copy(a_clip, target)
+    found = judged(trained, tmp_path / "new")
+    assert list(found.index) == [f"slider/test/{a_clip.name}"]
+    reason = trained.load("score.rejected_clips").reason.iloc[0]
+    assert reason == "the detector judges machine type slider, not fan"
+
+
+def test_without_a_detector_the_command_that_trains_one_is_named(project, dcase_folder):
+    with pytest.raises(DatasetError, match="gru/detector holds no network; train one first: kedro"):
+        project.run("score", audio_dir=str(dcase_folder), score={"method": "gru"})
+
+
+def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_path):
+    (tmp_path / "new").mkdir()
+    shutil.copy(a_clip, tmp_path / "new")
+    judged(trained, tmp_path / "new")
+    made = {path.relative_to(trained.data()).as_posix() for path in trained.data().rglob("*.*")}
+    outside = {name for name in made if "/score/" not in name and "06_models" not in name}
+    assert outside == set()
+    client = mlflow.MlflowClient(f"sqlite:///{trained.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("anomalous-sound")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.tags["corpus"] == "new"
+    artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert {"decisions.csv", "localisation.csv", "report.md", "timeline_figure.png"} <= artifacts
