@@ -151,11 +151,7 @@ def list_new_clips(
     *,
     machine_type: str,
     machine_ids: Iterable[str] | None,
-    sample_rate: int,
-    channel: int | str,
-    hop_length: int,
-    min_frames: int,
-    jobs: int = 1,
+    **reading: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode and check every clip that a detector is to judge; none is needed for training.
 
@@ -164,11 +160,7 @@ def list_new_clips(
         machine_type: that of the detector; where clips of it are there, those of others are
             rejected, else the layout is taken not to know the machine type.
         machine_ids: those that the detector can judge; None: all.
-        sample_rate: as for :func:`list_clips`, and so are the others.
-        channel: channel to read, or ``mean``.
-        hop_length: samples from one frame to the next at ``sample_rate``.
-        min_frames: clips of fewer frames are rejected.
-        jobs: threads that decode and check; -1: as many as there are cores.
+        reading: ``sample_rate, channel, hop_length, min_frames, jobs``, as for :func:`list_clips`.
 
     Returns:
         ``clips``, all of the test split, and ``rejected_clips``, as :func:`list_clips`.
@@ -197,15 +189,8 @@ def list_new_clips(
             ", ".join(sorted(types)),
             machine_type,
         )
-    clips, _ = _check(
-        *(corpus, identities, rejected, ClipChecks()),
-        sample_rate=sample_rate,
-        channel=channel,
-        hop_length=hop_length,
-        min_frames=min_frames,
-        jobs=jobs,
-    )
-    _report(clips, rejected, sample_rate)
+    clips, _ = _check(corpus, identities, rejected, ClipChecks(), **reading)
+    _report(clips, rejected, reading["sample_rate"])
     _check_any(clips, rejected)
     return clips.assign(machine_type=machine_type), _table_of(rejected)
 

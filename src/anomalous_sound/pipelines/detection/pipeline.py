@@ -34,6 +34,28 @@ def create_pipeline(method: str, *, own_windows: bool = False) -> Pipeline:
     )
 
 
+def window_error_nodes(network: str) -> list:
+    """Wire the way from frames to the errors of windows.
+
+    Args:
+        network: the dataset that holds the network: itself, or a detector.
+    """
+    return [
+        node(
+            verdict.score_windows,
+            inputs=[network, "log_mel", "windows", "clips", "params:scoring", "params:jobs"],
+            outputs="band_errors",
+            name="score_windows",
+        ),
+        node(
+            verdict.list_window_errors,
+            inputs=["band_errors", "windows"],
+            outputs="window_errors",
+            name="list_window_errors",
+        ),
+    ]
+
+
 def _training() -> list:
     return [
         node(
@@ -69,18 +91,7 @@ def _training() -> list:
 
 def _verdict() -> list:
     return [
-        node(
-            verdict.score_windows,
-            inputs=["network", "log_mel", "windows", "clips", "params:scoring", "params:jobs"],
-            outputs="band_errors",
-            name="score_windows",
-        ),
-        node(
-            verdict.list_window_errors,
-            inputs=["band_errors", "windows"],
-            outputs="window_errors",
-            name="list_window_errors",
-        ),
+        *window_error_nodes("network"),
         node(
             verdict.pool_errors,
             inputs=["band_errors", "params:score"],

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from anomalous_sound.pipelines.detection.nodes import verdict
+from anomalous_sound.pipelines.detection.pipeline import window_error_nodes
 from anomalous_sound.pipelines.score import nodes
 
 
@@ -41,18 +41,7 @@ def _preparation() -> list:
 
 def _verdict() -> list:
     return [
-        node(
-            verdict.score_windows,
-            inputs=["detector", "log_mel", "windows", "clips", "params:scoring", "params:jobs"],
-            outputs="band_errors",
-            name="score_windows",
-        ),
-        node(
-            verdict.list_window_errors,
-            inputs=["band_errors", "windows"],
-            outputs="window_errors",
-            name="list_window_errors",
-        ),
+        *window_error_nodes("detector"),
         node(
             nodes.score_clips,
             inputs=["band_errors", "clips", "detector"],
