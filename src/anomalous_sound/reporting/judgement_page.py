@@ -62,6 +62,7 @@ def _detector_section(judged: pd.DataFrame, settings: Mapping[str, Any], *, simu
         f"- {architecture}, trained on {corpus_title(trained_on)}: machine type "
         f"{trained_on['machine_type']}, machine IDs {machine_ids}; corpus fingerprint "
         f"`{trained_on['fingerprint']}`",
+        "- it takes the clips for sound of the same machine type; nobody has checked that they are",
         f"- anomaly score: {unit(settings['score']['settings'])}",
         f"- threshold: {strategy_name(threshold['strategy'])}"
         + (f" ({threshold['note']})" if threshold["note"] else "")
