@@ -17,6 +17,7 @@ PLAIN = {
     "band_pooling": "mean_square",
     "backend": "none",
     "components": 2,
+    "added_variance": 0.1,
     "neighbours": 1,
 }
 HOW = {"percentile": 75.0, "decay": 0.5}

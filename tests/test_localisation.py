@@ -13,17 +13,19 @@ NORMAL = {
 
 @pytest.fixture
 def reference():
-    return fit_window_reference((name, clip) for name, clips in NORMAL.items() for clip in clips)
+    errors = ((name, clip) for name, clips in NORMAL.items() for clip in clips)
+    return fit_window_reference(errors, peak_percentile=99.0)
 
 
 def test_the_reference_is_mean_and_deviation_of_all_windows_at_once(reference):
     everything = [clip for clips in NORMAL.values() for clip in clips]
-    for name, clips in (*NORMAL.items(), ("all", everything)):
+    groups = [(reference["machine_ids"][name], clips) for name, clips in NORMAL.items()]
+    for group, clips in (*groups, (reference["all"], everything)):
         logarithms = np.log(np.concatenate(clips))
-        np.testing.assert_allclose(reference[name]["means"], logarithms.mean(axis=0))
-        np.testing.assert_allclose(reference[name]["deviations"], logarithms.std(axis=0))
+        np.testing.assert_allclose(group["means"], logarithms.mean(axis=0))
+        np.testing.assert_allclose(group["deviations"], logarithms.std(axis=0))
         peaks = [np.percentile(clip, 99, axis=0) for clip in clips]
-        np.testing.assert_allclose(reference[name]["peaks"], np.mean(peaks, axis=0))
+        np.testing.assert_allclose(group["peaks"], np.mean(peaks, axis=0))
     squares = sum(
         len(clips) * np.var([np.percentile(clip, 99, axis=0) for clip in clips], axis=0)
         for clips in NORMAL.values()
@@ -36,8 +38,12 @@ def test_a_map_counts_deviations_from_the_clips_own_machine(reference):
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-6)
     assert deviation_map(NORMAL["02"][0], reference, "00").mean() > 5
-    unknown = deviation_map(NORMAL["02"][0], reference, "77")
-    np.testing.assert_array_equal(unknown, deviation_map(NORMAL["02"][0], reference, "all"))
+    # a machine ID without normal clips is compared with all, also one that is called so
+    usual = reference["all"]
+    expected = (np.log(NORMAL["02"][0]) - usual["means"]) / usual["deviations"]
+    for unknown in ("77", "all"):
+        found = deviation_map(NORMAL["02"][0], reference, unknown)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_fault_is_found_when_and_where_it_is(reference):

@@ -79,7 +79,7 @@ def fit_score(
     Args:
         pooled_errors: normal clips × mel bands.
         machine_ids: of each clip.
-        settings: ``whitening, scale, reference, backend, components, neighbours``.
+        settings: ``whitening, scale, reference, backend, components, added_variance, neighbours``.
         seed: of the mixture's start.
 
     Returns:
@@ -221,9 +221,11 @@ def _fit_backend(whitened: np.ndarray, settings: Mapping[str, Any], seed: int) -
             from sklearn.mixture import GaussianMixture
 
             components = min(settings["components"], len(whitened))
-            # a component of few clips would have no spread: it gets a tenth of the normal one
             mixture = GaussianMixture(
-                components, covariance_type="diag", reg_covar=0.1, random_state=seed
+                components,
+                covariance_type="diag",
+                reg_covar=settings["added_variance"],
+                random_state=seed,
             ).fit(whitened)
             return {
                 "mixture": {

@@ -12,31 +12,32 @@ import numpy as np
 import pandas as pd
 
 _SMALLEST_ERROR = 1e-12  # of a squared error; its logarithm stays finite
-_ALL = "all"
-
-HIGH_PERCENTILE = 99.0  # of a band's errors over time: its few highest windows
+_ALL = None  # no machine ID is called so
 
 LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
 TIME, FREQUENCY = "time", "frequency"
 
 
-def fit_window_reference(errors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+def fit_window_reference(
+    errors: Iterable[tuple[str, np.ndarray]], *, peak_percentile: float
+) -> dict[str, Any]:
     """Find how large the error of a window usually is in each mel band, for each machine ID.
 
     Args:
         errors: machine ID and errors (windows × mel bands) of normal training clips, one clip at a
             time.
+        peak_percentile: which percentile of a band's errors over time is its peak in a clip.
 
     Returns:
-        JSON values: for each machine ID, and for all together, ``means`` and ``deviations`` of the
-        logarithm of the errors, one a mel band, and ``peaks``: the mean over clips of each band's
-        HIGH_PERCENTILE over time; and ``peak_deviations``: how much those vary from clip to clip of
-        a machine ID.
+        JSON values: for each of the ``machine_ids``, and for ``all`` together, ``means`` and
+        ``deviations`` of the logarithm of the errors, one a mel band, and ``peaks``: the mean over
+        clips of each band's peak; ``peak_deviations``: how much those vary from clip to clip of a
+        machine ID; and ``peak_percentile``.
     """
-    sums: dict[str, list[Any]] = {}
-    peaks: dict[str, list[np.ndarray]] = {}
+    sums: dict[str | None, list[Any]] = {}
+    peaks: dict[str | None, list[np.ndarray]] = {}
     for machine_id, of_clip in errors:
-        peaks.setdefault(machine_id, []).append(_peaks(of_clip))
+        peaks.setdefault(machine_id, []).append(_peaks(of_clip, peak_percentile))
         logarithms = np.log(of_clip.astype(np.float64) + _SMALLEST_ERROR)
         # around a first guess, so that squares lose no digits
         for name in (machine_id, _ALL):
@@ -44,21 +45,31 @@ def fit_window_reference(errors: Iterable[tuple[str, np.ndarray]]) -> dict[str, 
             difference = logarithms - guess
             first, second = first + difference.sum(axis=0), second + (difference**2).sum(axis=0)
             sums[name] = [count + len(difference), guess, first, second]
-    reference: dict[str, Any] = {"peak_deviations": _within_deviations(peaks).tolist()}
+    peak_deviations = _within_deviations(peaks)
     peaks[_ALL] = [peak for of_id in list(peaks.values()) for peak in of_id]
+    groups = {}
     for name, (count, guess, first, second) in sums.items():
         mean = first / count
         deviation = np.sqrt(np.maximum(second / count - mean**2, 0))
-        reference[name] = {
+        groups[name] = {
             "means": (guess + mean).tolist(),
             "deviations": np.where(deviation > 0, deviation, 1.0).tolist(),
             "peaks": np.mean(peaks[name], axis=0).tolist(),
         }
-    return reference
+    return {
+        "peak_percentile": peak_percentile,
+        "peak_deviations": peak_deviations.tolist(),
+        "all": groups.pop(_ALL),
+        "machine_ids": groups,
+    }
 
 
-def _peaks(errors: np.ndarray) -> np.ndarray:
-    return np.percentile(errors.astype(np.float64), HIGH_PERCENTILE, axis=0)
+def _peaks(errors: np.ndarray, percentile: float) -> np.ndarray:
+    return np.percentile(errors.astype(np.float64), percentile, axis=0)
+
+
+def _usual(reference: Mapping[str, Any], machine_id: str) -> Mapping[str, Any]:
+    return reference["machine_ids"].get(machine_id, reference["all"])
 
 
 def _within_deviations(peaks: Mapping[str, list[np.ndarray]]) -> np.ndarray:
@@ -82,7 +93,7 @@ def deviation_map(errors: np.ndarray, reference: Mapping[str, Any], machine_id: 
     Returns:
         windows × mel bands; around 0 ± 1 where the sound is normal.
     """
-    usual = reference.get(machine_id, reference[_ALL])
+    usual = _usual(reference, machine_id)
     logarithms = np.log(errors.astype(np.float64) + _SMALLEST_ERROR)
     return (logarithms - np.array(usual["means"])) / np.array(usual["deviations"])
 
@@ -101,8 +112,8 @@ def localise(
     """Find the stretches of time and the mel bands that deviate most.
 
     The contribution of a time is the sum over the bands of z² of :func:`deviation_map`, where z is
-    above 0. That of a band is the square of (p - m) / s, where p, its HIGH_PERCENTILE over time, is
-    above m, the mean of p over normal clips of the machine ID; s is its standard deviation there.
+    above 0. That of a band is the square of (p - m) / s, where p, its peak over time, is above m,
+    the mean of p over normal clips of the machine ID; s is its standard deviation there.
 
     Args:
         errors: windows × mel bands.
@@ -122,8 +133,8 @@ def localise(
     numbers = (times_s // stretch_s).astype(int)
     by_time = np.bincount(numbers, weights=above.sum(axis=1))
     by_time /= by_time.sum() or 1.0
-    usual = np.array(reference.get(machine_id, reference[_ALL])["peaks"])
-    excess = np.maximum((_peaks(errors) - usual) / np.array(reference["peak_deviations"]), 0)
+    beyond = _peaks(errors, reference["peak_percentile"]) - _usual(reference, machine_id)["peaks"]
+    excess = np.maximum(beyond / np.array(reference["peak_deviations"]), 0)
     by_band = excess**2 / ((excess**2).sum() or 1.0)
     rows = []
     for rank, number in enumerate(_highest(by_time, stretches), start=1):

@@ -92,6 +92,7 @@ class Localisation(_Group):
     stretch_s: PositiveFloat
     stretches: PositiveInt
     bands: PositiveInt
+    peak_percentile: Percentile
     clip_ids: list[str] | None
 
 
@@ -126,6 +127,7 @@ class Score(_Group):
     band_pooling: Literal[BAND_POOLINGS]  # type: ignore[valid-type]
     backend: Literal[BACKENDS]  # type: ignore[valid-type]
     components: PositiveInt
+    added_variance: PositiveFloat
     neighbours: PositiveInt
 
 

@@ -90,7 +90,7 @@ def test_the_standard_score_is_the_distance_from_normal_clips(project):
     detector = project.load("gru.detector").settings
     assert detector["network"]["masked_frames"] == "centre"
     assert set(detector["score"]["fitted"]["means"]) == {"00", "02"}
-    assert set(detector["window_reference"]) == {"00", "02", "all", "peak_deviations"}
+    assert set(detector["window_reference"]["machine_ids"]) == {"00", "02"}
     localisation = project.load("gru.metrics")["localisation"]
     assert localisation["clips"] == 6
     assert 0 <= localisation["time_hit"] <= 1

@@ -154,7 +154,7 @@ def _verdict() -> list:
         ),
         node(
             verdict.fit_window_reference,
-            inputs=["band_errors", "clips"],
+            inputs=["band_errors", "clips", "params:localisation"],
             outputs="window_reference",
             name="fit_window_reference",
         ),

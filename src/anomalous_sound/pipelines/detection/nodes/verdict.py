@@ -132,12 +132,17 @@ def decide(clip_scores: pd.DataFrame, deployed: dict[str, Any]) -> pd.DataFrame:
     return threshold.decide(clip_scores, threshold.Deployed.of(deployed), per=deployed["per"])
 
 
-def fit_window_reference(band_errors: BandErrors, clips: pd.DataFrame) -> dict[str, Any]:
+def fit_window_reference(
+    band_errors: BandErrors, clips: pd.DataFrame, localisation_settings: dict[str, Any]
+) -> dict[str, Any]:
     """Find how large the errors of windows and bands usually are, on normal training clips."""
     training = clips[clips.split == TRAIN]
-    return localisation.fit_window_reference(
+    errors = (
         (machine_id, band_errors.clip(clip_id))
         for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True)
+    )
+    return localisation.fit_window_reference(
+        errors, peak_percentile=localisation_settings["peak_percentile"]
     )
 
 
