@@ -106,8 +106,7 @@ def test_the_timeline_shows_when_and_where_clips_deviate():
         [(last, "time", 0.5, 1.0), (last, "frequency", 950.0, 1050.0)],
         columns=["clip_id", "axis", "start", "end"],
     )
-    settings = SETTINGS | {"corpus": corpus()}
-    figure = figures.timeline_figure(frames, errors, maps, shown, marks, settings)
+    figure = figures.timeline_figure(frames, errors, maps, shown, marks, SETTINGS, corpus())
     words = texts(figure)
     for column, clip_id in enumerate(shown.clip_id):
         assert f"{clip_id}\ntest clip, label" in words

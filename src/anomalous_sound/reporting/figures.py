@@ -216,6 +216,7 @@ def timeline_figure(
     clips: pd.DataFrame,
     marks: pd.DataFrame,
     settings: Mapping[str, Any],
+    corpus: Mapping[str, Any],
 ) -> Figure:
     """Draw when and at which frequencies clips deviate from normal, on one time axis each.
 
@@ -229,6 +230,7 @@ def timeline_figure(
         clips: ``clip_id, split, label, score`` of the clips to draw, a column each.
         marks: ``clip_id, axis, start, end``: what contributes most, of test clips.
         settings: the network's settings.
+        corpus: the corpus summary.
     """
     count = len(clips)
     figure = new_figure(max(6 * count, 8), 8)
@@ -264,7 +266,7 @@ def timeline_figure(
     figure.colorbar(heat, ax=axes[0, :], label="error, std. dev. above normal", pad=0.01)
     figure.colorbar(image, ax=axes[1, :], label="dB below the clip's maximum", pad=0.01)
     figure.suptitle(
-        f"When and where does it sound strange? – {corpus_title(settings['corpus'])}\n"
+        f"When and where does it sound strange? – {corpus_title(corpus)}\n"
         "green: the stretches of time and the mel bands that contribute most",
         fontsize=12,
     )

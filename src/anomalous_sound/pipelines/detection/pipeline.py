@@ -34,11 +34,11 @@ def create_pipeline(method: str, *, own_windows: bool = False) -> Pipeline:
     )
 
 
-def window_error_nodes(network: str) -> list:
-    """Wire the way from frames to the errors of windows.
+def judging_nodes(network: str) -> list:
+    """Wire what is done with every clip, be the network just trained or that of a detector.
 
     Args:
-        network: the dataset that holds the network: itself, or a detector.
+        network: the dataset that holds it.
     """
     return [
         node(
@@ -52,6 +52,41 @@ def window_error_nodes(network: str) -> list:
             inputs=["band_errors", "windows"],
             outputs="window_errors",
             name="list_window_errors",
+        ),
+        node(
+            verdict.score_clips,
+            inputs=["pooled_errors", "clips", "fitted_score"],
+            outputs="clip_scores",
+            name="score_clips",
+        ),
+        node(
+            verdict.localise,
+            inputs=[
+                "band_errors",
+                "window_errors",
+                "clips",
+                "window_reference",
+                network,
+                "params:localisation",
+            ],
+            outputs="localisation",
+            name="localise",
+        ),
+        node(
+            report.plot_timelines,
+            inputs=[
+                "log_mel",
+                "band_errors",
+                "window_errors",
+                "clip_scores",
+                "localisation",
+                "window_reference",
+                network,
+                "corpus_summary",
+                "params:localisation",
+            ],
+            outputs="timeline_figure",
+            name="plot_timelines",
         ),
     ]
 
@@ -91,7 +126,7 @@ def _training() -> list:
 
 def _verdict() -> list:
     return [
-        *window_error_nodes("network"),
+        *judging_nodes("network"),
         node(
             verdict.pool_errors,
             inputs=["band_errors", "params:score"],
@@ -103,12 +138,6 @@ def _verdict() -> list:
             inputs=["pooled_errors", "clips", "params:score", "params:seed"],
             outputs="fitted_score",
             name="fit_score",
-        ),
-        node(
-            verdict.score_clips,
-            inputs=["pooled_errors", "clips", "fitted_score"],
-            outputs="clip_scores",
-            name="score_clips",
         ),
         node(
             training.cross_validate,
@@ -170,19 +199,6 @@ def _verdict() -> list:
 def _report() -> list:
     return [
         node(
-            verdict.localise,
-            inputs=[
-                "band_errors",
-                "window_errors",
-                "clips",
-                "window_reference",
-                "network",
-                "params:localisation",
-            ],
-            outputs="localisation",
-            name="localise",
-        ),
-        node(
             report.measure_localisation,
             inputs=["raw_audio", "localisation", "clips", "network"],
             outputs="localisation_rates",
@@ -231,21 +247,6 @@ def _report() -> list:
             inputs=["training_history", "corpus_summary"],
             outputs="history_figure",
             name="plot_history",
-        ),
-        node(
-            report.plot_timelines,
-            inputs=[
-                "log_mel",
-                "band_errors",
-                "window_errors",
-                "clip_scores",
-                "localisation",
-                "window_reference",
-                "network",
-                "params:localisation",
-            ],
-            outputs="timeline_figure",
-            name="plot_timelines",
         ),
         node(
             report.write_report,

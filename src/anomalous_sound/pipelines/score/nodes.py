@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,13 +9,11 @@ import pandas as pd
 from anomalous_sound.audio import clips as clip_table
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames, PromisedFrames
-from anomalous_sound.models import scoring as scoring_module
 from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.network import SHARED, TrainedNetwork
-from anomalous_sound.pipelines.detection.nodes import report, verdict
+from anomalous_sound.pipelines.detection.nodes import verdict
 from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.reporting import judgement_page
-from anomalous_sound.reporting.figures import Figure
 from anomalous_sound.thresholds import Deployed
 
 
@@ -59,60 +56,35 @@ def index_windows(log_mel: Frames, detector: TrainedNetwork) -> pd.DataFrame:
     )
 
 
-def score_clips(
-    band_errors: BandErrors, clips: pd.DataFrame, detector: TrainedNetwork
-) -> pd.DataFrame:
-    """Compute the anomaly score of every clip; see :func:`verdict.score_clips`."""
-    score = detector.settings["score"]
-    pooled = scoring_module.pool_errors(band_errors, score["settings"])
-    return verdict.score_clips(pooled, clips, score)
+def open_detector(
+    detector: TrainedNetwork,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Take out what a detector knows beside its network.
+
+    Returns:
+        The fitted score, the window reference and the thresholds that decide.
+    """
+    settings = detector.settings
+    return settings["score"], settings["window_reference"], settings["threshold"]
 
 
-def decide(clip_scores: pd.DataFrame, detector: TrainedNetwork) -> pd.DataFrame:
+def pool_errors(band_errors: BandErrors, fitted_score: dict[str, Any]) -> pd.DataFrame:
+    """Pool the errors of each clip over time, as the score was fitted on."""
+    return verdict.pool_errors(band_errors, fitted_score["settings"])
+
+
+def decide(clip_scores: pd.DataFrame, deployed: dict[str, Any]) -> pd.DataFrame:
     """Decide every clip by the detector's threshold.
 
     Returns:
         ``clip_id, score, threshold, decision``, one row a clip.
     """
-    deployed = detector.settings["threshold"]
     shared = Deployed.of(deployed).shared
     known = deployed["by_machine_id"]
     # a threshold that all machine IDs share holds for one that was not there in training, too
     of_clips = {name: known.get(name, shared) for name in clip_scores.machine_id}
     decisions = verdict.decide(clip_scores, {**deployed, "by_machine_id": of_clips})
     return decisions.drop(columns="p_value")  # there are no held-out normal clips to count here
-
-
-def localise(
-    band_errors: BandErrors,
-    window_errors: pd.DataFrame,
-    clips: pd.DataFrame,
-    detector: TrainedNetwork,
-    localisation: dict[str, Any],
-) -> pd.DataFrame:
-    """Name the stretches of time and the mel bands of every clip that deviate most."""
-    reference = detector.settings["window_reference"]
-    return verdict.localise(band_errors, window_errors, clips, reference, detector, localisation)
-
-
-def plot_timelines(
-    log_mel: Frames,
-    band_errors: BandErrors,
-    window_errors: pd.DataFrame,
-    clip_scores: pd.DataFrame,
-    marks: pd.DataFrame,
-    detector: TrainedNetwork,
-    corpus_summary: dict[str, Any],
-    localisation: dict[str, Any],
-) -> Figure:
-    """Draw when and where clips deviate: those asked for, or the least and the most anomalous."""
-    of_these_clips = replace(detector, settings={**detector.settings, "corpus": corpus_summary})
-    return report.plot_timelines(
-        *(log_mel, band_errors, window_errors, clip_scores, marks),
-        detector.settings["window_reference"],
-        of_these_clips,
-        localisation,
-    )
 
 
 def write_report(

@@ -2,14 +2,14 @@
 
 from kedro.pipeline import Pipeline, node
 
-from anomalous_sound.pipelines.detection.pipeline import window_error_nodes
+from anomalous_sound.pipelines.detection.pipeline import judging_nodes
 from anomalous_sound.pipelines.score import nodes
 
 
 def create_pipeline() -> Pipeline:
     """Create the pipeline that judges recordings; nothing is trained, fitted or chosen in it."""
     return Pipeline(
-        _preparation() + _verdict() + _report(),
+        _preparation() + _verdict(),
         namespace="score",
         inputs={"raw_audio"},
         parameters={"params:jobs", "params:localisation", "params:scoring"},
@@ -41,44 +41,24 @@ def _preparation() -> list:
 
 def _verdict() -> list:
     return [
-        *window_error_nodes("detector"),
         node(
-            nodes.score_clips,
-            inputs=["band_errors", "clips", "detector"],
-            outputs="clip_scores",
-            name="score_clips",
+            nodes.open_detector,
+            inputs="detector",
+            outputs=["fitted_score", "window_reference", "deployed"],
+            name="open_detector",
+        ),
+        *judging_nodes("detector"),
+        node(
+            nodes.pool_errors,
+            inputs=["band_errors", "fitted_score"],
+            outputs="pooled_errors",
+            name="pool_errors",
         ),
         node(
             nodes.decide,
-            inputs=["clip_scores", "detector"],
+            inputs=["clip_scores", "deployed"],
             outputs="decisions",
             name="decide",
-        ),
-        node(
-            nodes.localise,
-            inputs=["band_errors", "window_errors", "clips", "detector", "params:localisation"],
-            outputs="localisation",
-            name="localise",
-        ),
-    ]
-
-
-def _report() -> list:
-    return [
-        node(
-            nodes.plot_timelines,
-            inputs=[
-                "log_mel",
-                "band_errors",
-                "window_errors",
-                "clip_scores",
-                "localisation",
-                "detector",
-                "corpus_summary",
-                "params:localisation",
-            ],
-            outputs="timeline_figure",
-            name="plot_timelines",
         ),
         node(
             nodes.write_report,

@@ -180,6 +180,7 @@ def plot_timelines(
     marks: pd.DataFrame,
     window_reference: dict[str, Any],
     network: TrainedNetwork,
+    corpus_summary: dict[str, Any],
     localisation_settings: dict[str, Any],
 ) -> Figure:
     """Draw when and where clips deviate: those asked for, or the least and the most anomalous.
@@ -196,7 +197,9 @@ def plot_timelines(
         )
         for clip in shown.itertuples()
     }
-    return figures.timeline_figure(log_mel, errors, maps, shown, marks, network.settings)
+    return figures.timeline_figure(
+        log_mel, errors, maps, shown, marks, network.settings, corpus_summary
+    )
 
 
 def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.DataFrame:
