@@ -1,5 +1,6 @@
 """New recordings are judged by a detector that was trained before."""
 
+import json
 import shutil
 
 import mlflow
@@ -55,7 +56,10 @@ def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, 
         expected.loc[found.index, ["score", "threshold", "decision"]],
         rtol=1e-6,
     )
-    assert set(found.index) == set(compared_run.load("clips").clip_id)
+    clips = compared_run.load("clips")
+    assert set(found.index) == set(clips.clip_id)
+    test = clips.clip_id[clips.split == "test"]
+    pd.testing.assert_series_equal(found.p_value[test], expected.p_value[test])
 
 
 def test_a_file_of_any_name_is_judged(trained, a_clip, tmp_path, simulated_run):
@@ -130,6 +134,16 @@ def test_clips_of_another_machine_type_beside_the_detectors_are_not_judged(
 def test_without_a_detector_the_command_that_trains_one_is_named(project, dcase_folder):
     with pytest.raises(DatasetError, match="gru/detector holds no network; train one first: kedro"):
         project.run("score", audio_dir=str(dcase_folder), score={"method": "gru"})
+
+
+def test_a_detector_of_an_earlier_version_is_to_be_trained_again(trained, a_clip, tmp_path):
+    path = trained.data("06_models/lstm/detector/settings.json")
+    settings = json.loads(path.read_text())
+    del settings["calibration_scores"]
+    path.write_text(json.dumps(settings))
+    shutil.copy(a_clip, tmp_path)
+    with pytest.raises(InputError, match="holds no calibration_scores: .* train it again"):
+        judged(trained, tmp_path)
 
 
 def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_path):

@@ -25,7 +25,7 @@ def judgement_page(
     """Write which clips are called anomalous, and when and where they deviate from normal.
 
     Args:
-        judged: ``clip_id, machine_id, label, score, threshold, decision`` a clip.
+        judged: ``clip_id, machine_id, label, score, threshold, decision, p_value`` a clip.
         localisation: ``clip_id, axis, rank, start, end``: what contributes most in each clip.
         rejected_clips: ``clip_id, reason``.
         corpus: summary of the clips that are judged.
@@ -90,13 +90,14 @@ def _label_section(judged: pd.DataFrame) -> list[str]:
 def _anomalous_section(anomalous: pd.DataFrame, localisation: pd.DataFrame) -> str:
     text = (
         "## Called anomalous\n\nThe most anomalous first, with the stretches of time and the "
-        "frequencies that contribute most; all clips are in `decisions.csv`, all places in "
+        "frequencies that contribute most. The p value: how often a normal clip would score so "
+        "high, from the held-out normal clips. All clips are in `decisions.csv`, all places in "
         "`localisation.csv`.\n\n"
     )
     if anomalous.empty:
         return text + "None."
     ranked = anomalous.sort_values("score", ascending=False)
-    table = ranked[["clip_id", "machine_id", "score", "threshold"]].assign(
+    table = ranked[["clip_id", "machine_id", "score", "threshold", "p_value"]].assign(
         **{
             "when (s)": [_places(localisation, name, TIME, 2) for name in ranked.clip_id],
             "where (Hz)": [_places(localisation, name, FREQUENCY, 0) for name in ranked.clip_id],

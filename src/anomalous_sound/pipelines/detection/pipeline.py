@@ -189,7 +189,13 @@ def _verdict() -> list:
         ),
         node(
             verdict.assemble_detector,
-            inputs=["network", "fitted_score", "window_reference", "deployed"],
+            inputs=[
+                "network",
+                "fitted_score",
+                "window_reference",
+                "deployed",
+                "calibration_scores",
+            ],
             outputs="detector",
             name="assemble_detector",
         ),

@@ -9,6 +9,7 @@ import pandas as pd
 from anomalous_sound.audio import clips as clip_table
 from anomalous_sound.audio.clips import AudioCorpus
 from anomalous_sound.audio.frames import Frames, PromisedFrames
+from anomalous_sound.errors import InputError
 from anomalous_sound.models.band_errors import BandErrors
 from anomalous_sound.models.network import SHARED, TrainedNetwork
 from anomalous_sound.pipelines.detection.nodes import verdict
@@ -58,14 +59,24 @@ def index_windows(log_mel: Frames, detector: TrainedNetwork) -> pd.DataFrame:
 
 def open_detector(
     detector: TrainedNetwork,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], pd.DataFrame]:
     """Take out what a detector knows beside its network.
 
     Returns:
-        The fitted score, the window reference and the thresholds that decide.
+        The fitted score, the window reference, the thresholds that decide, and the scores of the
+        held-out normal clips that they were calibrated on.
+
+    Raises:
+        InputError: it was trained by an earlier version, which kept less.
     """
-    settings = detector.settings
-    return settings["score"], settings["window_reference"], settings["threshold"]
+    names = ("score", "window_reference", "threshold", "calibration_scores")
+    if absent := [name for name in names if name not in detector.settings]:
+        raise InputError(
+            f"the detector holds no {', '.join(absent)}: it was trained by an earlier version; "
+            "train it again: kedro run --pipeline METHOD."
+        )
+    score, window_reference, threshold, held_out = (detector.settings[name] for name in names)
+    return score, window_reference, threshold, pd.DataFrame(held_out)
 
 
 def pool_errors(band_errors: BandErrors, fitted_score: dict[str, Any]) -> pd.DataFrame:
@@ -73,18 +84,17 @@ def pool_errors(band_errors: BandErrors, fitted_score: dict[str, Any]) -> pd.Dat
     return verdict.pool_errors(band_errors, fitted_score["settings"])
 
 
-def decide(clip_scores: pd.DataFrame, deployed: dict[str, Any]) -> pd.DataFrame:
-    """Decide every clip by the detector's threshold.
-
-    Returns:
-        ``clip_id, score, threshold, decision``, one row a clip.
-    """
+def decide(
+    clip_scores: pd.DataFrame, deployed: dict[str, Any], calibration_scores: pd.DataFrame
+) -> pd.DataFrame:
+    """Decide every clip by the detector's threshold; see :func:`verdict.decide`."""
     shared = Deployed.of(deployed).shared
     known = deployed["by_machine_id"]
     # a threshold that all machine IDs share holds for one that was not there in training, too
     of_clips = {name: known.get(name, shared) for name in clip_scores.machine_id}
-    decisions = verdict.decide(clip_scores, {**deployed, "by_machine_id": of_clips})
-    return decisions.drop(columns="p_value")  # there are no held-out normal clips to count here
+    both = pd.concat([calibration_scores, clip_scores], ignore_index=True)
+    decisions = verdict.decide(both, {**deployed, "by_machine_id": known | of_clips})
+    return decisions.iloc[len(calibration_scores) :].reset_index(drop=True)
 
 
 def write_report(
@@ -96,7 +106,7 @@ def write_report(
     corpus_summary: dict[str, Any],
 ) -> str:
     """Write which clips are called anomalous, and when and where they deviate."""
-    judged = clip_scores.merge(decisions[["clip_id", "threshold", "decision"]], on="clip_id")
+    judged = clip_scores.merge(decisions.drop(columns="score"), on="clip_id")
     return judgement_page.judgement_page(
         judged=judged,
         localisation=localisation,

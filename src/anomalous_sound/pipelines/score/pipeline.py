@@ -44,7 +44,7 @@ def _verdict() -> list:
         node(
             nodes.open_detector,
             inputs="detector",
-            outputs=["fitted_score", "window_reference", "deployed"],
+            outputs=["fitted_score", "window_reference", "deployed", "calibration_scores"],
             name="open_detector",
         ),
         *judging_nodes("detector"),
@@ -56,7 +56,7 @@ def _verdict() -> list:
         ),
         node(
             nodes.decide,
-            inputs=["clip_scores", "deployed"],
+            inputs=["clip_scores", "deployed", "calibration_scores"],
             outputs="decisions",
             name="decide",
         ),

@@ -181,11 +181,14 @@ def assemble_detector(
     fitted_score: dict[str, Any],
     window_reference: dict[str, Any],
     deployed: dict[str, Any],
+    calibration_scores: pd.DataFrame,
 ) -> TrainedNetwork:
     """Put everything that judging a new clip needs into one thing."""
+    held_out = calibration_scores[calibration_scores.split == VALIDATION]
     added = {
         "score": fitted_score,
         "window_reference": window_reference,
         "threshold": deployed,
+        "calibration_scores": held_out.to_dict("list"),
     }
     return TrainedNetwork(network.weights, {**network.settings, **added})
