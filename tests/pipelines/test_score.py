@@ -74,6 +74,8 @@ def test_a_file_of_any_name_is_judged(trained, a_clip, tmp_path, simulated_run):
     assert trained.data("08_reporting/score/timeline_figure.png").stat().st_size > 0
     report = trained.data("08_reporting/score/report.md").read_text()
     assert "**It was trained on simulated data:**" in report
+    held_out = (simulated_run.load("clips").split == "validation").sum()
+    assert f"never below 1 in {held_out + 1}" in report
     assert "1 of 1 clips" in report or "0 of 1 clips" in report
     assert "machine IDs that it has not been trained on" in report
 

@@ -41,7 +41,9 @@ def judgement_page(
         corpus_section(corpus, rejected_clips),
         _detector_section(judged, settings, simulated=corpus["simulated"]),
         *_label_section(judged),
-        _anomalous_section(anomalous, localisation),
+        _anomalous_section(
+            anomalous, localisation, held_out=len(settings["calibration_scores"]["score"])
+        ),
         "## When and where\n\n![When and where clips deviate](timeline_figure.png)",
     ]
     return "\n\n".join(parts) + "\n"
@@ -87,12 +89,14 @@ def _label_section(judged: pd.DataFrame) -> list[str]:
     return ["## What the labels say\n\nCalled anomalous are\n\n" + "\n".join(lines)]
 
 
-def _anomalous_section(anomalous: pd.DataFrame, localisation: pd.DataFrame) -> str:
+def _anomalous_section(
+    anomalous: pd.DataFrame, localisation: pd.DataFrame, *, held_out: int
+) -> str:
     text = (
         "## Called anomalous\n\nThe most anomalous first, with the stretches of time and the "
         "frequencies that contribute most. The p value: how often a normal clip would score so "
-        "high, from the held-out normal clips. All clips are in `decisions.csv`, all places in "
-        "`localisation.csv`.\n\n"
+        f"high, from {held_out} held-out normal clips, so never below 1 in {held_out + 1}. All "
+        "clips are in `decisions.csv`, all places in `localisation.csv`.\n\n"
     )
     if anomalous.empty:
         return text + "None."
