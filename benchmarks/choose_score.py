@@ -22,19 +22,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frames import Frames, WindowedFrames, index_windows
-from anomalous_sound.audio.log_mel import log_mel_spectrogram
-from anomalous_sound.clip_score import apply_score, fit_score, pool_over_time
 from anomalous_sound.datasets import AudioFolderDataset
-from anomalous_sound.metrics import auc
-from anomalous_sound.models.checkpoint import Checkpoint
-from anomalous_sound.models.cross_validation import draw_folds
-from anomalous_sound.models.scoring import WindowScoring
-from anomalous_sound.models.training import train_network
+from anomalous_sound.evaluation.metrics import auc
+from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.log_mel import log_mel_spectrogram
 from anomalous_sound.pipelines.preparation.nodes import check_clips
-from anomalous_sound.simulation.faults import FAULTS, Fault
-from anomalous_sound.simulation.machines import MACHINES
-from anomalous_sound.simulation.slide_rail import simulate_clip
+from anomalous_sound.scoring.clip_score import apply_score, fit_score, pool_over_time
+from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.sources.simulation.faults import FAULTS, Fault
+from anomalous_sound.sources.simulation.machines import MACHINES
+from anomalous_sound.sources.simulation.slide_rail import simulate_clip
+from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.cross_validation import draw_folds
+from anomalous_sound.training.loop import train_network
 from benchmarks.corpora import configuration
 
 LEVELS_DB = (0, -6, -12)

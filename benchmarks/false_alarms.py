@@ -1,4 +1,4 @@
-"""Do the thresholds of `anomalous_sound.calibration` keep the false-alarm rate that was asked for?
+"""Do thresholds keep the false-alarm rate that was asked for?
 
 Scores are drawn from four known distributions, so the rate that a threshold delivers is not
 counted on a sample but computed: the part of the distribution at or above it. Writes
@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from anomalous_sound.calibration import (
+from anomalous_sound.decision.calibration import (
     CALIBRATE,
     STRATEGIES,
     clips_needed,

@@ -22,10 +22,10 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from anomalous_sound.audio.frames import Frames, WindowedFrames, index_windows
-from anomalous_sound.models.checkpoint import Checkpoint
-from anomalous_sound.models.processor import chosen_precision
-from anomalous_sound.models.training import train_network
+from anomalous_sound.compute.processor import chosen_precision
+from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.loop import train_network
 from benchmarks.corpora import configuration
 from benchmarks.harness import TRAINING_FLOP
 from benchmarks.plain import training as plain

@@ -35,7 +35,7 @@ STAGES = {
 def simulate(folder: Path) -> Path:
     import yaml
 
-    from anomalous_sound.simulation.corpus import is_current, write_corpus
+    from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
 
     configured = yaml.safe_load((REPOSITORY / "conf/base/globals.yml").read_text())["simulation"]
     settings = configured | FULL_SIZE | {"machine_ids": MACHINE_IDS}

@@ -19,15 +19,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from anomalous_sound.calibration import binomial_interval, calibration_table
-from anomalous_sound.clip_score import apply_score, fit_score
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
-from anomalous_sound.models.checkpoint import Checkpoint
-from anomalous_sound.models.scoring import WindowScoring, pool_clip
+from anomalous_sound.decision.calibration import binomial_interval, calibration_table
 from anomalous_sound.pipelines.detection.nodes import training as detection
 from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.reporting.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
-from anomalous_sound.simulation.corpus import write_corpus
+from anomalous_sound.scoring.clip_score import apply_score, fit_score
+from anomalous_sound.scoring.errors import WindowScoring, pool_clip
+from anomalous_sound.sources.simulation.corpus import write_corpus
+from anomalous_sound.training.checkpoint import Checkpoint
 from benchmarks.corpora import REPOSITORY, configuration
 
 SIZES = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anomalous_sound.comparison import compare_methods
+from anomalous_sound.evaluation.comparison import compare_methods
 from benchmarks.corpora import configuration
 from benchmarks.harness import machine
 from benchmarks.stages.commands import KEDRO, call, project_in

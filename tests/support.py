@@ -50,7 +50,7 @@ SMALL_PARAMETERS = {
 @contextmanager
 def with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where the processor has no bfloat16, pretend it has: slowly, by what is no faster there."""
-    from anomalous_sound.models import processor
+    from anomalous_sound.compute import processor
 
     has_it = processor.chosen_precision("auto", torch.device("cpu")) == "bf16-mixed"
     with monkeypatch.context() as patch, torch.backends.mkldnn.flags(enabled=has_it):

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from anomalous_sound.simulation.corpus import write_corpus
+from anomalous_sound.sources.simulation.corpus import write_corpus
 from benchmarks import harness
 from benchmarks.corpora import REPOSITORY, configuration
 from benchmarks.harness import OURS, PLAIN, Row, in_turns

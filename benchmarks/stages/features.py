@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from anomalous_sound.compute.threads import in_threads, torch_threads
 from anomalous_sound.pipelines.preparation import nodes
-from anomalous_sound.threads import in_threads, torch_threads
 from benchmarks.corpora import Corpus
 from benchmarks.harness import OURS, PLAIN, Row, compared, in_turns, processes
 from benchmarks.plain import features as plain

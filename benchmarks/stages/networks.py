@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
-from anomalous_sound.models.checkpoint import Checkpoint
-from anomalous_sound.models.network import TrainedNetwork, build_network
-from anomalous_sound.models.processor import chosen_precision
-from anomalous_sound.models.scoring import WindowScoring
-from anomalous_sound.models.training import train_network
+from anomalous_sound.compute.processor import chosen_precision
+from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
+from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.loop import train_network
+from anomalous_sound.vocabulary import Split
 from benchmarks import harness
 from benchmarks.corpora import REPOSITORY, Corpus, configuration
 from benchmarks.harness import CEILING, OURS, PLAIN, Row, in_turns, multiply, on_threads, processes
@@ -58,8 +58,8 @@ def train_ours(corpus: Corpus, model: str, profile: str) -> None:
     stride = training["stride"]
     with tempfile.TemporaryDirectory() as folder:
         train_network(
-            corpus.windowed(TRAIN, stride),
-            corpus.windowed(VALIDATION, stride),
+            corpus.windowed(Split.TRAIN, stride),
+            corpus.windowed(Split.VALIDATION, stride),
             settings=corpus.settings(model),
             training=training,
             checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
@@ -70,8 +70,8 @@ def train_plainly(corpus: Corpus, model: str) -> None:
     """Train the plain way for EPOCHS, on the same clips."""
     plain_training.train(
         plain_training.MODELS[model](),
-        corpus.scaled_clips(TRAIN),
-        corpus.scaled_clips(VALIDATION),
+        corpus.scaled_clips(Split.TRAIN),
+        corpus.scaled_clips(Split.VALIDATION),
         batch_size=plain_training.BATCH_SIZES[model],
         epochs=EPOCHS,
     )
@@ -89,7 +89,7 @@ def fast_training(options: Options) -> list[Row]:
 
 def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     corpus = options.corpus
-    windows, held_out = len(corpus.windowed(TRAIN)), len(corpus.windowed(VALIDATION))
+    windows, held_out = len(corpus.windowed(Split.TRAIN)), len(corpus.windowed(Split.VALIDATION))
     models = tuple(plain_training.MODELS)
     ways = {(PLAIN, model): (train_plainly, corpus, model) for model in models}
     ways |= {(OURS, model): (train_ours, corpus, model, profile) for model in models}
@@ -141,7 +141,7 @@ def busy_training(options: Options) -> list[Row]:
     with processes(ways) as apart:
         seconds = in_turns(apart, options.repeats)
     what = f"lstm, {EPOCHS} epochs: ours alone on one thread; ours beside one busy process"
-    windows = EPOCHS * len(corpus.windowed(TRAIN))
+    windows = EPOCHS * len(corpus.windowed(Split.TRAIN))
     return [harness.compared("busy", what, seconds, work=windows, unit="windows")]
 
 
@@ -165,14 +165,14 @@ def score_plainly(corpus: Corpus, model: str) -> None:
     """Score the test clips the plain way."""
     plain = plain_training.MODELS[model]()
     plain.load_state_dict(untrained(corpus, model).weights)
-    for clip in corpus.scaled_clips(TEST):
+    for clip in corpus.scaled_clips(Split.TEST):
         plain_scoring.score_clip(plain, clip)
 
 
 def score_ours(corpus: Corpus, model: str) -> None:
     """Score the test clips."""
     clips = corpus.clip_table
-    tested = clips.clip_id[clips.split == TEST]
+    tested = clips.clip_id[clips.split == Split.TEST]
     windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     groups = configuration("parameters")
@@ -197,8 +197,8 @@ def _scoring_row(options: Options, model: str) -> Row:
     with processes(ways) as apart:
         seconds = in_turns(apart, options.repeats)
     what = f"{model}: DataLoader a clip, batch 32; ours"
-    clips = int((corpus.clip_table.split == TEST).sum())
-    windows = len(corpus.windowed(TEST))
+    clips = int((corpus.clip_table.split == Split.TEST).sum())
+    windows = len(corpus.windowed(Split.TEST))
     row = harness.compared("scoring", what, seconds, work=clips, unit="clips")
     part = harness.reached(seconds, windows * harness.FORWARD_FLOP[model])
     return replace(row, reached=part)

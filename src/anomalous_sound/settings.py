@@ -2,7 +2,7 @@
 
 import os
 
-from anomalous_sound.memory import nothing_to_collect
+from anomalous_sound.compute.memory import nothing_to_collect
 
 with nothing_to_collect():
     from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks

@@ -3,7 +3,7 @@ import pytest
 from kedro.io import DatasetError
 
 from anomalous_sound.datasets import BandErrorsDataset
-from anomalous_sound.models.band_errors import ClipErrors
+from anomalous_sound.scoring.band_errors import ClipErrors
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from anomalous_sound.audio.frames import PromisedFrames
 from anomalous_sound.datasets import FramesDataset
+from anomalous_sound.features.frames import PromisedFrames
 
 RNG = np.random.default_rng(0)
 CLIPS = {

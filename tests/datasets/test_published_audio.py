@@ -7,7 +7,7 @@ import yaml
 from file_server import DOWNLOAD, development, evaluation, mimii, zip_of, zip_with_link
 from kedro.io import DatasetError
 
-from anomalous_sound.audio.clips import list_clips
+from anomalous_sound.corpus.clips import list_clips
 from anomalous_sound.datasets import PublishedAudioDataset
 from anomalous_sound.errors import InputError
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 from scipy.signal import welch
 
-from anomalous_sound.audio.decode import AudioFile
+from anomalous_sound.corpus.decode import AudioFile
 
 pytestmark = pytest.mark.slow
 

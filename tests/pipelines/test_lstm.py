@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.models import training as training_module
+from anomalous_sound.training import loop as training_module
 
 pytestmark = pytest.mark.slow
 

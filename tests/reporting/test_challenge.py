@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from anomalous_sound.metrics import evaluate
+from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.reporting.challenge import result_table, submission_files
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from anomalous_sound.audio.frames import Frames
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import exploration
 
 AUDIO = {"sample_rate": 16000, "channel": 0}

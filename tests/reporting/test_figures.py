@@ -2,11 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalous_sound.audio.frames import Frames
-from anomalous_sound.metrics import evaluate
+from anomalous_sound.decision.thresholds import (
+    calibration_tables,
+    classification_report,
+    threshold_table,
+)
+from anomalous_sound.evaluation.metrics import evaluate
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.page import report_page
-from anomalous_sound.thresholds import calibration_tables, classification_report, threshold_table
 
 DEPLOYED = "validation_mean_plus_k_std"
 SETTINGS = {

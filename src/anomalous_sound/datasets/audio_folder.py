@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.decode import AUDIO_SUFFIXES, AudioFile
-from anomalous_sound.audio.layout import LABELS_FILE
+from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, AudioFile
 from anomalous_sound.errors import InputError
+from anomalous_sound.sources.layout import LABELS_FILE
 
 CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
 

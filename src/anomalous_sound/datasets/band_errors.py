@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from anomalous_sound.atomic import replaced_folder
-from anomalous_sound.audio.row_file import RowFile, write_header
-from anomalous_sound.models.band_errors import BandErrors, ClipErrors
+from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
+from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.row_file import RowFile, write_header
 
 ROOTS_FILE, WINDOW_ERRORS_FILE, INDEX_FILE = "roots.npy", "window_errors.npy", "index.parquet"
 
@@ -37,7 +37,7 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     ```pycon
     >>> import numpy as np
     >>> from anomalous_sound.datasets import BandErrorsDataset
-    >>> from anomalous_sound.models.band_errors import ClipErrors
+    >>> from anomalous_sound.scoring.band_errors import ClipErrors
     >>> dataset = BandErrorsDataset(path=tmp_path / "band_errors")
     >>> errors = np.full((303, 128), 0.25, np.float32)
     >>> dataset.save([ClipErrors("a.wav", errors, errors.mean(axis=1), seconds=0.1)])

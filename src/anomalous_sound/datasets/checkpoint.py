@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from anomalous_sound.models.checkpoint import Checkpoint
+from anomalous_sound.training.checkpoint import Checkpoint
 
 
 class CheckpointDataset(AbstractDataset[Any, Checkpoint]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
 
-from anomalous_sound.atomic import replaced_file
+from anomalous_sound.storage.atomic import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

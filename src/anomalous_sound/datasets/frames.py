@@ -14,10 +14,10 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from tqdm import tqdm
 
-from anomalous_sound.atomic import replace_folder
-from anomalous_sound.audio.frames import Frames, PromisedFrames
-from anomalous_sound.audio.row_file import RowFile, write_header
-from anomalous_sound.threads import in_threads, torch_threads
+from anomalous_sound.compute.threads import in_threads, torch_threads
+from anomalous_sound.features.frames import Frames, PromisedFrames
+from anomalous_sound.storage.atomic import replace_folder
+from anomalous_sound.storage.row_file import RowFile, write_header
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
 
     ```pycon
     >>> import numpy as np
-    >>> from anomalous_sound.audio.frames import PromisedFrames
+    >>> from anomalous_sound.features.frames import PromisedFrames
     >>> from anomalous_sound.datasets import FramesDataset
     >>> dataset = FramesDataset(path=tmp_path / "log_mel")
     >>> promised = PromisedFrames("key", lambda: np.zeros((313, 128), np.float32))

@@ -8,9 +8,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from anomalous_sound.atomic import replaced_folder
 from anomalous_sound.errors import InputError
-from anomalous_sound.models.network import TrainedNetwork
+from anomalous_sound.methods.trained_network import TrainedNetwork
+from anomalous_sound.storage.atomic import replaced_folder
 
 
 class NetworkDataset(AbstractDataset[TrainedNetwork, TrainedNetwork]):
@@ -32,7 +32,7 @@ class NetworkDataset(AbstractDataset[TrainedNetwork, TrainedNetwork]):
     ```pycon
     >>> import torch
     >>> from anomalous_sound.datasets import NetworkDataset
-    >>> from anomalous_sound.models.network import TrainedNetwork
+    >>> from anomalous_sound.methods.trained_network import TrainedNetwork
     >>> dataset = NetworkDataset(path=tmp_path / "network")
     >>> dataset.save(TrainedNetwork({"bias": torch.ones(2)}, {"windows": {"length": 10}}))
     >>> dataset.load().settings

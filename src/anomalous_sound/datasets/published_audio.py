@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anomalous_sound.audio.clips import AudioCorpus
+from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.datasets.audio_folder import AudioFolderDataset, list_recordings
-from anomalous_sound.download.archive import ensure_unpacked, is_unpacked
-from anomalous_sound.download.settings import PublishedArchives
 from anomalous_sound.errors import InputError
+from anomalous_sound.sources.download.archive import ensure_unpacked, is_unpacked
+from anomalous_sound.sources.download.settings import PublishedArchives
 
 ARCHIVES_FOLDER = "archives"
 
@@ -82,11 +82,11 @@ class PublishedAudioDataset(AudioFolderDataset):
             name: what reports call the data set.
             path: its folder.
             archives: the archives by part and machine type; see
-                :class:`anomalous_sound.download.settings.Part`.
+                :class:`anomalous_sound.sources.download.settings.Part`.
             parts: the parts to load.
             machine_type: the machine type to load.
             download: how to download; see
-                :class:`anomalous_sound.download.settings.DownloadSettings`.
+                :class:`anomalous_sound.sources.download.settings.DownloadSettings`.
             audio_dir: a folder of recordings to load instead; nothing is downloaded then.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """

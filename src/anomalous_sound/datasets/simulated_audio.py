@@ -49,7 +49,8 @@ class SimulatedAudioDataset(AudioFolderDataset):
 
         Args:
             path: folder of the simulated corpus.
-            simulation: its settings; see :func:`anomalous_sound.simulation.corpus.write_corpus`.
+            simulation: its settings; see
+                :func:`anomalous_sound.sources.simulation.corpus.write_corpus`.
             audio_dir: a folder of recordings to load instead.
             jobs: clips simulated at once; -1: as many as there are cores.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
@@ -61,7 +62,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
     def _folder(self) -> Path:
         folder = super()._folder()
         if self._simulation is not None:
-            from anomalous_sound.simulation.corpus import is_current, write_corpus
+            from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
 
             if not is_current(folder, self._simulation):
                 write_corpus(folder, self._simulation, jobs=self._jobs)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts are imported when they are used
 
-from anomalous_sound.audio.layout import ANOMALOUS, TEST
+from anomalous_sound.vocabulary import Label, Split
 
 
 def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -30,7 +30,7 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
         ``decision_result_<type>_id_<id>``) a table of two columns, to be written without a header:
         the clip's file name, and its score or its decision (1: anomalous).
     """
-    test = clip_scores[clip_scores.split == TEST].merge(
+    test = clip_scores[clip_scores.split == Split.TEST].merge(
         decisions[["clip_id", "decision"]], on="clip_id", validate="one_to_one"
     )
     files = {}
@@ -40,7 +40,7 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
         if machine_id:
             machine += f"_id_{machine_id}"
         files[f"anomaly_score_{machine}"] = group[["file", "score"]]
-        decided = group.assign(decision=(group.decision == ANOMALOUS).astype(int))
+        decided = group.assign(decision=(group.decision == Label.ANOMALOUS).astype(int))
         files[f"decision_result_{machine}"] = decided[["file", "decision"]]
     return files
 
@@ -51,7 +51,7 @@ def result_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
     The average is DCASE 2020's ranking, the harmonic mean that of the years since 2021.
 
     Args:
-        metrics: as :func:`anomalous_sound.metrics.evaluate` returns them.
+        metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them.
 
     Returns:
         ``id, AUC, pAUC``; empty where the labels of a machine ID allow none.

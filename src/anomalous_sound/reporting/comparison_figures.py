@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST
-from anomalous_sound.metrics import labelled_test_clips, why_no_roc
+from anomalous_sound.evaluation.metrics import labelled_test_clips, why_no_roc
 from anomalous_sound.reporting.figures import (
     BLUE,
     GREEN,
@@ -23,6 +22,7 @@ from anomalous_sound.reporting.figures import (
     new_figure,
     say,
 )
+from anomalous_sound.vocabulary import Label, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,8 +152,8 @@ def agreement_figure(
 
 def _draw_pair(axes: Axes, one: pd.DataFrame, other: pd.DataFrame) -> None:
     both = one.merge(other[["clip_id", "score"]], on="clip_id", suffixes=("", "_other"))
-    test = both[both.split == TEST]
-    for label, colour, marker in ((NORMAL, BLUE, "o"), (ANOMALOUS, VERMILION, "^")):
+    test = both[both.split == Split.TEST]
+    for label, colour, marker in ((Label.NORMAL, BLUE, "o"), (Label.ANOMALOUS, VERMILION, "^")):
         group = test[test.label == label]
         axes.scatter(
             group.score,
@@ -164,6 +164,6 @@ def _draw_pair(axes: Axes, one: pd.DataFrame, other: pd.DataFrame) -> None:
             alpha=0.7,
             label=label,
         )
-    unknown = test[~test.label.isin([NORMAL, ANOMALOUS])]
+    unknown = test[~test.label.isin([Label.NORMAL, Label.ANOMALOUS])]
     if len(unknown):
         axes.scatter(unknown.score, unknown.score_other, s=22, color=GREY, label="no label")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frames import Frames
-from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, UNKNOWN, VALIDATION
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting.figures import (
     BLUE,
     GREY,
@@ -23,6 +22,7 @@ from anomalous_sound.reporting.figures import (
     new_figure,
 )
 from anomalous_sound.reporting.page import corpus_section, markdown_table
+from anomalous_sound.vocabulary import Label, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,11 @@ FIGURES = {
 }
 WAVEFORM_POINTS = 1500  # more than a panel has pixels
 
-_COLOURS = {NORMAL: BLUE, ANOMALOUS: VERMILION}
-_SPLITS, _LABELS = (TRAIN, VALIDATION, TEST), (NORMAL, ANOMALOUS, UNKNOWN)
+_COLOURS = {Label.NORMAL: BLUE, Label.ANOMALOUS: VERMILION}
+_SPLITS, _LABELS = (
+    (Split.TRAIN, Split.VALIDATION, Split.TEST),
+    (Label.NORMAL, Label.ANOMALOUS, Label.UNKNOWN),
+)
 _LOWEST_HZ = 20
 _TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _DYNAMIC_RANGE_DB = 100  # what lies further below the loudest frequency is cut off
@@ -160,11 +163,11 @@ def spectrum_figure(
     machine_id_of = {clip_id: key[0] for key, clip_id in shown.clip_ids.items()}
 
     def draw(axes: Axes, clip_id: str, label: str) -> None:
-        normal = shown.clip_ids.get((machine_id_of[clip_id], NORMAL))
-        if label != NORMAL and normal:
+        normal = shown.clip_ids.get((machine_id_of[clip_id], Label.NORMAL))
+        if label != Label.NORMAL and normal:
             axes.plot(*spectra[normal], color=GREY, linewidth=0.8, label="the normal clip")
         axes.plot(*spectra[clip_id], color=_COLOURS[label], linewidth=0.8, label=f"{label} clip")
-        if label != NORMAL:
+        if label != Label.NORMAL:
             axes.legend(edgecolor="none", fontsize=8, loc="best")
 
     figure, grid = _clip_grid(shown, draw, row_inches=2.3, sharex=True, sharey=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio.frames import Frames
-from anomalous_sound.audio.layout import ANOMALOUS, NORMAL, TEST, TRAIN, VALIDATION
-from anomalous_sound.audio.log_mel import mel_band_centres_hz
-from anomalous_sound.metrics import labelled_test_clips, why_no_roc
-from anomalous_sound.thresholds import NORMAL_ONLY
+from anomalous_sound.decision.thresholds import NORMAL_ONLY
+from anomalous_sound.evaluation.metrics import labelled_test_clips, why_no_roc
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.log_mel import mel_band_centres_hz
+from anomalous_sound.vocabulary import Label, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,11 +24,11 @@ else:
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 
 _GROUPS = (
-    (TRAIN, NORMAL, "training, normal", BLUE),
-    (VALIDATION, NORMAL, "validation, normal (held out)", GREEN),
-    (TEST, NORMAL, "test, normal", ORANGE),
-    (TEST, ANOMALOUS, "test, anomalous", VERMILION),
-    (TEST, "unknown", "test, no label", GREY),
+    (Split.TRAIN, Label.NORMAL, "training, normal", BLUE),
+    (Split.VALIDATION, Label.NORMAL, "validation, normal (held out)", GREEN),
+    (Split.TEST, Label.NORMAL, "test, normal", ORANGE),
+    (Split.TEST, Label.ANOMALOUS, "test, anomalous", VERMILION),
+    (Split.TEST, "unknown", "test, no label", GREY),
 )
 _STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<")
 _TICK_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.audio.layout import ANOMALOUS, NORMAL
-from anomalous_sound.clip_score import unit
-from anomalous_sound.localisation import FREQUENCY, TIME
 from anomalous_sound.reporting.figures import corpus_title, strategy_name
 from anomalous_sound.reporting.page import corpus_section, markdown_table
+from anomalous_sound.scoring.clip_score import unit
+from anomalous_sound.scoring.localisation import FREQUENCY, TIME
+from anomalous_sound.vocabulary import Label
 
 
 def judgement_page(
@@ -34,7 +34,7 @@ def judgement_page(
     Returns:
         Markdown; it expects the figure in the same folder.
     """
-    anomalous = judged[judged.decision == ANOMALOUS]
+    anomalous = judged[judged.decision == Label.ANOMALOUS]
     parts = [
         f"# Judged: {corpus_title(corpus)}",
         f"**{len(anomalous)} of {len(judged)} clips are called anomalous.**",
@@ -80,8 +80,8 @@ def _detector_section(judged: pd.DataFrame, settings: Mapping[str, Any], *, simu
 
 def _label_section(judged: pd.DataFrame) -> list[str]:
     lines = []
-    for label in (NORMAL, ANOMALOUS):
-        called = judged.decision[judged.label == label] == ANOMALOUS
+    for label in (Label.NORMAL, Label.ANOMALOUS):
+        called = judged.decision[judged.label == label] == Label.ANOMALOUS
         if len(called):
             lines.append(f"- {called.sum()} of {len(called)} clips labelled {label}")
     if not lines:

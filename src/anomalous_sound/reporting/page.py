@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.clip_score import unit
+from anomalous_sound.decision.thresholds import ALL
 from anomalous_sound.reporting.figures import corpus_title, strategy_name
-from anomalous_sound.thresholds import ALL
+from anomalous_sound.scoring.clip_score import unit
 
 FIGURES = {
     "roc_figure.png": "ROC of the test clips",
@@ -33,7 +33,7 @@ def report_page(
     """Write the report of one method on one corpus.
 
     Args:
-        metrics: as :func:`anomalous_sound.metrics.evaluate` returns them, with ``corpus``.
+        metrics: of the method, with ``corpus``.
         thresholds: the table of thresholds.
         classification: the classification report.
         rejected_clips: ``clip_id, reason``.

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound import comparison as comparing
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames, WindowedFrames
-from anomalous_sound.audio.levels import rms_dbfs
+from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.errors import InputError
-from anomalous_sound.models.baselines import persistence_errors
+from anomalous_sound.evaluation import comparison as comparing
+from anomalous_sound.evaluation.baselines import persistence_errors
+from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.features.levels import rms_dbfs
 from anomalous_sound.reporting import comparison_figures, comparison_page
 from anomalous_sound.reporting.figures import Figure
 

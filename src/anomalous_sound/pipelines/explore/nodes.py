@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio import levels
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames
+from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.features import levels
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import exploration
 from anomalous_sound.reporting.figures import Figure
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.audio import clips as clip_table
-from anomalous_sound.audio import frames as framing
-from anomalous_sound.audio import log_mel as log_mel_module
-from anomalous_sound.audio.checks import ClipChecks, decoding_version
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames, PromisedFrames
-from anomalous_sound.audio.layout import TRAIN
-from anomalous_sound.audio.log_mel import log_mel_spectrogram
-from anomalous_sound.audio.reuse import code_version, reuse_key
+from anomalous_sound.corpus import clips as clip_table
+from anomalous_sound.corpus.checks import ClipChecks, decoding_version
+from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.features import frames as framing
+from anomalous_sound.features import log_mel as log_mel_module
+from anomalous_sound.features.frames import Frames, PromisedFrames
+from anomalous_sound.features.log_mel import log_mel_spectrogram
+from anomalous_sound.storage.identity import code_version, reuse_key
+from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def _log_mel_of_clip(
 
 def fit_scaling(log_mel: Frames, clips: pd.DataFrame, scaling: dict[str, Any]) -> dict[str, Any]:
     """Fit the scaling of decibels on the normal training clips."""
-    training = set(clips.clip_id[clips.split == TRAIN])
+    training = set(clips.clip_id[clips.split == Split.TRAIN])
     return framing.fit_scaling(log_mel, training, method=scaling["method"])
 
 

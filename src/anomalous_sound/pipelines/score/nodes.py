@@ -6,16 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.audio import clips as clip_table
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames, PromisedFrames
+from anomalous_sound.corpus import clips as clip_table
+from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.decision.thresholds import Deployed
 from anomalous_sound.errors import InputError
-from anomalous_sound.models.band_errors import BandErrors
-from anomalous_sound.models.network import SHARED, TrainedNetwork
+from anomalous_sound.features.frames import Frames, PromisedFrames
+from anomalous_sound.methods.trained_network import SHARED, TrainedNetwork
 from anomalous_sound.pipelines.detection.nodes import verdict
 from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.reporting import judgement_page
-from anomalous_sound.thresholds import Deployed
+from anomalous_sound.scoring.band_errors import BandErrors
 
 
 def check_clips(

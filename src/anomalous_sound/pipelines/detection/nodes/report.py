@@ -7,19 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound import clip_score, localisation
-from anomalous_sound import metrics as metric
-from anomalous_sound import thresholds as threshold
-from anomalous_sound.audio.clips import AudioCorpus
-from anomalous_sound.audio.frames import Frames
-from anomalous_sound.audio.layout import TEST, VALIDATION
-from anomalous_sound.audio.log_mel import mel_band_edges_hz
+from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.decision import thresholds as threshold
 from anomalous_sound.errors import InputError
-from anomalous_sound.models import scoring as scoring_module
-from anomalous_sound.models.band_errors import BandErrors
-from anomalous_sound.models.network import TrainedNetwork
+from anomalous_sound.evaluation import metrics as metric
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.log_mel import mel_band_edges_hz
+from anomalous_sound.methods.trained_network import TrainedNetwork
 from anomalous_sound.reporting import challenge, figures, page
 from anomalous_sound.reporting.figures import Figure
+from anomalous_sound.scoring import clip_score, localisation
+from anomalous_sound.scoring import errors as scoring_module
+from anomalous_sound.scoring.band_errors import BandErrors
+from anomalous_sound.vocabulary import Split
 
 
 def measure_localisation(
@@ -124,7 +124,7 @@ def summarise_result(
     band_errors: BandErrors,
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods needs."""
-    from anomalous_sound.models.frame_model import count_parameters
+    from anomalous_sound.methods.frame_network import count_parameters
 
     members = network.members()
     features = ("audio", "log_mel", "scaling")
@@ -204,7 +204,7 @@ def plot_timelines(
 
 def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.DataFrame:
     if clip_ids is None:
-        split = TEST if (clip_scores.split == TEST).any() else VALIDATION
+        split = Split.TEST if (clip_scores.split == Split.TEST).any() else Split.VALIDATION
         ranked = clip_scores[clip_scores.split == split].sort_values("score")
         return ranked.iloc[[0, -1]].drop_duplicates("clip_id")
     if unknown := sorted(set(clip_ids) - set(clip_scores.clip_id)):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.audio import frames as framing
-from anomalous_sound.audio.frames import Frames, WindowedFrames
-from anomalous_sound.audio.layout import TRAIN, VALIDATION
 from anomalous_sound.errors import InputError
-from anomalous_sound.models.checkpoint import Checkpoint
-from anomalous_sound.models.cross_validation import held_out_scores
-from anomalous_sound.models.network import TrainedNetwork
+from anomalous_sound.features import frames as framing
+from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.methods.trained_network import TrainedNetwork
+from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.cross_validation import held_out_scores
+from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ def train_network(
 ) -> tuple[TrainedNetwork, pd.DataFrame]:
     """Train on normal clips only, one network for all machine IDs or one for each.
 
-    See :func:`anomalous_sound.models.training.train_network`.
+    See :func:`anomalous_sound.training.loop.train_network`.
 
     Raises:
         InputError: a machine ID has too few clips for a network of its own.
     """
-    from anomalous_sound.models.training import train_members
-    from anomalous_sound.models.training import train_network as train
+    from anomalous_sound.training.loop import train_members
+    from anomalous_sound.training.loop import train_network as train
 
     windows, form = _training_windows(log_mel, windows, settings, training)
 
@@ -67,7 +67,7 @@ def train_network(
                 settings["scaling"],
                 **form,
             )
-            for split in (TRAIN, VALIDATION)
+            for split in (Split.TRAIN, Split.VALIDATION)
         )
         return training_windows, validation_windows
 
@@ -78,9 +78,9 @@ def train_network(
     }
     if detector["per"] == "machine_type":
         return train(*windows_of(clips), **how)
-    used = clips[clips.split.isin([TRAIN, VALIDATION])]
+    used = clips[clips.split.isin([Split.TRAIN, Split.VALIDATION])]
     for machine_id, of_id in used.groupby("machine_id"):
-        if set(of_id.split) != {TRAIN, VALIDATION}:
+        if set(of_id.split) != {Split.TRAIN, Split.VALIDATION}:
             raise InputError(
                 f"machine ID '{machine_id}' has too few normal clips for a network of its own: at "
                 "least 2 are needed, one to train on and one to validate with."

@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound import clip_score, localisation
-from anomalous_sound import thresholds as threshold
-from anomalous_sound.audio.frames import Frames
-from anomalous_sound.audio.layout import TEST, TRAIN, VALIDATION
-from anomalous_sound.audio.log_mel import mel_band_edges_hz
-from anomalous_sound.models import scoring as scoring_module
-from anomalous_sound.models.band_errors import BandErrors
-from anomalous_sound.models.network import TrainedNetwork
-from anomalous_sound.models.scoring import WindowScoring
+from anomalous_sound.decision import thresholds as threshold
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.log_mel import mel_band_edges_hz
+from anomalous_sound.methods.trained_network import TrainedNetwork
+from anomalous_sound.scoring import clip_score, localisation
+from anomalous_sound.scoring import errors as scoring_module
+from anomalous_sound.scoring.band_errors import BandErrors
+from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def fit_score(
     pooled_errors: pd.DataFrame, clips: pd.DataFrame, score: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     """Fit the score on the normal training clips; validation clips are left for thresholds."""
-    training = clips[clips.split == TRAIN]
+    training = clips[clips.split == Split.TRAIN]
     pooled = pooled_errors.set_index("clip_id").loc[training.clip_id]
     fitted = clip_score.fit_score(
         pooled.to_numpy(), training.machine_id.to_numpy(), score, seed=seed
@@ -92,7 +92,7 @@ def set_calibration_clips(clip_scores: pd.DataFrame, held_out: pd.DataFrame) -> 
         return clip_scores
     scores = clip_scores.set_index("clip_id")
     scores.loc[held_out.clip_id, "score"] = held_out.score.to_numpy()
-    scores.loc[held_out.clip_id, "split"] = VALIDATION
+    scores.loc[held_out.clip_id, "split"] = Split.VALIDATION
     return scores.reset_index()[clip_scores.columns.tolist()]
 
 
@@ -136,7 +136,7 @@ def fit_window_reference(
     band_errors: BandErrors, clips: pd.DataFrame, localisation_settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Find how large the errors of windows and bands usually are, on normal training clips."""
-    training = clips[clips.split == TRAIN]
+    training = clips[clips.split == Split.TRAIN]
     errors = (
         (machine_id, band_errors.clip(clip_id))
         for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True)
@@ -161,7 +161,7 @@ def localise(
     how = {name: localisation_settings[name] for name in ("stretch_s", "stretches", "bands")}
     places = band_errors.index.set_index("clip_id")
     tables = []
-    for clip in clips[clips.split == TEST].itertuples():
+    for clip in clips[clips.split == Split.TEST].itertuples():
         first, windows = places.loc[clip.clip_id, ["first_window", "windows"]]
         table = localisation.localise(
             band_errors.clip(clip.clip_id),
@@ -184,7 +184,7 @@ def assemble_detector(
     calibration_scores: pd.DataFrame,
 ) -> TrainedNetwork:
     """Put everything that judging a new clip needs into one thing."""
-    held_out = calibration_scores[calibration_scores.split == VALIDATION]
+    held_out = calibration_scores[calibration_scores.split == Split.VALIDATION]
     added = {
         "score": fitted_score,
         "window_reference": window_reference,

@@ -1,0 +1,1 @@
+"""Recordings become clips: decoded, checked and split."""

@@ -1,0 +1,1 @@
+"""What labels say about scores and decisions: metrics, comparison, baselines."""

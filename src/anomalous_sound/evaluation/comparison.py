@@ -1,0 +1,238 @@
+"""Methods side by side on the same clips, with what is noise said to be noise.
+
+Every interval comes from the same resamples of the test clips for all methods, so the difference of
+two methods is a paired one. Pure numpy, pandas and scikit-learn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.decision.thresholds import normal_only_thresholds
+from anomalous_sound.evaluation.metrics import (
+    auc,
+    classification,
+    draw_resamples,
+    evaluate,
+    labelled_test_clips,
+    pauc,
+    why_no_roc,
+)
+from anomalous_sound.vocabulary import Label, Split
+
+IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label"]
+
+
+def ensemble_scores(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Average the scores of several methods, each standardised on the normal validation clips.
+
+    Args:
+        scores: for each method, a table with IDENTITY and ``score``, of the same clips.
+
+    Returns:
+        A table of the same form; a score counts standard deviations of normal validation clips.
+    """
+    first = next(iter(scores.values()))
+    standardised = []
+    for table in scores.values():
+        aligned = first[["clip_id"]].merge(table, on="clip_id", validate="one_to_one")
+        validation = aligned.score[aligned.split == Split.VALIDATION]
+        standardised.append((aligned.score - validation.mean()) / validation.std())
+    return first[IDENTITY].assign(score=np.mean(standardised, axis=0))
+
+
+def compare_methods(
+    scores: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, Mapping[str, float]],
+    *,
+    max_fpr: float,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare methods on the labelled test clips.
+
+    Args:
+        scores: for each method, a table with IDENTITY and ``score``, of the same clips.
+        thresholds: the deployed, normal-only threshold of each method and machine ID.
+        max_fpr: false-positive rate up to which pAUC reaches.
+        resamples: bootstrap resamples.
+        confidence: of the intervals.
+        seed: of the resamples.
+
+    Returns:
+        One row a method with metrics and intervals (``…_low``, ``…_high``), and one row a pair of
+        methods with the difference of their pooled AUC and its interval. Both are without rows of
+        metrics that the labels do not allow: a ROC needs normal and anomalous test clips.
+    """
+    by_method = {name: table.sort_values("clip_id") for name, table in scores.items()}
+    reference = next(iter(by_method.values()))
+    is_anomalous, _ = labelled_test_clips(reference)
+    if why_no_roc(is_anomalous):
+        return pd.DataFrame({"method": list(scores)}), _differences({}, {}, confidence)
+    draws = draw_resamples(is_anomalous, resamples, seed)
+    by_id_draws = _draws_by_machine_id(reference, resamples, seed)
+    partial_auc = _partial(max_fpr)
+    points: dict[str, float] = {}
+    samples: dict[str, np.ndarray] = {}
+    rows = []
+    for name, table in by_method.items():
+        metrics = evaluate(table, max_fpr=max_fpr, resamples=1, confidence=confidence, seed=seed)
+        _, values = labelled_test_clips(table)
+        points[name] = metrics["auc_pooled"]
+        samples[name] = _resampled(auc, is_anomalous, values, draws)
+        partial = _resampled(partial_auc, is_anomalous, values, draws)
+        row: dict[str, Any] = {
+            "method": name,
+            "auc_pooled": points[name],
+            **_interval("auc_pooled", samples[name], confidence),
+            "pauc_pooled": partial_auc(is_anomalous, values),
+            **_interval("pauc_pooled", partial, confidence),
+            "average_precision": metrics["average_precision"],
+        }
+        row |= {key: metrics[key] for key in ("auc_mean", "auc_hmean", "auc_min", "pauc_mean")}
+        if metrics["auc_mean"] is not None:
+            means = np.mean(
+                [_resampled(auc, is_anomalous, values, drawn) for drawn in by_id_draws], axis=0
+            )
+            row |= _interval("auc_mean", means, confidence)
+        row |= _decided(table, thresholds[name])
+        for machine_id, of_id in metrics["per_machine_id"].items():
+            row |= {f"auc_id_{machine_id}": of_id["auc"], f"pauc_id_{machine_id}": of_id["pauc"]}
+        rows.append(row)
+    return pd.DataFrame(rows), _differences(points, samples, confidence)
+
+
+def _partial(max_fpr: float) -> Callable[[np.ndarray, np.ndarray], float]:
+    return lambda is_anomalous, scores: pauc(is_anomalous, scores, max_fpr)
+
+
+def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, float]:
+    """What thresholds do; precision, recall and F1 are of the anomalous class."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    is_anomalous, decided = labelled_test_clips(table.assign(score=_called(table, thresholds)))
+    rates = classification(is_anomalous, decided)
+    values = set(thresholds.values())
+    row = {"threshold": values.pop() if len(values) == 1 else np.nan, "fpr": rates["fpr"]}
+    row |= {name: rates[f"{name}_anomalous"] for name in ("precision", "recall", "f1")}
+    return row | {"balanced_accuracy": balanced_accuracy_score(is_anomalous, decided)}
+
+
+def _called(table: pd.DataFrame, thresholds: Mapping[str, float]) -> np.ndarray:
+    """Whether each clip is called anomalous."""
+    return (table.score >= table.machine_id.map(dict(thresholds)).astype(float)).to_numpy()
+
+
+def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> dict[str, float]:
+    """Return the threshold of a row without training: validation mean + k standard deviations."""
+    validation = scores.score[scores.split == Split.VALIDATION].to_numpy()
+    value = normal_only_thresholds(validation, k=k, percentile=100)["validation_mean_plus_k_std"]
+    return dict.fromkeys(sorted(set(scores.machine_id)), value)
+
+
+def disagreements(
+    scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, Mapping[str, float]]
+) -> pd.DataFrame:
+    """List the test clips that not all methods decide alike.
+
+    Returns:
+        ``clip_id, machine_id, label``, the decision of each method, and ``spread``: the widest
+        difference between two methods in the clip's rank among the test clips (0 to 1); widest
+        first.
+    """
+    tables = {
+        name: table[table.split == Split.TEST].sort_values("clip_id")
+        for name, table in scores.items()
+    }
+    result = next(iter(tables.values()))[["clip_id", "machine_id", "label"]].reset_index(drop=True)
+    ranks = {}
+    for name, table in tables.items():
+        result[name] = np.where(_called(table, thresholds[name]), Label.ANOMALOUS, Label.NORMAL)
+        ranks[name] = table.score.reset_index(drop=True).rank(pct=True)
+    ranked = pd.DataFrame(ranks)
+    result["spread"] = ranked.max(axis=1) - ranked.min(axis=1)
+    decisions = result[list(tables)]
+    differ = decisions.ne(decisions.iloc[:, 0], axis=0).any(axis=1)
+    return result[differ].sort_values(["spread", "clip_id"], ascending=[False, True])
+
+
+def verdicts(differences: pd.DataFrame, networks: list[str], baselines: list[str]) -> list[str]:
+    """Say of each network whether it beats each row that needs no training.
+
+    It does if the whole interval of the paired difference of the pooled AUC is above zero.
+    """
+    sentences = []
+    pairs = {(row.method, row.other): row for row in differences.itertuples()}
+    for network, baseline in itertools.product(networks, baselines):
+        if (network, baseline) in pairs:
+            row = pairs[network, baseline]
+            difference, low, high = row.difference, row.low, row.high
+        elif (baseline, network) in pairs:
+            row = pairs[baseline, network]
+            difference, low, high = -row.difference, -row.high, -row.low
+        else:
+            continue
+        words = "beats" if low > 0 else "is worse than" if high < 0 else "does not clearly beat"
+        sentences.append(
+            f"{network} {words} {baseline}: AUC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
+        )
+    return sentences
+
+
+def _labelled_test(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table.split == Split.TEST) & table.label.isin([Label.NORMAL, Label.ANOMALOUS])]
+
+
+def _resampled(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    is_anomalous: np.ndarray,
+    scores: np.ndarray,
+    draws: np.ndarray,
+) -> np.ndarray:
+    return np.array([statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws])
+
+
+def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> list[np.ndarray]:
+    """Draw resamples within each machine ID, so that each keeps both classes."""
+    test = _labelled_test(reference)
+    machine_ids, is_anomalous = (
+        test.machine_id.to_numpy(),
+        (test.label == Label.ANOMALOUS).to_numpy(),
+    )
+    draws = []
+    for number, machine_id in enumerate(sorted(set(machine_ids))):
+        places = np.flatnonzero(machine_ids == machine_id)
+        # each machine ID has a seed of its own: equal draws would vary together
+        draws.append(places[draw_resamples(is_anomalous[places], resamples, [seed, number])])
+    return draws
+
+
+def _interval(name: str, values: np.ndarray, confidence: float) -> dict[str, float]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def _differences(
+    points: Mapping[str, float], samples: Mapping[str, np.ndarray], confidence: float
+) -> pd.DataFrame:
+    rows = []
+    for method, other in itertools.combinations(points, 2):
+        interval = _interval("difference", samples[method] - samples[other], confidence)
+        rows.append(
+            {
+                "method": method,
+                "other": other,
+                "difference": points[method] - points[other],
+                "low": interval["difference_low"],
+                "high": interval["difference_high"],
+            }
+        )
+    table = pd.DataFrame(rows, columns=["method", "other", "difference", "low", "high"])
+    return table.assign(clear=(table.low > 0) | (table.high < 0))

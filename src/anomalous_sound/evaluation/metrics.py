@@ -1,0 +1,197 @@
+"""How well scores tell anomalous from normal clips: AUC, pAUC, intervals, classification reports.
+
+Scores are higher for more anomalous clips; the positive class is anomalous. Pure numpy, pandas and
+scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.vocabulary import Label, Split
+
+
+def labelled_test_clips(clip_scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return (is_anomalous, score) of the test clips with a known label."""
+    test = clip_scores[
+        (clip_scores.split == Split.TEST) & clip_scores.label.isin([Label.NORMAL, Label.ANOMALOUS])
+    ]
+    return (test.label == Label.ANOMALOUS).to_numpy(), test.score.to_numpy()
+
+
+def why_no_roc(is_anomalous: np.ndarray) -> str | None:
+    """Return why a ROC cannot be computed from these labels, or None if it can."""
+    if len(is_anomalous) == 0:
+        return "no test clip has a label"
+    if is_anomalous.all():
+        return "no test clip is labelled normal"
+    if not is_anomalous.any():
+        return "no test clip is labelled anomalous"
+    return None
+
+
+def auc(is_anomalous: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the ROC curve.
+
+    It is the part of pairs of an anomalous and a normal clip in which the anomalous one scores
+    higher, ties counting half (Hanley & McNeil, 1982): from ranks, much faster than by the curve.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores)[is_anomalous]
+    positives, negatives = len(ranks), len(scores) - len(ranks)
+    return float((ranks.sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def pauc(is_anomalous: np.ndarray, scores: np.ndarray, max_fpr: float) -> float:
+    """Return the partial AUC up to ``max_fpr``, standardised to [0.5, 1] for a fair detector.
+
+    McClish (1989), as scikit-learn and the DCASE challenges compute it.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(is_anomalous, scores, max_fpr=max_fpr))
+
+
+def bootstrap_interval(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    is_anomalous: np.ndarray,
+    scores: np.ndarray,
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a statistic over clips.
+
+    Normal and anomalous clips are drawn separately, so that every resample holds as many of each
+    (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    """
+    draws = draw_resamples(is_anomalous, resamples, seed)
+    values = [statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int | list[int]) -> np.ndarray:
+    """Draw the clips of each bootstrap resample: resamples × clips, with replacement by class."""
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(is_anomalous), np.flatnonzero(~is_anomalous)]
+    return np.concatenate(
+        [rng.choice(group, (resamples, len(group))) for group in groups if len(group)], axis=1
+    )
+
+
+def classification(is_anomalous: np.ndarray, decided: np.ndarray) -> dict[str, float]:
+    """Return rates, precision, recall and F1 per class of a decision.
+
+    A value that its class cannot give (no clip of the class, none decided so) is NaN, not 0.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        is_anomalous, decided, labels=[False, True], zero_division=np.nan
+    )
+    report = {"fpr": 1 - recall[0], "tpr": recall[1]}
+    for position, label in enumerate((Label.NORMAL, Label.ANOMALOUS)):
+        report |= {
+            f"precision_{label}": precision[position],
+            f"recall_{label}": recall[position],
+            f"f1_{label}": f1[position],
+        }
+    return {name: float(value) for name, value in report.items()}
+
+
+def evaluate(
+    clip_scores: pd.DataFrame,
+    *,
+    max_fpr: float,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Compute the metrics of one method on one corpus.
+
+    Args:
+        clip_scores: ``machine_id, split, label, score`` a clip.
+        max_fpr: false-positive rate up to which pAUC reaches.
+        resamples: bootstrap resamples of the interval of ``auc_pooled``.
+        confidence: of that interval.
+        seed: of the resamples.
+
+    Returns:
+        ``auc_pooled``, its ``auc_pooled_interval``, ``average_precision``; ``auc_mean``,
+        ``auc_hmean``, ``auc_min`` and ``pauc_mean`` over the machine IDs; ``per_machine_id``;
+        ``validation_error_mean`` and ``validation_error_std`` (sample standard deviation of the
+        clip scores). What cannot be computed is None, and ``not_computed`` says why.
+    """
+    from sklearn.metrics import average_precision_score
+
+    is_anomalous, scores = labelled_test_clips(clip_scores)
+    metrics: dict[str, Any] = {}
+    not_computed: dict[str, str] = {}
+    reason = why_no_roc(is_anomalous)
+    if reason is None:
+        interval = bootstrap_interval(
+            auc, is_anomalous, scores, resamples=resamples, confidence=confidence, seed=seed
+        )
+        metrics["auc_pooled"] = auc(is_anomalous, scores)
+        metrics["auc_pooled_interval"] = list(interval)
+        metrics["average_precision"] = float(average_precision_score(is_anomalous, scores))
+    else:
+        for name in ("auc_pooled", "auc_pooled_interval", "average_precision"):
+            metrics[name], not_computed[name] = None, reason
+    metrics["confidence"] = confidence
+    metrics["max_fpr"] = max_fpr
+    per_machine_id = {
+        str(machine_id): _evaluate_machine_id(group, max_fpr)
+        for machine_id, group in clip_scores.groupby("machine_id")
+    }
+    metrics |= _over_machine_ids(per_machine_id, not_computed)
+    metrics["per_machine_id"] = per_machine_id
+    validation = clip_scores[clip_scores.split == Split.VALIDATION].score
+    metrics["validation_error_mean"] = float(validation.mean())
+    metrics["validation_error_std"] = float(validation.std()) if len(validation) > 1 else None
+    if len(validation) < 2:
+        not_computed["validation_error_std"] = "there is only one validation clip"
+    metrics["not_computed"] = not_computed
+    return metrics
+
+
+def _evaluate_machine_id(clip_scores: pd.DataFrame, max_fpr: float) -> dict[str, Any]:
+    is_anomalous, scores = labelled_test_clips(clip_scores)
+    can_be_computed = why_no_roc(is_anomalous) is None
+    return {
+        "auc": auc(is_anomalous, scores) if can_be_computed else None,
+        "pauc": pauc(is_anomalous, scores, max_fpr) if can_be_computed else None,
+        "n_normal": int((~is_anomalous).sum()),
+        "n_anomalous": int(is_anomalous.sum()),
+    }
+
+
+def _over_machine_ids(
+    per_machine_id: dict[str, dict[str, Any]], not_computed: dict[str, str]
+) -> dict[str, float | None]:
+    missing = sorted(name for name, values in per_machine_id.items() if values["auc"] is None)
+    if missing:
+        names = ("auc_mean", "auc_hmean", "auc_min", "pauc_mean")
+        reason = "without normal and anomalous test clips: machine ID " + ", ".join(
+            name or "(none given)" for name in missing
+        )
+        not_computed.update(dict.fromkeys(names, reason))
+        return dict.fromkeys(names, None)
+    aucs = np.array([values["auc"] for values in per_machine_id.values()])
+    paucs = np.array([values["pauc"] for values in per_machine_id.values()])
+    # a harmonic mean with a zero in it is zero
+    hmean = len(aucs) / np.sum(1 / aucs) if aucs.all() else 0.0
+    return {
+        "auc_mean": float(aucs.mean()),
+        "auc_hmean": float(hmean),
+        "auc_min": float(aucs.min()),
+        "pauc_mean": float(paucs.mean()),
+    }

@@ -1,0 +1,1 @@
+"""From samples to log-mel frames, their scaling and their windows."""

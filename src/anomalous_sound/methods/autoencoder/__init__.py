@@ -1,0 +1,1 @@
+"""The DCASE 2020 Task 2 baseline's dense autoencoder."""

@@ -1,0 +1,1 @@
+"""Dense LSTM frame prediction."""

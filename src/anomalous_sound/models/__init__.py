@@ -1,1 +1,0 @@
-"""The methods: networks, their training and their scoring. No Kedro in here."""

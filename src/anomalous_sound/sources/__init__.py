@@ -1,0 +1,1 @@
+"""Where sound comes from: folder layouts, simulation and published data sets."""

@@ -1,0 +1,70 @@
+"""One archive of a published data set: downloaded, checked and unpacked at its first use."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from pathlib import Path
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.download.fetch import RemoteFile, fetch
+from anomalous_sound.sources.download.settings import ArchiveFile, DownloadSettings, Part
+from anomalous_sound.sources.download.unpack import SOURCE_FILE, unpack
+
+logger = logging.getLogger(__name__)
+
+
+def is_unpacked(folder: Path, file: ArchiveFile) -> bool:
+    """Say whether a folder holds what was unpacked from just this archive."""
+    try:
+        source = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
+        return source["md5"] == file.md5
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def ensure_unpacked(
+    folder: Path, archives_folder: Path, part: Part, file: ArchiveFile, settings: DownloadSettings
+) -> None:
+    """Download and unpack an archive, unless that was done before.
+
+    Args:
+        folder: where its contents go, with a ``source.json`` that says where they come from.
+        archives_folder: where the archive goes.
+        part: the part of the data set that the archive belongs to.
+        file: the archive.
+        settings: how to download.
+
+    Raises:
+        InputError: it cannot be had or unpacked, or ``folder`` holds something else.
+    """
+    if is_unpacked(folder, file):
+        return
+    _check_replaceable(folder)
+    url = part.url.replace("{name}", file.name)
+    archive = archives_folder / file.name
+    logger.info("%s is needed once; it comes from %s.", file.name, url)
+    logger.info("Its licence: %s. To be cited: %s", part.licence, part.citation)
+    fetch(RemoteFile(file.name, url, file.md5, file.bytes), archives_folder, settings)
+    source = {
+        "archive": file.name,
+        "md5": file.md5,
+        "url": url,
+        "licence": part.licence,
+        "citation": part.citation,
+        "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+    unpack(archive, folder, source=source, chunk_bytes=settings.chunk_bytes)
+    if not settings.keep_archives:
+        archive.unlink()
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Leave alone what was not unpacked here."""
+    is_ours = (folder / SOURCE_FILE).is_file()
+    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} is there already, but was not unpacked by this program (it holds no "
+            f"{SOURCE_FILE}); move it away, or give it as audio_dir to use it as it is."
+        )

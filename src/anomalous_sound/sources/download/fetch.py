@@ -1,0 +1,307 @@
+"""Download one file: resumed where it stopped, tried again, and trusted only after its md5."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
+from urllib3.util.retry import Retry
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.download.disk import check_room, in_words, is_full
+from anomalous_sound.sources.download.settings import DownloadSettings
+
+logger = logging.getLogger(__name__)
+
+OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 200, 206, 416, 429
+_TRANSIENT = (TOO_MANY_REQUESTS, *range(500, 600))
+# how a connection ends that breaks off, or falls silent, after the answer has begun
+_BROKEN_OFF = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to download.
+
+    Attributes:
+        name: what it is called here.
+        url: where it is.
+        md5: of its contents, in hexadecimal digits.
+        bytes: its size; None where it is not known beforehand.
+    """
+
+    name: str
+    url: str
+    md5: str
+    bytes: int | None
+
+
+def fetch(file: RemoteFile, folder: Path, settings: DownloadSettings) -> Path:
+    """Download a file, unless it is there already, and check it.
+
+    What has arrived of it is kept as ``<name>.part`` until its md5 was right; an interrupted
+    download goes on from there. A file that somebody has put into the folder by hand is checked
+    like a downloaded one, and never removed.
+
+    Args:
+        file: what to download.
+        folder: where it goes.
+        settings: how.
+
+    Returns:
+        Path of the file, whose md5 is right.
+
+    Raises:
+        InputError: it cannot be had, is not the file that was published, or finds no room.
+    """
+    path = folder / file.name
+    if path.exists():
+        _check_put_by_hand(file, path)
+        return path
+    return _Download(file, path, settings).run()
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file's contents."""
+    with path.open("rb") as contents:
+        return hashlib.file_digest(contents, "md5").hexdigest()
+
+
+def _check_put_by_hand(file: RemoteFile, path: Path) -> None:
+    logger.info("Checking %s, which is there already.", path)
+    try:
+        found = md5_of(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    if found != file.md5:
+        raise InputError(
+            f"{path} is not the published file: its md5 is {found}, expected {file.md5}; replace "
+            f"it with the file from {file.url}, or remove it and it is downloaded."
+        )
+
+
+class _LoggedRetry(Retry):
+    """Says so when it tries again, and when a server asks to wait; it may be minutes."""
+
+    def increment(self, *arguments: Any, **named: Any) -> Retry:
+        left = super().increment(*arguments, **named)
+        response, error = named.get("response"), named.get("error")
+        reason = f"it answers {response.status}" if response is not None else _reason(error)
+        logger.warning("No file from the server yet (%s); trying again.", reason)
+        return left
+
+    def sleep_for_retry(self, response: Any) -> bool:
+        if wait := self.get_retry_after(response):
+            logger.warning("The server asks to wait %.0f s.", wait)
+        return super().sleep_for_retry(response)
+
+
+class _Download:
+    def __init__(self, file: RemoteFile, path: Path, settings: DownloadSettings) -> None:
+        self._file = file
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._settings = settings
+        self._total = file.bytes
+        self._by_hand = (
+            f"get it in another way and put it there as {path}, where it is taken after its md5 "
+            f"({file.md5}) was checked"
+        )
+
+    def run(self) -> Path:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            for last_attempt in (False, True):
+                self._complete()
+                found = md5_of(self._part)
+                if found == self._file.md5:
+                    self._part.replace(self._path)
+                    return self._path
+                self._part.unlink()
+                if not last_attempt:
+                    logger.warning(
+                        "%s has arrived with another md5 (%s) than the published one (%s); "
+                        "downloading it once more.",
+                        *(self._file.name, found, self._file.md5),
+                    )
+        except requests.RequestException as error:
+            raise InputError(
+                f"{self._file.name} cannot be downloaded from {self._file.url} "
+                f"({_reason(error)}); try again later with the same command, which goes on from "
+                f"what has arrived, or {self._by_hand}."
+            ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+        raise InputError(
+            f"{self._file.name} from {self._file.url} has arrived twice with another md5 than the "
+            f"published one: {found}, expected {self._file.md5}; nothing of it was kept. Something "
+            f"on the way damages it, or the published file was changed: {self._by_hand}."
+        )
+
+    def _unwritable(self, error: OSError) -> InputError:
+        if not is_full(error):
+            return InputError(f"{self._part} cannot be written: {error}.")
+        missing = "more room"
+        if self._total is not None:
+            missing = f"{in_words(self._needed(self._total))} more, to download and unpack it"
+        return InputError(
+            f"{self._part}: the disk is full; {self._file.name} needs {missing}. Make room and "
+            "give the same command again: it goes on from what has arrived."
+        )
+
+    def _arrived(self) -> int:
+        return self._part.stat().st_size if self._part.exists() else 0
+
+    def _needed(self, total: int) -> int:
+        return round(total * (1 + self._settings.unpacked_ratio)) - self._arrived()
+
+    def _check_room(self, total: int) -> None:
+        check_room(self._path.parent, self._needed(total), f"{self._file.name} with its contents")
+
+    def _complete(self) -> None:
+        """Receive until nothing is missing, however often the connection breaks off."""
+        if self._total is not None:
+            if self._arrived() > self._total:
+                self._part.unlink()
+            self._check_room(self._total)
+        failures, furthest = 0, self._arrived()
+        with self._session() as session, self._bar() as bar:
+            while self._arrived() != self._total:
+                try:
+                    self._receive(session, bar)
+                    return
+                except _BROKEN_OFF as error:
+                    if self._arrived() > furthest:
+                        failures, furthest = 0, self._arrived()
+                    if failures == self._settings.retries:
+                        raise
+                    pause = min(
+                        self._settings.backoff_s * 2**failures, self._settings.max_backoff_s
+                    )
+                    failures += 1
+                    logger.warning(
+                        "The connection broke off after %s of %s (%s); going on in %.1f s.",
+                        *(in_words(self._arrived()), self._file.name, _reason(error), pause),
+                    )
+                    time.sleep(pause)
+
+    def _session(self) -> requests.Session:
+        """Return a session that tries again until an answer begins; see _complete for the rest."""
+        session = requests.Session()
+        retry = _LoggedRetry(
+            total=self._settings.retries,
+            status_forcelist=_TRANSIENT,
+            backoff_factor=self._settings.backoff_s,
+            backoff_max=self._settings.max_backoff_s,
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        # as it lies on the server: a range counts the bytes that are sent
+        session.headers["Accept-Encoding"] = "identity"
+        return session
+
+    def _bar(self) -> tqdm:
+        return tqdm(
+            total=self._total,
+            initial=self._arrived(),
+            desc=self._file.name,
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        )
+
+    def _ask(self, session: requests.Session, start: int) -> requests.Response:
+        try:
+            return session.get(
+                self._file.url,
+                headers={"Range": f"bytes={start}-"} if start else {},
+                stream=True,
+                timeout=self._settings.timeout_s,
+            )
+        except _BROKEN_OFF as error:  # as often as is allowed: the session has tried again
+            raise requests.RequestException(_reason(error)) from error
+
+    def _receive(self, session: requests.Session, bar: tqdm) -> None:
+        """Receive what is missing, or all of it from a server that sends no ranges."""
+        start = self._arrived()
+        with self._ask(session, start) as response:
+            status = response.status_code
+            if start and not _continues(response, start):
+                if status == RANGE_NOT_SATISFIABLE and _size_of(response) == start:
+                    return  # nothing is missing; only the size was not known
+                if status in (PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE):
+                    self._part.unlink()
+                    self._receive(session, bar)
+                    return
+                start = 0
+            if status != (PARTIAL_CONTENT if start else OK):
+                raise self._refused(response)
+            self._check_size(response, start)
+            bar.total, bar.n = self._total, start
+            bar.refresh()
+            with self._part.open("ab" if start else "wb") as part:
+                for chunk in response.iter_content(self._settings.chunk_bytes):
+                    part.write(chunk)
+                    bar.update(len(chunk))
+        if self._total is not None and self._arrived() < self._total:
+            raise requests.ConnectionError(f"it ended at {in_words(self._arrived())}")
+
+    def _check_size(self, response: requests.Response, start: int) -> None:
+        """Take the size from the answer where it was not known, or else compare."""
+        length = response.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            return
+        size = start + int(length)
+        if self._file.bytes is None:
+            self._total = size
+            self._check_room(size)
+        elif size != self._file.bytes:
+            raise InputError(
+                f"{self._file.url} answers with {size} bytes, and the published {self._file.name} "
+                f"has {self._file.bytes}: something else answers in its place, or it was changed; "
+                f"{self._by_hand}."
+            )
+
+    def _refused(self, response: requests.Response) -> InputError:
+        later = "try again later, or " if response.status_code in _TRANSIENT else ""
+        return InputError(
+            f"{self._file.name} cannot be downloaded: {self._file.url} answers "
+            f"{response.status_code} {response.reason}; {later}{self._by_hand}."
+        )
+
+
+def _continues(response: requests.Response, start: int) -> bool:
+    """Say whether an answer goes on where the part ends."""
+    sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return response.status_code == PARTIAL_CONTENT and sent is not None and int(sent[1]) == start
+
+
+def _size_of(response: requests.Response) -> int | None:
+    """Return the size of the whole file that an answer without contents tells."""
+    told = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+    return int(told[1]) if told else None
+
+
+def _reason(error: BaseException | None) -> str:
+    """Say in a few words what went wrong below the layers of requests and urllib3."""
+    while error is not None and error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException) and reason is not error:
+        return _reason(reason)
+    text = str(error.args[0] if error is not None and error.args else error)
+    # urllib3 puts the object that failed before the reason
+    return text.rpartition(">: ")[2].rpartition("): ")[2] or type(error).__name__

@@ -1,0 +1,216 @@
+"""Read machine type, machine ID, split and label of a clip from where it lies and how it is named.
+
+Three layouts are understood: DCASE Task 2 (2020 and the later years' sections), MIMII, and a plain
+folder with or without a ``labels.csv``. All of them give one :class:`ClipIdentity` a clip.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.vocabulary import Label, Split
+
+LABELS_FILE = "labels.csv"
+
+_LABEL_WORDS = {
+    "normal": Label.NORMAL,
+    "anomaly": Label.ANOMALOUS,
+    "anomalous": Label.ANOMALOUS,
+    "abnormal": Label.ANOMALOUS,
+    "unknown": Label.UNKNOWN,
+}
+# train/, test/, and the names that the years 2021 and after gave to the parts of the test set
+_SPLIT_FOLDERS = {
+    "train": Split.TRAIN,
+    "test": Split.TEST,
+    "source_test": Split.TEST,
+    "target_test": Split.TEST,
+}
+
+# normal_id_00_00000000, anomaly_id_00_00000000, id_01_00000000 (evaluation data: no label)
+_DCASE_2020 = re.compile(r"^(?:(?P<label>normal|anomaly)_)?id_(?P<machine_id>[0-9]+)_[0-9]+$")
+# section_00_source_train_normal_0000_<attributes>, section_03_test_0000, section_03_0000
+_DCASE_SECTION = re.compile(
+    r"^section_(?P<machine_id>[0-9]+)_(?:(?:source|target)_)?(?:(?:train|test)_)?"
+    r"(?:(?P<label>normal|anomaly)_)?[0-9]+(?:_.*)?$"
+)
+_MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
+
+# no clip called so is silently taken for normal sound
+_SOUNDS_LABELLED = re.compile(r"abnormal|anomal|faulty|defect", re.IGNORECASE)
+
+EXPECTED_NAMES = (
+    "normal_id_<id>_<n>, anomaly_id_<id>_<n> or section_<id>_…_<n> in train/ or test/, "
+    "or id_<id>/normal|abnormal/<n>"
+)
+
+
+@dataclass(frozen=True)
+class ClipIdentity:
+    """What the layout says of a clip.
+
+    Attributes:
+        machine_type: for example ``slider``.
+        machine_id: for example ``00``; the empty string where the layout knows none.
+        split: ``train`` or ``test``; None where the layout leaves the split to us.
+        label: ``normal``, ``anomalous`` or ``unknown``.
+    """
+
+    machine_type: str
+    machine_id: str
+    split: str | None
+    label: str
+
+
+def identify_clips(
+    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame | None = None
+) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
+    """Identify every clip of a corpus by its layout.
+
+    Args:
+        clip_ids: paths of the clips below the corpus folder, with forward slashes.
+        folder_name: name of the corpus folder; the machine type where no folder below it says one.
+        labels: contents of ``labels.csv``, if the folder holds one; it overrules names.
+
+    Returns:
+        The identity of each clip that could be identified, and the reason for each that could not.
+
+    Raises:
+        InputError: ``labels`` lacks a column or holds a word that is no label or split.
+    """
+    if labels is not None:
+        return _identify_by_table(clip_ids, folder_name, labels)
+    found = {clip_id: _identify_by_name(clip_id, folder_name) for clip_id in clip_ids}
+    if not any(found.values()):
+        if suspect := next(filter(_SOUNDS_LABELLED.search, clip_ids), None):
+            raise InputError(
+                f"{suspect}: the name seems to say a label, but not in a layout that is understood "
+                f"(expected {EXPECTED_NAMES}); put a {LABELS_FILE} (file,label) beside the clips."
+            )
+        # a plain folder: everything in it is taken for normal sound of one machine
+        plain = ClipIdentity(folder_name, "", Split.TRAIN, Label.NORMAL)
+        return dict.fromkeys(clip_ids, plain), {}
+    reason = f"the name cannot be parsed; expected {EXPECTED_NAMES}"
+    return (
+        {clip_id: identity for clip_id, identity in found.items() if identity},
+        {clip_id: reason for clip_id, identity in found.items() if not identity},
+    )
+
+
+def identify_new_clips(
+    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame | None = None
+) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
+    """Identify clips that are to be judged: all are test clips, and none is refused for its name.
+
+    Args:
+        clip_ids: as for :func:`identify_clips`, and so are the others.
+        folder_name: the machine type where the layout says none.
+        labels: contents of ``labels.csv``, if the folder holds one.
+
+    Returns:
+        The identity of each clip, and the reason for each that ``labels`` names and is not there.
+
+    Raises:
+        InputError: as :func:`identify_clips` for ``labels``.
+    """
+    if labels is not None:
+        found, absent = _identify_by_table(clip_ids, folder_name, labels)
+    else:
+        nameless = ClipIdentity(folder_name, "", Split.TEST, Label.UNKNOWN)
+        found = {
+            clip_id: _identify_by_name(clip_id, folder_name) or nameless for clip_id in clip_ids
+        }
+        absent = {}
+    return {
+        clip_id: replace(identity, split=Split.TEST) for clip_id, identity in found.items()
+    }, absent
+
+
+def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
+    path = PurePosixPath(clip_id)
+    folders = path.parts[:-1]
+    match = _DCASE_2020.match(path.stem) or _DCASE_SECTION.match(path.stem)
+    if match:
+        in_split = bool(folders) and folders[-1] in _SPLIT_FOLDERS
+        above = folders[:-1] if in_split else folders
+        label = _LABEL_WORDS[match["label"]] if match["label"] else Label.UNKNOWN
+        return ClipIdentity(
+            machine_type=above[-1] if above else folder_name,
+            machine_id=match["machine_id"],
+            split=_SPLIT_FOLDERS[folders[-1]] if in_split else None,
+            label=label,
+        )
+    if len(folders) >= 2 and folders[-1] in ("normal", "abnormal"):
+        match = _MIMII_FOLDER.match(folders[-2])
+        if match:
+            return ClipIdentity(
+                machine_type=folders[-3] if len(folders) >= 3 else folder_name,
+                machine_id=match["machine_id"],
+                split=None,
+                label=_LABEL_WORDS[folders[-1]],
+            )
+    return None
+
+
+def _identify_by_table(
+    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame
+) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
+    for column in ("file", "label"):
+        if column not in labels.columns:
+            raise InputError(
+                f"{LABELS_FILE} has no column '{column}'; it needs file and label, and may have "
+                "split, machine_type and machine_id."
+            )
+    identities = {}
+    for line, row in enumerate(labels.fillna("").to_dict("records"), start=2):
+        if row["file"] in identities:
+            raise InputError(f"{LABELS_FILE}, line {line}: {row['file']} is listed twice.")
+        split = row.get("split", "")
+        if split not in ("", Split.TRAIN, Split.TEST):
+            raise InputError(f"{LABELS_FILE}, line {line}: split '{split}'; give train or test.")
+        identities[row["file"]] = ClipIdentity(
+            machine_type=row.get("machine_type") or folder_name,
+            machine_id=row.get("machine_id", ""),
+            split=split or None,
+            label=_label_word(row["label"], line),
+        )
+    # what is in the folder but not in the table was never declared normal: judge it, never train
+    unlisted = ClipIdentity(folder_name, "", Split.TEST, Label.UNKNOWN)
+    known = {clip_id: identities.get(clip_id, unlisted) for clip_id in clip_ids}
+    reason = f"listed in {LABELS_FILE}, but there is no such audio file"
+    return known, {file: reason for file in identities if file not in known}
+
+
+def _label_word(word: str, line: int) -> str:
+    try:
+        return _LABEL_WORDS[word]
+    except KeyError:
+        raise InputError(
+            f"{LABELS_FILE}, line {line}: label '{word}'; give normal, anomalous or unknown."
+        ) from None
+
+
+def choose_machine_type(identities: Mapping[str, ClipIdentity], wanted: str | None) -> str:
+    """Return the one machine type of a run: a detector judges one machine type.
+
+    Raises:
+        InputError: ``wanted`` is not there, or there are several and none is wanted.
+    """
+    present = sorted({identity.machine_type for identity in identities.values()})
+    listed = ", ".join(present)
+    if wanted is None:
+        if len(present) > 1:
+            raise InputError(
+                f"the corpus holds several machine types ({listed}); choose one, for example "
+                f"--params corpus.machine_type={present[0]}"
+            )
+        return present[0]
+    if wanted not in present:
+        raise InputError(f"corpus.machine_type '{wanted}' is not in the corpus; it holds {listed}.")
+    return wanted

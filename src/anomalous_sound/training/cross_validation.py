@@ -1,0 +1,126 @@
+"""Scores of normal clips by networks that have not heard them, so that few clips serve twice."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.scoring.clip_score import apply_score, fit_score
+from anomalous_sound.scoring.errors import WindowScoring, pool_clip
+from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.vocabulary import Split
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT_COLUMNS = ["clip_id", "fold", "score"]
+
+
+def draw_folds(clips: pd.DataFrame, folds: int, seed: int) -> pd.Series:
+    """Divide clips into folds, those of each machine ID as evenly as possible.
+
+    Args:
+        clips: ``machine_id`` a clip.
+        folds: how many.
+        seed: of the draw.
+
+    Returns:
+        The fold of each clip, from 0; by the index of ``clips``.
+    """
+    fold = pd.Series(0, index=clips.index)
+    begin = 0
+    for machine_id, group in clips.groupby("machine_id"):
+        rng = np.random.default_rng([seed, zlib.crc32(f"folds {machine_id}".encode())])
+        # a machine ID begins where the one before has ended, so that folds are equally large
+        fold[rng.permutation(group.index)] = (np.arange(len(group)) + begin) % folds
+        begin += len(group)
+    return fold
+
+
+def held_out_scores(
+    frames: Frames,
+    windows: pd.DataFrame,
+    clips: pd.DataFrame,
+    *,
+    folds: int,
+    training_windows: pd.DataFrame,
+    training_form: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    training: Mapping[str, Any],
+    scoring: Mapping[str, Any],
+    score: Mapping[str, Any],
+    checkpoint: Checkpoint,
+) -> pd.DataFrame:
+    """Score every normal clip by a network and a score that were fitted on the other folds.
+
+    Args:
+        frames: log-mel frames of all clips.
+        windows: the windows that are scored.
+        clips: the table of clips; training and validation clips are divided into folds.
+        folds: how many; 0 for none.
+        training_windows: the windows that are trained on; most methods score the same.
+        training_form: ``length, next_frame`` of those.
+        settings: what a network is built from.
+        training: as for :func:`anomalous_sound.training.loop.train_network`, with ``seed``.
+        scoring: ``batch_size, accelerator, precision, jobs``.
+        score: settings of the score.
+        checkpoint: each fold's is kept beside it until the last one is trained.
+
+    Returns:
+        HELD_OUT_COLUMNS, one row a normal clip; none without folds.
+
+    Raises:
+        InputError: there are fewer clips than folds.
+    """
+    from anomalous_sound.training.loop import train_network
+
+    normal = clips[clips.split != Split.TEST].reset_index(drop=True)
+    if not folds:
+        return pd.DataFrame(columns=HELD_OUT_COLUMNS)
+    if len(normal) < folds:
+        raise InputError(
+            f"thresholds.folds is {folds}, but there are only {len(normal)} normal clips; "
+            "give a smaller number, or 0."
+        )
+    fold_of_clip = draw_folds(normal, folds, training["seed"])
+    machine_ids = dict(zip(normal.clip_id, normal.machine_id, strict=True))
+    tables, checkpoints = [], []
+    for fold in range(folds):
+        logger.info("Fold %d of %d.", fold + 1, folds)
+        checkpoints.append(checkpoint.of_member(f"fold_{fold}"))
+        held_out = fold_of_clip == fold
+        views = (
+            WindowedFrames(
+                frames,
+                training_windows[training_windows.clip_id.isin(normal.clip_id[chosen])],
+                settings["scaling"],
+                **training_form,
+            )
+            for chosen in (~held_out, held_out)
+        )
+        network, _ = train_network(
+            *views,
+            settings=settings,
+            training=training,
+            checkpoint=checkpoints[-1],
+            keep_checkpoint=True,
+        )
+        scored = windows[windows.clip_id.isin(normal.clip_id)]
+        errors = WindowScoring(network, frames, scored, machine_ids, **scoring)
+        pooled = {clip.clip_id: pool_clip(clip, score) for clip in errors}
+        of_clips = np.stack([pooled[clip_id] for clip_id in normal.clip_id])
+        ids = normal.machine_id.to_numpy()
+        known = (~held_out).to_numpy()
+        fitted = fit_score(of_clips[known], ids[known], score, seed=training["seed"])
+        scores = apply_score(fitted, of_clips[~known], ids[~known], score)
+        of_fold = {"clip_id": normal.clip_id[held_out], "fold": fold, "score": scores}
+        tables.append(pd.DataFrame(of_fold))
+    for finished in checkpoints:
+        finished.clear()
+    return pd.concat(tables, ignore_index=True)[HELD_OUT_COLUMNS]

@@ -1,0 +1,122 @@
+import copy
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from support import REPOSITORY
+
+from anomalous_sound.configuration.parameters import check_parameters
+from anomalous_sound.errors import InputError
+from anomalous_sound.settings import CONFIG_LOADER_ARGS
+
+
+@pytest.fixture
+def parameters():
+    """The parameters as Kedro reads them."""
+    loader = OmegaConfigLoader(str(REPOSITORY / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    return loader["parameters"]
+
+
+def changed(parameters, name, value):
+    *groups, last = name.split(".")
+    result = copy.deepcopy(parameters)
+    group = result
+    for key in groups:
+        group = group[key]
+    group[last] = value
+    return result
+
+
+def test_the_configuration_is_accepted(parameters):
+    check_parameters(parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lstm.score.pooling", "middle", "'middle'; accepted: mean, median, maximum, percentile"),
+        ("lstm.training.epochs", -3, "-3; accepted: a whole number above 0"),
+        ("lstm.training.epochs", 2.5, "2.5; accepted: a whole number above 0"),
+        ("lstm.training.epochs", "many", "'many'; accepted: a whole number"),
+        ("lstm.training.learning_rate", 0.0, "0.0; accepted: a number above 0"),
+        ("lstm.training.learning_rate", float("nan"), "nan; accepted: a number above 0"),
+        ("lstm.training.accelerator", "gpu", "'gpu'; accepted: auto, cpu, cuda, mps"),
+        (
+            "thresholds.deployed",
+            "oracle_nearest_corner",
+            "accepted: conformal, student_t, gamma, validation_mean, validation_mean_plus_variance",
+        ),
+        ("thresholds.percentile", 101, "101; accepted: a number at least 0 and at most 100"),
+        ("lstm.network", 3, "'lstm.network' is 3; it is a group: give architecture, hidden_size"),
+        ("audio.channel", -1, "-1; accepted: a whole number at least 0 or mean"),
+        ("audio.channel", "left", "'left'; accepted: a whole number at least 0 or mean"),
+        ("corpus.machine_ids", "00", "'00'; accepted: a list of: text in quotes or null"),
+        ("corpus.machine_ids", [0, 2], r"\[0, 2\]|accepted: a list of: text in quotes or null"),
+        ("corpus.validation_fraction", 1.0, "1.0; accepted: a number above 0 and below 1"),
+        ("scaling.method", "whole", "'whole'; accepted: clip, corpus, band"),
+        ("seed", "one", "'one'; accepted: a whole number at least 0 and below 2147483648"),
+        ("jobs", 0, "0; accepted: a whole number above 0 or -1"),
+        ("audio_dri", "x", "unknown parameter 'audio_dri'; did you mean 'audio_dir'?"),
+        (
+            "lstm.training.epoch",
+            3,
+            r"unknown parameter 'lstm.training.epoch'; did you mean 'lstm.training.epochs'\? "
+            "accepted here: accelerator, batch_size, epochs, learning_rate, precision, stride",
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_is_accepted(parameters, name, value, message):
+    with pytest.raises(InputError, match=message) as error:
+        check_parameters(changed(parameters, name, value))
+    assert f"'{name}'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_parameter(parameters):
+    del parameters["lstm"]["training"]["epochs"]
+    with pytest.raises(InputError, match="parameter 'lstm.training.epochs' is missing"):
+        check_parameters(parameters)
+
+
+def test_a_window_longer_than_the_shortest_clip_would_lose_clips(parameters):
+    message = "'corpus.min_frames' is 11; accepted: at least 21, the frames that a window of 'win"
+    with pytest.raises(InputError, match=message):
+        check_parameters(changed(parameters, "windows.length", 20))
+    longer = changed(parameters, "windows.length", 20)
+    check_parameters(changed(longer, "corpus.min_frames", 21))
+
+
+def test_an_architecture_has_its_own_sizes(parameters):
+    with pytest.raises(InputError, match="'gru.network.decoder_input' is 'all'; accepted: states"):
+        check_parameters(changed(parameters, "gru.network.decoder_input", "all"))
+    with pytest.raises(InputError, match=r"unknown parameter 'lstm\.network\.bottleneck'"):
+        check_parameters(changed(parameters, "lstm.network.bottleneck", 8))
+    with pytest.raises(InputError, match="'lstm.network.architecture' is 'cnn'; accepted: 'lstm_p"):
+        check_parameters(changed(parameters, "lstm.network.architecture", "cnn"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("windows.next_frame", False),
+        ("autoencoder.windows.next_frame", True),
+        (
+            "lstm.network",
+            {
+                "architecture": "gru_autoencoder",
+                "hidden_size": 8,
+                "num_layers": 1,
+                "decoder_input": "states",
+                "masked_frames": "none",
+            },
+        ),
+    ],
+)
+def test_a_method_is_not_fed_with_anothers_windows_or_network(parameters, name, value):
+    with pytest.raises(InputError, match=f"parameter '{name}.* accepted: "):
+        check_parameters(changed(parameters, name, value))
+
+
+def test_all_mistakes_are_told_at_once(parameters):
+    wrong = changed(changed(parameters, "seed", -1), "lstm.training.epochs", 0)
+    with pytest.raises(InputError, match=r"'seed' .*; parameter 'lstm\.training\.epochs'"):
+        check_parameters(wrong)

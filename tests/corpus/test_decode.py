@@ -1,0 +1,176 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import resample_poly
+from support import noise
+
+from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
+from anomalous_sound.errors import UnreadableClipError
+
+RATE = 16000
+
+
+def tone(hz: float, rate: int, seconds: float = 1.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "tolerance"),
+    [
+        (".wav", "PCM_16", 2**-15),
+        (".wav", "PCM_24", 2**-23),
+        (".wav", "PCM_32", 2**-23),
+        (".wav", "FLOAT", 2**-23),
+        (".wav", "DOUBLE", 2**-23),
+        (".wav", "PCM_U8", 2**-7),
+        (".flac", "PCM_16", 2**-15),
+        (".flac", "PCM_24", 2**-23),
+        (".aiff", "PCM_16", 2**-15),
+        (".ogg", "VORBIS", 0.1),
+    ],
+)
+def test_every_format_gives_the_samples(tmp_path, suffix, subtype, tolerance):
+    path = tmp_path / f"clip{suffix}"
+    written = np.stack([tone(440, RATE), tone(880, RATE)], axis=1)
+    soundfile.write(path, written, RATE, subtype=subtype)
+    recording = AudioFile(path).recording()
+    assert (recording.channels, recording.sample_rate) == (2, RATE)
+    assert recording.duration_s == pytest.approx(1.0)
+    np.testing.assert_allclose(recording.samples, written, atol=tolerance)
+
+
+def _wav(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, tone(440, RATE), RATE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda whole: b"", "empty"),
+        (lambda whole: whole[: len(whole) // 2], "truncated: its header promises 32000 bytes"),
+        (lambda whole: whole[:20], "truncated: its wav header ends"),
+        (lambda whole: b"this is a text, not a sound\n" * 9, "cannot be decoded"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_reason(tmp_path, content, reason):
+    path = _wav(tmp_path)
+    path.write_bytes(content(path.read_bytes()))
+    with pytest.raises(UnreadableClipError, match=reason):
+        AudioFile(path).recording()
+
+
+def test_a_truncated_flac_is_refused(tmp_path):
+    path = tmp_path / "clip.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, RATE), RATE)
+    path.write_bytes(path.read_bytes()[:8000])
+    with pytest.raises(UnreadableClipError):
+        AudioFile(path).recording()
+
+
+def test_a_wav_of_a_streaming_writer_is_read(tmp_path):
+    """Recorders that can't seek write a data size of 0xFFFFFFFF."""
+    path = _wav(tmp_path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(bytes(content))
+    assert len(AudioFile(path).recording().samples) == RATE
+
+
+def _recording(samples, rate=RATE):
+    return Recording(np.asarray(samples, dtype=np.float32), rate)
+
+
+def test_channel_and_mean():
+    left, right = tone(440, RATE), tone(880, RATE)
+    stereo = _recording(np.stack([left, right], axis=1))
+    take = lambda channel: to_mono(stereo, sample_rate=RATE, channel=channel)  # noqa: E731
+    np.testing.assert_allclose(take(0), left, atol=1e-6)
+    np.testing.assert_allclose(take(1), right, atol=1e-6)
+    np.testing.assert_allclose(take("mean"), (left + right) / 2, atol=1e-6)
+    with pytest.raises(UnreadableClipError, match=r"no channel 2 .* it has 2"):
+        take(2)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_resampling_keeps_a_tone(rate):
+    mono = to_mono(_recording(tone(1000, rate)[:, None], rate), sample_rate=RATE, channel=0)
+    assert len(mono) == RATE
+    inside = slice(500, -500)  # the resampler's filter has no past at the ends
+    np.testing.assert_allclose(mono[inside], tone(1000, RATE)[inside], atol=1e-3)
+
+
+def test_resampling_does_not_alias():
+    """A tone above the new Nyquist frequency vanishes; plain decimation would fold it back."""
+    above = to_mono(_recording(tone(11000, 48000)[:, None], 48000), sample_rate=RATE, channel=0)
+    assert np.abs(above[500:-500]).max() < 1e-3
+    assert np.abs(tone(11000, 48000)[::3][500:-500]).max() > 0.4
+    reference = resample_poly(tone(7000, 48000), 1, 3)
+    below = to_mono(_recording(tone(7000, 48000)[:, None], 48000), sample_rate=RATE, channel=0)
+    assert np.std(below) == pytest.approx(np.std(reference), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros((0, 1)), "no samples"),
+        (np.zeros((RATE, 1)), "all samples are zero"),
+        (np.full((RATE, 1), 0.25), "the same value"),
+        (np.r_[tone(440, RATE), np.nan][:, None], "NaN or infinite"),
+        (np.r_[tone(440, RATE), -np.inf][:, None], "NaN or infinite"),
+        (np.r_[tone(440, RATE), 1e25][:, None], "far beyond full scale"),
+    ],
+)
+def test_a_clip_without_sound_is_refused(samples, reason):
+    with pytest.raises(UnreadableClipError, match=reason):
+        to_mono(_recording(samples), sample_rate=RATE, channel=0)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_samples_are_those_of_libsndfile(tmp_path, write_clip, subtype):
+    path = write_clip(tmp_path / "a.wav", noise(0, channels=2), subtype=subtype)
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(AudioFile(path).recording().samples, expected)
+
+
+def _wav_by_hand(samples, *, sample_rate=RATE, before=b"", promised=None, trailing=b""):
+    """Write the header of a 16-bit stereo file by hand."""
+    data = samples.astype("<i2").tobytes()
+    size = len(data) if promised is None else promised
+    form = struct.pack("<HHIIHH", 1, 2, sample_rate, 4 * sample_rate, 4, 16)
+    chunks = b"fmt " + struct.pack("<I", 16) + form + before
+    chunks += b"data" + struct.pack("<I", size) + data + trailing
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+LIST_CHUNK = b"LIST" + struct.pack("<I", 7) + b"INFOabc\0"
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {},
+        {"before": LIST_CHUNK},
+        {"trailing": LIST_CHUNK},
+        {"promised": 0xFFFFFFFF},  # by a writer who could not know
+        {"sample_rate": 0},
+    ],
+)
+@pytest.mark.parametrize("length", [0, 1, 1001])
+def test_unusual_headers_are_read_as_libsndfile_does(unusual, length):
+    samples = np.random.default_rng(3).integers(-(2**15), 2**15, (length, 2))
+    content = _wav_by_hand(samples, **unusual)
+    try:
+        expected, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        with pytest.raises(UnreadableClipError, match="cannot be decoded"):
+            decode_recording(content)
+    else:
+        recording = decode_recording(content)
+        np.testing.assert_array_equal(recording.samples, expected)
+        assert recording.sample_rate == rate

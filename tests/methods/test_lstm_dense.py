@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from anomalous_sound.features.frames import Frames, index_windows
+from anomalous_sound.methods.lstm.network import LstmPredictor
+from anomalous_sound.methods.lstm_dense.network import LstmDensePredictor
+from anomalous_sound.methods.trained_network import TrainedNetwork
+from anomalous_sound.scoring.errors import WindowScoring
+
+SIZES = {"n_mels": 6, "hidden_size": 5, "num_layers": 2}
+
+
+@pytest.fixture
+def network() -> LstmDensePredictor:
+    torch.manual_seed(0)
+    return LstmDensePredictor(**SIZES, window_length=10).eval()
+
+
+def test_every_frame_after_the_tenth_is_predicted_from_all_before_it(network):
+    """Frame by frame, the state carried along by hand."""
+    frames = torch.rand(2, 25, 6)
+    expected = network.expected(frames)
+    assert expected.shape == (2, 15, 6)
+    state = None
+    for number in range(24):
+        output, state = network.lstm(frames[:, number : number + 1], state)
+        if number >= 9:
+            torch.testing.assert_close(expected[:, number - 9], network.output(output)[:, 0])
+    assert torch.equal(network.target(frames), frames[:, 10:])
+
+
+def test_the_first_prediction_is_the_windowed_one(network):
+    """After ten frames both have heard the same."""
+    windowed = LstmPredictor(**SIZES).eval()
+    windowed.load_state_dict(network.state_dict())
+    frames = torch.rand(3, 25, 6)
+    torch.testing.assert_close(network.expected(frames)[:, :1], windowed.expected(frames[:, :11]))
+    later = windowed.expected(frames[:, 1:12])
+    assert not torch.allclose(network.expected(frames)[:, 1:2], later)
+
+
+def test_the_loss_is_over_all_predicted_frames(network):
+    frames = torch.rand(4, 25, 6)
+    expected = (network.expected(frames) - frames[:, 10:]).square().mean()
+    torch.testing.assert_close(network(frames).mean(), expected)
+
+
+def test_a_clip_is_scored_in_one_pass_with_an_error_for_every_window(network):
+    settings = {
+        "network": {"architecture": "lstm_dense_predictor", "hidden_size": 5, "num_layers": 2},
+        "log_mel": {"n_mels": 6},
+        "windows": {"length": 10, "next_frame": True},
+        "scaling": {"method": "clip"},
+    }
+    index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 40], "frames": [40, 11]})
+    values = np.random.default_rng(0).random((51, 6)).astype(np.float32)
+    frames = Frames(values, index)
+    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    trained = TrainedNetwork(network.state_dict(), settings)
+    clips = list(
+        WindowScoring(trained, frames, windows, {"a": "00", "b": "00"}, 7, "cpu", "32-true", 2)
+    )
+    assert [len(clip.band_errors) for clip in clips] == [30, 1]
+    assert windows.clip_id.value_counts().to_dict() == {"a": 30, "b": 1}
+    for clip in clips:
+        own = frames.clip(clip.clip_id)
+        scaled = torch.from_numpy((own - own.min()) / (own.max() - own.min()))[None]
+        with torch.no_grad():
+            expected = (network.expected(scaled) - scaled[:, 10:]).square()[0]
+        np.testing.assert_allclose(clip.band_errors, expected, rtol=1e-5)

@@ -1,0 +1,115 @@
+import pandas as pd
+import pytest
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.layout import (
+    ClipIdentity,
+    choose_machine_type,
+    identify_clips,
+    identify_new_clips,
+)
+
+
+@pytest.mark.parametrize(
+    ("clip_id", "expected"),
+    [
+        ("train/normal_id_00_00000000.wav", ("slider", "00", "train", "normal")),
+        ("test/anomaly_id_02_00000011.wav", ("slider", "02", "test", "anomalous")),
+        ("fan/test/normal_id_04_00000003.flac", ("fan", "04", "test", "normal")),
+        ("test/id_01_00000000.wav", ("slider", "01", "test", "unknown")),
+        (
+            "valve/train/section_00_source_train_normal_0000_strength_1_ambient.wav",
+            ("valve", "00", "train", "normal"),
+        ),
+        ("source_test/section_01_source_test_anomaly_7.wav", ("slider", "01", "test", "anomalous")),
+        ("target_test/section_02_target_test_normal_1_x.wav", ("slider", "02", "test", "normal")),
+        ("test/section_03_test_0000.wav", ("slider", "03", "test", "unknown")),
+        ("test/section_03_0012.wav", ("slider", "03", "test", "unknown")),
+        ("id_06/normal/00000000.wav", ("slider", "06", None, "normal")),
+        ("fan/id_06/abnormal/00000000.wav", ("fan", "06", None, "anomalous")),
+        ("normal_id_00_00000000.wav", ("slider", "00", None, "normal")),
+    ],
+)  # fmt: skip
+def test_names_of_the_known_layouts(clip_id, expected):
+    identities, rejected = identify_clips([clip_id], "slider")
+    assert identities == {clip_id: ClipIdentity(*expected)}
+    assert rejected == {}
+
+
+def test_a_name_that_does_not_fit_is_rejected_where_others_fit():
+    identities, rejected = identify_clips(
+        ["train/normal_id_00_00000000.wav", "train/recording 7.wav"], "slider"
+    )
+    assert list(identities) == ["train/normal_id_00_00000000.wav"]
+    assert "cannot be parsed" in rejected["train/recording 7.wav"]
+    assert "normal_id_<id>_<n>" in rejected["train/recording 7.wav"]
+
+
+def test_a_plain_folder_is_all_normal_for_training():
+    identities, rejected = identify_clips(["a.wav", "day 2/b.wav"], "press")
+    assert set(identities.values()) == {ClipIdentity("press", "", "train", "normal")}
+    assert rejected == {}
+
+
+def test_a_name_that_says_anomalous_is_never_taken_for_normal():
+    with pytest.raises(InputError, match="day 1/abnormal/2.wav: the name seems to say a label"):
+        identify_clips(["day 1/good/1.wav", "day 1/abnormal/2.wav"], "press")
+
+
+def test_labels_overrule_and_unlisted_clips_are_judged_only():
+    labels = pd.DataFrame(
+        {
+            "file": ["a.wav", "b.wav", "gone.wav"],
+            "label": ["normal", "anomaly", "normal"],
+            "split": ["train", None, None],
+            "machine_id": ["7", None, None],
+        }
+    )
+    identities, rejected = identify_clips(["a.wav", "b.wav", "c.wav"], "press", labels)
+    assert identities == {
+        "a.wav": ClipIdentity("press", "7", "train", "normal"),
+        "b.wav": ClipIdentity("press", "", None, "anomalous"),
+        "c.wav": ClipIdentity("press", "", "test", "unknown"),
+    }
+    assert list(rejected) == ["gone.wav"]
+    assert "no such audio file" in rejected["gone.wav"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"name": ["a.wav"], "label": ["normal"]}, "no column 'file'"),
+        ({"file": ["a.wav"], "label": ["good"]}, "line 2: label 'good'"),
+        ({"file": ["a.wav"], "label": ["normal"], "split": ["dev"]}, "line 2: split 'dev'"),
+        ({"file": ["a.wav"] * 2, "label": ["normal", "anomaly"]}, "line 3: a.wav is listed twice"),
+    ],
+)
+def test_a_wrong_table_of_labels_names_the_line(table, message):
+    with pytest.raises(InputError, match=message):
+        identify_clips(["a.wav"], "press", pd.DataFrame(table))
+
+
+def test_one_machine_type_a_run():
+    identities = {
+        "a": ClipIdentity("fan", "00", "train", "normal"),
+        "b": ClipIdentity("slider", "00", "train", "normal"),
+    }
+    assert choose_machine_type(identities, "slider") == "slider"
+    with pytest.raises(InputError, match=r"fan, slider.*corpus\.machine_type=fan"):
+        choose_machine_type(identities, None)
+    with pytest.raises(InputError, match="'pump' is not in the corpus; it holds fan, slider"):
+        choose_machine_type(identities, "pump")
+
+
+def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
+    names = ["train/normal_id_04_00000001.wav", "abnormal monday.wav"]
+    found, rejected = identify_new_clips(names, "slider")
+    assert found == {
+        names[0]: ClipIdentity("slider", "04", "test", "normal"),
+        names[1]: ClipIdentity("slider", "", "test", "unknown"),
+    }
+    assert rejected == {}
+    labels = pd.DataFrame({"file": ["a.wav", "gone.wav"], "label": ["anomalous", "normal"]})
+    found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
+    assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
+    assert list(rejected) == ["gone.wav"]

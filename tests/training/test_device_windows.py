@@ -1,0 +1,41 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.training.device_windows import DeviceWindows, on_device
+
+
+@pytest.fixture
+def windows() -> WindowedFrames:
+    """Of three clips the first and the last."""
+    index = pd.DataFrame(
+        {"clip_id": list("abc"), "first_frame": [0, 30, 70], "frames": [30, 40, 20]}
+    )
+    frames = Frames(np.random.default_rng(0).random((90, 6)).astype(np.float32), index)
+    listed = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    used = listed[listed.clip_id != "b"]
+    return WindowedFrames(frames, used, {"method": "clip"}, length=10, next_frame=True)
+
+
+@pytest.mark.parametrize("numbers", [[0], [5, 29, 19, 20, 5], np.arange(30)])
+def test_windows_are_the_same_wherever_they_are_gathered(windows, numbers):
+    gathered = DeviceWindows(windows, torch.device("cpu"))
+    assert len(gathered) == len(windows) == 30
+    torch.testing.assert_close(gathered[numbers], torch.from_numpy(windows[numbers]))
+
+
+def test_only_the_clips_that_are_used_are_held(windows):
+    assert DeviceWindows(windows, torch.device("cpu"))._frames.shape == (50, 6)
+
+
+def test_on_the_cpu_nothing_is_copied(windows):
+    assert on_device(windows, torch.device("cpu")) is windows
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_windows_are_gathered_there(windows):
+    gathered = on_device(windows, torch.device("cuda"))
+    assert gathered[[0, 7]].device.type == "cuda"
+    torch.testing.assert_close(gathered[[0, 7]].cpu(), torch.from_numpy(windows[[0, 7]]))
