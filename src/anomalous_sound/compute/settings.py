@@ -1,0 +1,15 @@
+"""Settings of the computation: they say how fast a result comes, not which."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from anomalous_sound.configuration.base import Accelerator, PositiveInt, Precision, Settings
+
+
+class ScoringSettings(Settings):
+    """How a trained network is applied."""
+
+    batch_size: PositiveInt = Field(description="windows of a clip at once")
+    accelerator: Accelerator
+    precision: Precision

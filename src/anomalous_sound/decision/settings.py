@@ -1,0 +1,43 @@
+"""Settings of the thresholds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from anomalous_sound.configuration.base import (
+    FiniteFloat,
+    Fraction,
+    Percentile,
+    Rate,
+    Settings,
+)
+
+# each is a threshold from held-out normal clips; see anomalous_sound.decision.strategies
+StrategyName = Literal[
+    "conformal",
+    "student_t",
+    "gamma",
+    "validation_mean",
+    "validation_mean_plus_variance",
+    "validation_mean_plus_k_std",
+    "validation_percentile",
+]
+
+
+class ThresholdSettings(Settings):
+    """The thresholds, and which one decides."""
+
+    per: Literal["machine_type", "machine_id"] = Field(
+        description="machine_type: one for all machine IDs; machine_id: one each"
+    )
+    folds: Annotated[int, Field(ge=2)] | Literal[0] = Field(
+        description="networks that score held-out normal clips; 0: validation clips only"
+    )
+    false_alarm_rate: Fraction = Field(description="for the strategies that promise a rate")
+    k: FiniteFloat = Field(description="standard deviations above the validation mean")
+    percentile: Percentile = Field(description="of the validation scores")
+    tpr: Rate = Field(description="oracle: the true-positive rate to reach")
+    deployed: StrategyName
+    fallback: StrategyName = Field(description="deployed where the other cannot be given")

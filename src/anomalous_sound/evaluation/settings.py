@@ -1,0 +1,41 @@
+"""Settings of metrics and comparisons."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from anomalous_sound.configuration.base import (
+    FiniteFloat,
+    Fraction,
+    PositiveInt,
+    Rate,
+    Settings,
+)
+
+
+class EvaluationSettings(Settings):
+    """The metrics."""
+
+    max_fpr: Rate = Field(description="false-positive rate up to which pAUC reaches")
+    bootstrap_resamples: PositiveInt
+    confidence: Fraction = Field(description="of the bootstrap intervals")
+
+
+class CompareSettings(Settings):
+    """Methods side by side."""
+
+    methods: list[str] | None = Field(description="the methods to compare; null: all there are")
+    ensemble: Annotated[list[str], Field(min_length=1)] = Field(
+        description="methods whose standardised scores are averaged into one more row"
+    )
+    k: FiniteFloat = Field(description="threshold of the rows without training: mean + k std. dev.")
+
+
+class ExploreSettings(Settings):
+    """A look at the raw sound."""
+
+    machine_ids_shown: PositiveInt = Field(description="a figure shows so many at most")
+    welch_segment: Annotated[int, Field(ge=16)] = Field(description="samples of a Welch segment")
+    bands_per_octave: PositiveInt = Field(description="of the average spectra")

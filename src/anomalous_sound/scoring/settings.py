@@ -1,0 +1,142 @@
+"""Settings of the anomaly score and of the localisation.
+
+A score is described by a tagged union: ``type`` says which one it is, and each has only the options
+that do something for it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from anomalous_sound.configuration.base import (
+    Percentile,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+)
+
+
+class MeanPooling(Settings):
+    """The mean over time."""
+
+    type: Literal["mean"]
+
+
+class MedianPooling(Settings):
+    """The median over time."""
+
+    type: Literal["median"]
+
+
+class MaximumPooling(Settings):
+    """The highest value over time."""
+
+    type: Literal["maximum"]
+
+
+class PercentilePooling(Settings):
+    """A percentile over time."""
+
+    type: Literal["percentile"]
+    percentile: Percentile
+
+
+class RankedPooling(Settings):
+    """A weighted mean over time in which the r-th highest value weighs decay^r."""
+
+    type: Literal["ranked"]
+    decay: Annotated[float, Field(ge=0, le=1)] = Field(description="1: the mean, 0: the maximum")
+
+
+Pooling = Annotated[
+    MeanPooling | MedianPooling | MaximumPooling | PercentilePooling | RankedPooling,
+    Field(discriminator="type"),
+]
+
+
+class MeanBackend(Settings):
+    """The mean of the whitened bands."""
+
+    type: Literal["mean"]
+
+
+class MaximumBackend(Settings):
+    """The largest of the whitened bands."""
+
+    type: Literal["maximum"]
+
+
+class MeanSquareBackend(Settings):
+    """The mean square of the whitened bands, dB."""
+
+    type: Literal["mean_square"]
+
+
+class GaussianMixtureBackend(Settings):
+    """The deviance of the whitened bands from a Gaussian mixture of normal clips, dB."""
+
+    type: Literal["gaussian_mixture"]
+    components: PositiveInt
+    reg_covar: PositiveFloat = Field(
+        description="added to each band's variance: a component of few clips would have none"
+    )
+
+
+class NearestNeighboursBackend(Settings):
+    """The mean distance of the whitened bands to those of the nearest normal clips."""
+
+    type: Literal["nearest_neighbours"]
+    neighbours: PositiveInt
+
+
+Backend = Annotated[
+    MeanBackend
+    | MaximumBackend
+    | MeanSquareBackend
+    | GaussianMixtureBackend
+    | NearestNeighboursBackend,
+    Field(discriminator="type"),
+]
+
+
+class PooledErrorSettings(Settings):
+    """The pooled window error itself: nothing is fitted. The lab report's score."""
+
+    type: Literal["pooled_error"]
+    pooling: Pooling
+
+
+class BandDeviationSettings(Settings):
+    """How far a clip's pooled band errors are from those of normal training clips."""
+
+    type: Literal["band_deviation"]
+    pooling: Pooling
+    scale: Literal["linear", "logarithmic"] = Field(
+        description="of the pooled band errors before they are compared"
+    )
+    whitening: Literal["band", "mahalanobis"] = Field(
+        description="band: each band by its own spread; mahalanobis: correlations removed too"
+    )
+    reference: Literal["machine_id", "machine_type"] = Field(
+        description="the normal clips that a clip is compared with"
+    )
+    backend: Backend
+
+
+ScoreSettings = Annotated[PooledErrorSettings | BandDeviationSettings, Field(discriminator="type")]
+
+
+class LocalisationSettings(Settings):
+    """When and where a clip deviates."""
+
+    segment_s: PositiveFloat = Field(description="seconds of a named segment of time")
+    segments: PositiveInt = Field(description="segments named of each clip")
+    bands: PositiveInt = Field(description="mel bands named of each clip")
+    peak_percentile: Percentile = Field(
+        description="of a band's errors over time: its peak, by which bands are compared"
+    )
+    clip_ids: list[str] | None = Field(
+        description="the clips drawn; null: the least and the most anomalous test clip"
+    )
