@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from anomalous_sound.methods import methods
 from anomalous_sound.pipelines import compare, detection, explore, preparation, score
 
 
@@ -13,17 +14,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     frames = preparation.create_pipeline()
     windows = preparation.create_windows_pipeline()
-    own_windows = preparation.create_windows_pipeline("autoencoder")
-    lstm = frames + windows + detection.create_pipeline("lstm")
-    return {
-        "lstm": lstm,
-        "lstm_dense": frames + windows + detection.create_pipeline("lstm_dense"),
-        "gru": frames + windows + detection.create_pipeline("gru"),
-        "autoencoder": frames
-        + own_windows
-        + detection.create_pipeline("autoencoder", own_windows=True),
+    pipelines = {
+        name: frames
+        + (preparation.create_windows_pipeline(name) if method.own_windows else windows)
+        + detection.create_pipeline(method)
+        for name, method in methods().items()
+    }
+    return pipelines | {
         "compare": frames + windows + compare.create_pipeline(),
-        "explore": frames.to_nodes("extract_log_mel") + explore.create_pipeline(),
+        "explore": frames.to_outputs("log_mel") + explore.create_pipeline(),
         "score": score.create_pipeline(),
-        "__default__": lstm,
+        "__default__": pipelines["lstm"],
     }

@@ -13,3 +13,9 @@ class ScoringSettings(Settings):
     batch_size: PositiveInt = Field(description="windows of a clip at once")
     accelerator: Accelerator
     precision: Precision
+
+
+class InferenceSettings(ScoringSettings):
+    """How recordings are judged."""
+
+    method: str = Field(description="the method whose detector judges in the pipeline score")

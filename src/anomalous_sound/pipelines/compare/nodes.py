@@ -27,11 +27,11 @@ NETWORK, BASELINE, COMBINED = "network", "no training", "combined"
 def select_results(
     results: dict[str, Callable[[], dict[str, Any]]],
     clips: pd.DataFrame,
-    corpus_summary: dict[str, Any],
-    compare: dict[str, Any],
-    audio: dict[str, Any],
-    log_mel: dict[str, Any],
-    scaling: dict[str, Any],
+    corpus_summary: CorpusSummary,
+    compare: CompareSettings,
+    audio: AudioSettings,
+    log_mel: LogMelSettings,
+    scaling: Scaling,
     audio_dir: str | None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Take the results on this corpus and on these clips; say what is missing and how to make it.
@@ -42,16 +42,17 @@ def select_results(
     Raises:
         InputError: no method has been run on this corpus.
     """
-    features = {"audio": audio, "log_mel": log_mel, "scaling": scaling}
+    features = FeatureSettings(audio=audio, log_mel=log_mel).model_dump(mode="json")
+    features["scaling"] = scaling.to_json()
     taken, missing = {}, {}
-    for method in compare["methods"]:
+    for method in compare.methods or methods():
         command = f"kedro run --pipeline {method}"
         if audio_dir is not None:
             command += f" --params audio_dir={audio_dir}"
         result = results[method]() if method in results else None
         if result is None:
             missing[method] = f"it has not been run; run: {command}"
-        elif result["corpus"]["fingerprint"] != corpus_summary["fingerprint"]:
+        elif result["corpus"]["fingerprint"] != corpus_summary.fingerprint:
             other = result["corpus"]["name"]
             missing[method] = f"it was run on other clips ({other}); run: {command}"
         elif result["features"] != features:
@@ -62,7 +63,7 @@ def select_results(
             taken[method] = result
     if not taken:
         reasons = "; ".join(f"{method}: {reason}" for method, reason in missing.items())
-        raise InputError(f"there is no result on {corpus_summary['name']} to compare. {reasons}.")
+        raise InputError(f"there is no result on {corpus_summary.name} to compare. {reasons}.")
     for method, reason in missing.items():
         logger.warning("Not compared: %s; %s", method, reason)
     return taken, missing
@@ -73,9 +74,9 @@ def score_baselines(
     clips: pd.DataFrame,
     log_mel: Frames,
     windows: pd.DataFrame,
-    scaling: dict[str, Any],
-    audio: dict[str, Any],
-    window_settings: dict[str, Any],
+    scaling: Scaling,
+    audio: AudioSettings,
+    window_settings: WindowSettings,
 ) -> pd.DataFrame:
     """Score the clips in two ways that need no training.
 
@@ -86,10 +87,10 @@ def score_baselines(
         ``clip_id``, ``persistence`` (mean squared error of scaled log-mel values) and ``level``
         (dB relative to full scale).
     """
-    view = WindowedFrames(log_mel, windows, scaling, **window_settings)
+    view = WindowedFrames(log_mel, windows, scaling, window_settings)
     errors = pd.Series(persistence_errors(view), dtype=float)
     persistence = errors.groupby(windows.clip_id.astype(str).to_numpy()).mean()
-    levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, **audio)) for clip_id in clips.clip_id}
+    levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, audio)) for clip_id in clips.clip_id}
     return pd.DataFrame(
         {
             "clip_id": clips.clip_id,
@@ -103,7 +104,7 @@ def collect_scores(
     method_results: dict[str, Any],
     baseline_scores: pd.DataFrame,
     clips: pd.DataFrame,
-    compare: dict[str, Any],
+    compare: CompareSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put the scores of all methods, their ensemble and the rows without training together.
 
@@ -127,8 +128,8 @@ def collect_scores(
                 "scoring_ms_per_clip": 1000 * result["scoring_s_per_clip"],
             }
         )
-    if all(method in scores for method in compare["ensemble"]):
-        chosen = {method: scores[method] for method in compare["ensemble"]}
+    if all(method in scores for method in compare.ensemble):
+        chosen = {method: scores[method] for method in compare.ensemble}
         scores[ENSEMBLE] = comparing.ensemble_scores(chosen)
         methods.append({"method": ENSEMBLE, "kind": COMBINED})
     for name in (PERSISTENCE, LEVEL):
@@ -137,7 +138,7 @@ def collect_scores(
         methods.append({"method": name, "kind": BASELINE})
     for row in methods:
         if "thresholds" not in row:
-            row["thresholds"] = comparing.baseline_thresholds(scores[row["method"]], k=compare["k"])
+            row["thresholds"] = comparing.baseline_thresholds(scores[row["method"]], k=compare.k)
             row["threshold_strategy"] = "validation_mean_plus_k_std"
     long = pd.concat([table.assign(method=name) for name, table in scores.items()])
     table = pd.DataFrame(methods)
@@ -146,15 +147,15 @@ def collect_scores(
 
 
 def compare_methods(
-    scores: pd.DataFrame, methods: pd.DataFrame, evaluation: dict[str, Any], seed: int
+    scores: pd.DataFrame, methods: pd.DataFrame, evaluation: EvaluationSettings, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute metrics with intervals for each method, and the paired difference of each pair."""
     comparison, differences = comparing.compare_methods(
         _by_method(scores, methods),
         _thresholds(methods),
-        max_fpr=evaluation["max_fpr"],
+        max_fpr=evaluation.max_fpr,
         resamples=evaluation["bootstrap_resamples"],
-        confidence=evaluation["confidence"],
+        confidence=evaluation.confidence,
         seed=seed,
     )
     costs = methods.drop(columns="thresholds")
@@ -178,21 +179,21 @@ def track_comparison(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def plot_rocs(
-    scores: pd.DataFrame, comparison: pd.DataFrame, corpus_summary: dict[str, Any]
+    scores: pd.DataFrame, comparison: pd.DataFrame, corpus_summary: CorpusSummary
 ) -> Figure:
     """Draw the ROC curves of all methods in one figure."""
     return comparison_figures.roc_figure(_by_method(scores, comparison), comparison, corpus_summary)
 
 
 def plot_auc_intervals(
-    comparison: pd.DataFrame, corpus_summary: dict[str, Any], evaluation: dict[str, Any]
+    comparison: pd.DataFrame, corpus_summary: CorpusSummary, evaluation: EvaluationSettings
 ) -> Figure:
     """Draw the AUC of each method with its interval, pooled and per machine ID."""
-    return comparison_figures.auc_figure(comparison, corpus_summary, evaluation["confidence"])
+    return comparison_figures.auc_figure(comparison, corpus_summary, evaluation.confidence)
 
 
 def plot_agreement(
-    scores: pd.DataFrame, methods: pd.DataFrame, corpus_summary: dict[str, Any]
+    scores: pd.DataFrame, methods: pd.DataFrame, corpus_summary: CorpusSummary
 ) -> Figure:
     """Draw the scores of each trained method against another's, clip by clip."""
     networks = methods[methods.kind == NETWORK]
@@ -207,14 +208,14 @@ def write_report(
     disagreements: pd.DataFrame,
     methods: pd.DataFrame,
     missing: dict[str, str],
-    corpus_summary: dict[str, Any],
-    evaluation: dict[str, Any],
+    corpus_summary: CorpusSummary,
+    evaluation: EvaluationSettings,
 ) -> str:
     """Write the page of the comparison, and say its gist in the log."""
     networks = methods.method[methods.kind != BASELINE].tolist()
     baselines = methods.method[methods.kind == BASELINE].tolist()
     verdicts = comparing.verdicts(differences, networks, baselines)
-    for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation["confidence"]):
+    for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation.confidence):
         logger.info(line)
     for line in verdicts:
         logger.info(line)
@@ -225,8 +226,8 @@ def write_report(
         verdicts=verdicts,
         missing=missing,
         corpus=corpus_summary,
-        confidence=evaluation["confidence"],
-        max_fpr=evaluation["max_fpr"],
+        confidence=evaluation.confidence,
+        max_fpr=evaluation.max_fpr,
     )
 
 

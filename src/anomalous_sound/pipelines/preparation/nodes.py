@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import logging
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from anomalous_sound.corpus import clips as clip_table
-from anomalous_sound.corpus.checks import ClipChecks, decoding_version
-from anomalous_sound.corpus.clips import AudioCorpus
-from anomalous_sound.features import frames as framing
-from anomalous_sound.features import log_mel as log_mel_module
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.checks import ClipChecks
+from anomalous_sound.corpus.settings import CorpusSettings
+from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.features import scaling as scaling_module
+from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
-from anomalous_sound.features.log_mel import log_mel_spectrogram
-from anomalous_sound.storage.identity import code_version, reuse_key
+from anomalous_sound.features.log_mel import feature_version, log_mel_spectrogram
+from anomalous_sound.features.scaling import Scaling
+from anomalous_sound.features.settings import (
+    AudioSettings,
+    FeatureSettings,
+    LogMelSettings,
+    ScalingSettings,
+    WindowSettings,
+)
+from anomalous_sound.storage.identity import identity
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
@@ -25,12 +34,12 @@ logger = logging.getLogger(__name__)
 def check_clips(
     raw_audio: AudioCorpus,
     earlier_checks: pd.DataFrame,
-    corpus: dict[str, Any],
-    audio: dict[str, Any],
-    log_mel: dict[str, Any],
+    corpus: CorpusSettings,
+    audio: AudioSettings,
+    log_mel: LogMelSettings,
     seed: int,
-    jobs: int = 1,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    jobs: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary, pd.DataFrame]:
     """Decode and check every clip, read its identity, and hold out the validation clips.
 
     A file that an earlier run has checked under the same settings is not decoded again.
@@ -39,16 +48,9 @@ def check_clips(
         ``clips``, ``rejected_clips``, ``corpus_summary`` and ``clip_checks``.
     """
     checks = ClipChecks(earlier_checks)
-    # which parts of a data set were loaded is the catalog's affair
-    settings = {name: value for name, value in corpus.items() if name != "parts"}
+    features = FeatureSettings(audio=audio, log_mel=log_mel)
     clips, rejected = clip_table.list_clips(
-        raw_audio,
-        **settings,
-        **audio,
-        seed=seed,
-        hop_length=log_mel["hop_length"],
-        checks=checks,
-        jobs=jobs,
+        raw_audio, corpus, features, seed=seed, checks=checks, jobs=jobs
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
     summary = clip_table.summarise(raw_audio, clips, rejected)
@@ -56,57 +58,40 @@ def check_clips(
 
 
 def extract_log_mel(
-    raw_audio: AudioCorpus, clips: pd.DataFrame, audio: dict[str, Any], log_mel: dict[str, Any]
+    raw_audio: AudioCorpus, clips: pd.DataFrame, audio: AudioSettings, log_mel: LogMelSettings
 ) -> dict[str, PromisedFrames]:
     """Promise the log-mel spectrogram of each clip; the dataset computes those that it lacks.
 
     Returns:
         For each clip ID the promise of float32 frames × mel bands, dB.
     """
-    depends_on = {"audio": audio, "log_mel": log_mel, "version": feature_version()}
+    features = FeatureSettings(audio=audio, log_mel=log_mel)
+    depends_on = {"features": features.model_dump(mode="json"), "version": feature_version()}
     return {
         clip_id: PromisedFrames(
-            reuse_key(sha256=sha256, **depends_on),
-            partial(_log_mel_of_clip, raw_audio, clip_id, sha256, audio=audio, log_mel=log_mel),
+            identity(sha256=sha256, **depends_on),
+            partial(_log_mel_of_clip, raw_audio, clip_id, sha256, features),
         )
         for clip_id, sha256 in zip(clips.clip_id, clips.sha256, strict=True)
     }
 
 
-@cache
-def feature_version() -> str:
-    """Return the version of the code that turns a file into log-mel frames."""
-    return decoding_version() + code_version([log_mel_module], ["numpy", "torch"])
-
-
 def _log_mel_of_clip(
-    raw_audio: AudioCorpus,
-    clip_id: str,
-    sha256: str,
-    *,
-    audio: dict[str, Any],
-    log_mel: dict[str, Any],
+    raw_audio: AudioCorpus, clip_id: str, sha256: str, features: FeatureSettings
 ) -> np.ndarray:
-    samples = raw_audio.mono_clip(clip_id, **audio, sha256=sha256)
-    return log_mel_spectrogram(samples, sample_rate=audio["sample_rate"], **log_mel)
+    samples = raw_audio.mono_clip(clip_id, features.audio, sha256=sha256)
+    return log_mel_spectrogram(samples, features)
 
 
-def fit_scaling(log_mel: Frames, clips: pd.DataFrame, scaling: dict[str, Any]) -> dict[str, Any]:
+def fit_scaling(log_mel: Frames, clips: pd.DataFrame, scaling: ScalingSettings) -> Scaling:
     """Fit the scaling of decibels on the normal training clips."""
     training = set(clips.clip_id[clips.split == Split.TRAIN])
-    return framing.fit_scaling(log_mel, training, method=scaling["method"])
+    return scaling_module.fit_scaling(log_mel, training, scaling)
 
 
 def index_windows(
-    log_mel: Frames,
-    audio: dict[str, Any],
-    log_mel_settings: dict[str, Any],
-    windows: dict[str, Any],
+    log_mel: Frames, audio: AudioSettings, log_mel_settings: LogMelSettings, windows: WindowSettings
 ) -> pd.DataFrame:
-    """List the windows of every clip as rows of their first frames."""
-    return framing.index_windows(
-        log_mel.index,
-        **windows,
-        hop_length=log_mel_settings["hop_length"],
-        sample_rate=audio["sample_rate"],
-    )
+    """List the windows of every clip by their first frames."""
+    features = FeatureSettings(audio=audio, log_mel=log_mel_settings)
+    return windowing.index_windows(log_mel.index, windows, frame_s=features.frame_s)

@@ -3,11 +3,12 @@
 from kedro.pipeline import Pipeline, node
 
 from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.pipelines.stages import in_stages
 
 
 def create_pipeline() -> Pipeline:
     """Create the pipeline up to the frames, which all methods share."""
-    return Pipeline(
+    frames = Pipeline(
         [
             node(
                 nodes.check_clips,
@@ -37,6 +38,7 @@ def create_pipeline() -> Pipeline:
             ),
         ]
     )
+    return in_stages({"preparation": frames})
 
 
 def create_windows_pipeline(method: str | None = None) -> Pipeline:
@@ -45,7 +47,7 @@ def create_windows_pipeline(method: str | None = None) -> Pipeline:
     Args:
         method: a method that has windows of its own; None: the windows that methods share.
     """
-    return Pipeline(
+    windows = Pipeline(
         [
             node(
                 nodes.index_windows,
@@ -53,7 +55,12 @@ def create_windows_pipeline(method: str | None = None) -> Pipeline:
                 outputs="windows",
                 name="index_windows",
             ),
-        ],
+        ]
+    )
+    if method is None:
+        return in_stages({"preparation": windows})
+    return Pipeline(
+        in_stages({"preparation": windows}),
         namespace=method,
         inputs={"log_mel"},
         parameters={"params:audio", "params:log_mel"},

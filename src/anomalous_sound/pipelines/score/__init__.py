@@ -1,4 +1,4 @@
-"""Judge new recordings with a detector that was trained before."""
+"""Judge new recordings with a trained detector."""
 
 from anomalous_sound.pipelines.score.pipeline import create_pipeline
 

@@ -1,0 +1,348 @@
+"""A trained detector: all that it takes to judge a clip, in one thing that stands alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.compute.threads import in_threads
+from anomalous_sound.configuration.base import Settings
+from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.thresholds import Thresholds, decide
+from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
+from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
+from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReference, localise
+from anomalous_sound.scoring.pooling import pool_clip
+from anomalous_sound.scoring.scores import Score, score_from_json
+from anomalous_sound.scoring.settings import LocalisationSettings
+from anomalous_sound.storage.atomic import replaced_folder
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"
+
+
+class Identity(Settings):
+    """Where a detector comes from.
+
+    Attributes:
+        method: the method that it was trained by.
+        trained_at: when it was put together, UTC (ISO 8601).
+        version: of this package.
+        digest: of everything in it that has a say in a verdict; two detectors of one digest judge
+            alike.
+    """
+
+    method: str
+    trained_at: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Networks, features, score, thresholds and calibration of one machine type.
+
+    It is what a training run makes, and the only thing that judges a clip: the pipelines call its
+    parts, so that a clip has the same score and the same decision wherever it is judged.
+
+    Example:
+        >>> from anomalous_sound import Detector
+        >>> detector = Detector.load("data/06_models/lstm/detector")  # doctest: +SKIP
+        >>> detector.judge_file("new.wav").decision  # doctest: +SKIP
+        <Label.NORMAL: 'normal'>
+
+    Attributes:
+        networks: the trained networks with their features, windows and scaling.
+        score: the anomaly score, fitted on normal training clips.
+        thresholds: what decides.
+        calibration: scores of held-out normal clips, from which p-values come.
+        reference: how large the errors of normal windows usually are.
+        localisation: how many segments and bands a verdict names.
+        inference: how the networks are applied.
+        identity: where the detector comes from.
+    """
+
+    networks: TrainedNetworks
+    score: Score
+    thresholds: Thresholds
+    calibration: CalibrationScores
+    reference: WindowReference
+    localisation: LocalisationSettings
+    inference: ScoringSettings
+    identity: Identity
+
+    @classmethod
+    def assemble(
+        cls, *, trained_at: str, version: str, networks: TrainedNetworks, **parts: Any
+    ) -> Detector:
+        """Put a detector together and give it its identity.
+
+        Args:
+            trained_at: when, UTC (ISO 8601).
+            version: of this package.
+            networks: the trained networks.
+            parts: the other attributes.
+        """
+        method = networks.description.method
+        identity = Identity(method=method, trained_at=trained_at, version=version, digest="")
+        detector = cls(networks=networks, identity=identity, **parts)
+        named = identity.model_copy(update={"digest": detector._digest()})
+        return replace(detector, identity=named)
+
+    @property
+    def description(self) -> NetworkDescription:
+        """What the networks were trained on, and what they read."""
+        return self.networks.description
+
+    @property
+    def machine_ids(self) -> list[str] | None:
+        """The machine IDs that can be judged; None: any, also one that was not trained on."""
+        if self.networks.shared and self.thresholds.shared is not None:
+            return None
+        return sorted(self.thresholds.by_machine_id)
+
+    def judge(
+        self,
+        samples: np.ndarray,
+        sample_rate: int,
+        *,
+        machine_id: str | None = None,
+        error_map: bool = False,
+    ) -> Verdict:
+        """Judge one clip.
+
+        Args:
+            samples: float, full scale ±1: samples, or samples × channels.
+            sample_rate: Hz.
+            machine_id: of the machine in the clip; None: not known.
+            error_map: whether the verdict holds the map of deviations.
+
+        Raises:
+            UnreadableClipError: the samples cannot be used (too short, silent, NaN, …).
+            InputError: there is no network or no threshold for the machine ID.
+        """
+        by_channel = np.asarray(samples, dtype=np.float32)
+        if by_channel.ndim == 1:
+            by_channel = by_channel[:, None]
+        recording = Recording(by_channel, sample_rate)
+        return self._judge(recording, machine_id or "", error_map=error_map)
+
+    def judge_file(
+        self,
+        path: str | PathLike[str],
+        *,
+        machine_id: str | None = None,
+        error_map: bool = False,
+    ) -> Verdict:
+        """Judge one audio file; see :meth:`judge`.
+
+        Raises:
+            UnreadableClipError: the file cannot be read, or not be used.
+            InputError: there is no network or no threshold for the machine ID.
+        """
+        recording = AudioFile(Path(path)).recording()
+        verdict = self._judge(recording, machine_id or "", error_map=error_map)
+        return replace(verdict, source=Path(path))
+
+    def judge_files(
+        self,
+        paths: Iterable[str | PathLike[str]],
+        *,
+        machine_id: str | None = None,
+        error_map: bool = False,
+        jobs: int = 1,
+    ) -> Iterator[Verdict | Rejection]:
+        """Judge many audio files, in their order; those that cannot be used are rejected.
+
+        Args:
+            paths: the files.
+            machine_id: of the machine in all of them; None: not known.
+            error_map: whether verdicts hold the map of deviations.
+            jobs: files judged at once; -1: as many as there are cores.
+
+        Raises:
+            InputError: there is no network or no threshold for the machine ID.
+        """
+
+        def judged(path: Path) -> Verdict | Rejection:
+            try:
+                return self.judge_file(path, machine_id=machine_id, error_map=error_map)
+            except UnreadableClipError as error:
+                return Rejection(path, str(error))
+
+        yield from in_threads((partial(judged, Path(path)) for path in paths), jobs)
+
+    def errors(self, samples: np.ndarray, machine_id: str) -> ClipErrors:
+        """Return the errors of all windows of a clip.
+
+        Args:
+            samples: float32 mono samples at the detector's sample rate.
+            machine_id: of the clip; empty: not known.
+
+        Raises:
+            UnreadableClipError: the clip is shorter than a window.
+            InputError: there is no network or no threshold for the machine ID.
+        """
+        description = self.description
+        features = description.features
+        frames = log_mel_spectrogram(samples, features)
+        if len(frames) < description.windows.frames:
+            raise UnreadableClipError(
+                f"it is too short: {len(samples) / features.audio.sample_rate:.2f} s is "
+                f"{len(frames)} frames, and a window with its next frame needs "
+                f"{description.windows.frames}"
+            )
+        first_frames = np.arange(len(frames) - description.windows.frames + 1)
+        return self._scorer.errors("", frames, first_frames, machine_id)
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the detector as a folder, whole or not at all."""
+        from safetensors.torch import save_file
+
+        weights = {name: tensor.contiguous() for name, tensor in self.networks.weights.items()}
+        values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
+        with replaced_folder(Path(folder)) as place:
+            save_file(weights, place / WEIGHTS_FILE)
+            text = json.dumps(values, indent=1)
+            (place / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Detector:
+        """Read a detector; no code in the files is run.
+
+        Raises:
+            InputError: the folder holds no detector, or one of another version.
+        """
+        from safetensors.torch import load_file
+
+        place = Path(folder)
+        if not (place / SETTINGS_FILE).is_file():
+            raise InputError(
+                f"{place} holds no detector; train one first: kedro run --pipeline METHOD."
+            )
+        try:
+            values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
+            weights = load_file(place / WEIGHTS_FILE)
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"the detector in {place} cannot be read ({error}); train it again: "
+                "kedro run --pipeline METHOD."
+            ) from error
+        expected = ("identity", *_PARTS)
+        if absent := [name for name in expected if name not in values]:
+            raise InputError(
+                f"the detector in {place} holds no {', '.join(absent)}: it was trained by an "
+                "earlier version; train it again: kedro run --pipeline METHOD."
+            )
+        return cls(
+            networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
+            score=score_from_json(values["score"]),
+            thresholds=Thresholds.from_json(values["thresholds"]),
+            calibration=CalibrationScores.from_json(values["calibration"]),
+            reference=WindowReference.from_json(values["reference"]),
+            localisation=LocalisationSettings.model_validate(values["localisation"]),
+            inference=ScoringSettings.model_validate(values["inference"]),
+            identity=Identity.model_validate(values["identity"]),
+        )
+
+    def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
+        samples = to_mono(recording, self.description.features.audio)
+        errors = self.errors(samples, machine_id)
+        pooled = pool_clip(self.score.settings, errors.band_errors, errors.window_errors)
+        machine_ids = np.array([machine_id], dtype=object)
+        scores = self.score.score(pooled[None], machine_ids)
+        decided = decide(scores, [machine_id], self.thresholds, self.calibration)
+        places = self._localised(errors, machine_id)
+        return Verdict(
+            score=float(scores[0]),
+            threshold=float(decided.threshold[0]),
+            decision=decided.decision[0],
+            p_value=float(decided.p_value[0]),
+            segments=tuple(
+                Segment(float(row.start), float(row.end), float(row.share))
+                for row in places[places.axis == TIME].itertuples()
+            ),
+            bands=tuple(
+                Band(float(row.start), float(row.end), float(row.share))
+                for row in places[places.axis == FREQUENCY].itertuples()
+            ),
+            machine_id=machine_id,
+            error_map=self._error_map(errors, machine_id) if error_map else None,
+        )
+
+    def _localised(self, errors: ClipErrors, machine_id: str) -> pd.DataFrame:
+        return localise(
+            errors.band_errors,
+            self.reference,
+            machine_id,
+            times_s=self._times_s(len(errors.band_errors)),
+            band_edges_hz=self._band_edges_hz,
+            settings=self.localisation,
+        )
+
+    def _error_map(self, errors: ClipErrors, machine_id: str) -> ErrorMap:
+        return ErrorMap(
+            self.reference.deviation_map(errors.band_errors, machine_id),
+            self._times_s(len(errors.band_errors)),
+            self._band_edges_hz,
+        )
+
+    def _times_s(self, windows: int) -> np.ndarray:
+        frame_s = self.description.features.frame_s
+        return np.arange(windows) * frame_s + target_offset_s(self.description)
+
+    @cached_property
+    def _band_edges_hz(self) -> np.ndarray:
+        features = self.description.features
+        return mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate)
+
+    @cached_property
+    def _scorer(self) -> ClipScorer:
+        return ClipScorer(self.networks, self.inference)
+
+    def _values(self) -> dict[str, Any]:
+        """Return everything but weights and identity, as JSON values."""
+        return {
+            "networks": self.description.to_json(),
+            "score": self.score.to_json(),
+            "thresholds": self.thresholds.to_json(),
+            "calibration": self.calibration.to_json(),
+            "reference": self.reference.to_json(),
+            "localisation": self.localisation.model_dump(mode="json"),
+            "inference": self.inference.model_dump(mode="json"),
+        }
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(json.dumps(self._values(), sort_keys=True).encode())
+        weights: Mapping[str, Any] = self.networks.weights
+        for name in sorted(weights):
+            digest.update(name.encode())
+            digest.update(weights[name].contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+_PARTS = (
+    "networks",
+    "score",
+    "thresholds",
+    "calibration",
+    "reference",
+    "localisation",
+    "inference",
+)

@@ -1,0 +1,116 @@
+"""What a detector says of one clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomalous_sound.vocabulary import Label
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment of time that stands out.
+
+    Attributes:
+        start_s: its start in the clip, s.
+        end_s: its end, s.
+        share: its share of the clip's whole deviation, 0 to 1.
+    """
+
+    start_s: float
+    end_s: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """A mel band that stands out.
+
+    Attributes:
+        low_hz: its lower edge, Hz.
+        high_hz: its upper edge, Hz.
+        share: its share of the clip's whole deviation, 0 to 1.
+    """
+
+    low_hz: float
+    high_hz: float
+    share: float
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """How far each moment and mel band of a clip is from normal.
+
+    Attributes:
+        deviations: windows × mel bands, standard deviations above the normal error.
+        times_s: where each window's error lies in the clip, s.
+        band_edges_hz: lower edge of each mel band, and the upper edge of the last, Hz.
+    """
+
+    deviations: np.ndarray
+    times_s: np.ndarray
+    band_edges_hz: np.ndarray
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of one clip.
+
+    Attributes:
+        score: the anomaly score; higher is more anomalous.
+        threshold: a clip at or above it is called anomalous.
+        decision: ``normal`` or ``anomalous``.
+        p_value: how often a normal clip would score so high: the part of the held-out normal clips,
+            and the clip itself, that do (conformal). It is not the probability that the clip is
+            normal.
+        segments: the segments of time that stand out most, first the one that does most.
+        bands: the mel bands that stand out most, first the one that does most.
+        machine_id: the machine ID that the clip was judged as; empty: none given.
+        source: the file, where there is one.
+        error_map: how far each moment and mel band is from normal, if it was asked for.
+    """
+
+    score: float
+    threshold: float
+    decision: Label
+    p_value: float
+    segments: tuple[Segment, ...]
+    bands: tuple[Band, ...]
+    machine_id: str = ""
+    source: Path | None = None
+    error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_anomalous(self) -> bool:
+        """Whether the clip is called anomalous."""
+        return self.decision == Label.ANOMALOUS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON values, without the error map."""
+        return {
+            "source": None if self.source is None else str(self.source),
+            "machine_id": self.machine_id,
+            "decision": str(self.decision),
+            "score": self.score,
+            "threshold": self.threshold,
+            "p_value": self.p_value,
+            "segments": [vars(segment) for segment in self.segments],
+            "bands": [vars(band) for band in self.bands],
+        }
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A file that could not be judged.
+
+    Attributes:
+        source: the file.
+        reason: why not.
+    """
+
+    source: Path
+    reason: str

@@ -1,0 +1,46 @@
+"""clip_scores → calibration scores → deployed threshold → decisions; detector."""
+
+from kedro.pipeline import Pipeline, node
+
+from anomalous_sound.decision.thresholds import decide_clips
+from anomalous_sound.pipelines.decision import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Create the pipeline that chooses a threshold and decides."""
+    return Pipeline(
+        [
+            node(
+                nodes.calibrate,
+                inputs=["clip_scores", "held_out_scores"],
+                outputs="calibration_scores",
+                name="calibrate",
+            ),
+            node(
+                nodes.deploy_threshold,
+                inputs=["calibration_scores", "clips", "params:thresholds"],
+                outputs="deployed",
+                name="deploy_threshold",
+            ),
+            node(
+                decide_clips,
+                inputs=["clip_scores", "deployed", "calibration_scores"],
+                outputs="decisions",
+                name="decide_clips",
+            ),
+            node(
+                nodes.assemble_detector,
+                inputs=[
+                    "network",
+                    "fitted_score",
+                    "window_reference",
+                    "deployed",
+                    "calibration_scores",
+                    "params:localisation",
+                    "params:inference",
+                ],
+                outputs="detector",
+                name="assemble_detector",
+            ),
+        ]
+    )

@@ -1,0 +1,86 @@
+"""network, log_mel, windows → window errors → clip scores; localisation."""
+
+from kedro.pipeline import Node, Pipeline, node
+
+from anomalous_sound.pipelines.inference import nodes
+from anomalous_sound.scoring.pooling import pool_errors
+
+
+def create_pipeline(*, fit: bool) -> Pipeline:
+    """Create the pipeline that scores clips.
+
+    Args:
+        fit: whether the score and the reference of the windows are fitted here, on the normal
+            training clips; otherwise both come from a detector.
+    """
+    return Pipeline([*_scoring(), *(_fitting() if fit else _as_fitted())])
+
+
+def _scoring() -> list[Node]:
+    return [
+        node(
+            nodes.score_windows,
+            inputs=["network", "log_mel", "windows", "clips", "params:inference", "params:jobs"],
+            outputs="band_errors",
+            name="score_windows",
+        ),
+        node(
+            nodes.list_window_errors,
+            inputs=["band_errors", "windows"],
+            outputs="window_errors",
+            name="list_window_errors",
+        ),
+        node(
+            nodes.score_clips,
+            inputs=["pooled_errors", "clips", "fitted_score"],
+            outputs="clip_scores",
+            name="score_clips",
+        ),
+        node(
+            nodes.localise,
+            inputs=[
+                "band_errors",
+                "window_errors",
+                "clips",
+                "window_reference",
+                "network",
+                "params:localisation",
+            ],
+            outputs="localisation",
+            name="localise",
+        ),
+    ]
+
+
+def _fitting() -> list[Node]:
+    return [
+        node(
+            pool_errors,
+            inputs=["band_errors", "params:score"],
+            outputs="pooled_errors",
+            name="pool_errors",
+        ),
+        node(
+            nodes.fit_score,
+            inputs=["pooled_errors", "clips", "params:score", "params:seed"],
+            outputs="fitted_score",
+            name="fit_score",
+        ),
+        node(
+            nodes.fit_window_reference,
+            inputs=["band_errors", "clips", "params:localisation"],
+            outputs="window_reference",
+            name="fit_window_reference",
+        ),
+    ]
+
+
+def _as_fitted() -> list[Node]:
+    return [
+        node(
+            nodes.pool_errors_as_fitted,
+            inputs=["band_errors", "fitted_score"],
+            outputs="pooled_errors",
+            name="pool_errors",
+        ),
+    ]

@@ -1,0 +1,263 @@
+"""Nodes that evaluate one method, draw, write and track it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.evaluation import EvaluationSettings
+from anomalous_sound.configuration.scoring import LocalisationSettings
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.thresholds import Thresholds
+from anomalous_sound.errors import InputError
+from anomalous_sound.evaluation import metrics as metric
+from anomalous_sound.evaluation.calibration_table import calibration_table
+from anomalous_sound.evaluation.localisation_rates import hit_rates
+from anomalous_sound.evaluation.threshold_table import threshold_table
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.log_mel import mel_band_edges_hz
+from anomalous_sound.methods import methods
+from anomalous_sound.methods.trained import TrainedNetworks
+from anomalous_sound.reporting import challenge, figures, judgement_page, report_page
+from anomalous_sound.reporting.drawing import Figure
+from anomalous_sound.scoring.band_errors import BandErrors
+from anomalous_sound.scoring.errors import target_offset_s
+from anomalous_sound.scoring.localisation import WindowReference
+from anomalous_sound.scoring.scores import Score
+from anomalous_sound.vocabulary import Split
+
+
+def measure_localisation(
+    raw_audio: AudioCorpus, marks: pd.DataFrame, clips: pd.DataFrame, network: TrainedNetworks
+) -> dict[str, float]:
+    """Measure how often the marks hit the fault, where the corpus says where each fault sounds."""
+    if raw_audio.faults is None:
+        return {}
+    features = network.description.features
+    return hit_rates(
+        marks,
+        raw_audio.faults,
+        durations_s=dict(zip(clips.clip_id, clips.duration_s, strict=True)),
+        band_edges_hz=mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate),
+    )
+
+
+def tabulate_thresholds(
+    clip_scores: pd.DataFrame,
+    calibration_scores: CalibrationScores,
+    settings: ThresholdSettings,
+    evaluation: EvaluationSettings,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lay out all thresholds, normal-only and oracle, and what each does on the test clips.
+
+    Returns:
+        The table of thresholds, and the calibration: what those with a false-alarm rate promise
+        and deliver, for all clips and for each machine ID.
+    """
+    return (
+        threshold_table(clip_scores, calibration_scores, settings),
+        calibration_table(
+            clip_scores, calibration_scores, settings, confidence=evaluation.confidence
+        ),
+    )
+
+
+def evaluate(
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    deployed: Thresholds,
+    localisation_rates: dict[str, float],
+    corpus_summary: CorpusSummary,
+    evaluation: EvaluationSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Compute the metrics of the method on this corpus."""
+    computed = metric.evaluate(clip_scores, evaluation, seed=seed)
+    computed["deployed"] = {
+        "strategy": deployed.strategy,
+        "note": deployed.note,
+        **({} if deployed.shared is None else {"threshold": deployed.shared}),
+        **metric.rates_of(clip_scores, decisions),
+    }
+    if localisation_rates:
+        computed["localisation"] = localisation_rates
+    return computed | {"corpus": corpus_summary.model_dump(mode="json")}
+
+
+def write_submission(
+    clip_scores: pd.DataFrame, decisions: pd.DataFrame, metrics: dict[str, Any]
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Lay out scores, decisions and results as the DCASE challenges exchange them."""
+    return challenge.submission_files(clip_scores, decisions), challenge.result_table(metrics)
+
+
+def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, float]]]:
+    """Turn the training history into MLflow metrics, one value per epoch."""
+    return {
+        name: [
+            {"value": value, "step": step}
+            for step, value in zip(training_history.epoch, training_history[name], strict=True)
+        ]
+        for name in ("training_loss", "validation_loss", "seconds")
+    }
+
+
+def track_metrics(metrics: dict[str, Any], result: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Turn metrics and costs into MLflow metrics."""
+    facts = ("corpus", "confidence", "max_fpr")  # what was asked, not what came out
+    numbers = _numbers({key: value for key, value in metrics.items() if key not in facts})
+    numbers |= {name: result[name] for name in ("parameters", "training_s", "scoring_s_per_clip")}
+    # MLflow refuses other characters, and a machine ID may hold any
+    return {
+        re.sub(r"[^\w./ -]", "_", name): {"value": float(value), "step": 0}
+        for name, value in numbers.items()
+    }
+
+
+def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """Flatten nested numbers; names joined by a dot, the ends of an interval named low and high."""
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            value = dict(zip(("low", "high"), value, strict=True))
+        if isinstance(value, dict):
+            found |= _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            found[prefix + name] = value
+    return found
+
+
+def summarise_result(
+    clip_scores: pd.DataFrame,
+    deployed: Thresholds,
+    network: TrainedNetworks,
+    training_history: pd.DataFrame,
+    band_errors: BandErrors,
+) -> dict[str, Any]:
+    """Put into one file all that a comparison with other methods needs."""
+    description = network.description
+    features = description.features.model_dump(mode="json")
+    return {
+        "corpus": description.corpus.model_dump(mode="json"),
+        "features": {**features, "scaling": description.scaling.to_json()},
+        "scores": dict(zip(clip_scores.clip_id, clip_scores.score.astype(float), strict=True)),
+        "thresholds": dict(deployed.by_machine_id),
+        "threshold_strategy": deployed.strategy,
+        "parameters": network.count_parameters(),
+        "training_s": float(training_history.seconds.sum()),
+        "scoring_s_per_clip": float(band_errors.index.seconds.mean()),
+    }
+
+
+def plot_scores(
+    clip_scores: pd.DataFrame,
+    deployed: Thresholds,
+    fitted_score: Score,
+    corpus_summary: CorpusSummary,
+) -> Figure:
+    """Draw the distribution of the anomaly scores by split and label."""
+    return figures.score_figure(clip_scores, deployed, fitted_score.unit, corpus_summary)
+
+
+def plot_timelines(
+    log_mel: Frames,
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    clip_scores: pd.DataFrame,
+    marks: pd.DataFrame,
+    window_reference: WindowReference,
+    network: TrainedNetworks,
+    corpus_summary: CorpusSummary,
+    settings: LocalisationSettings,
+) -> Figure:
+    """Draw when and where clips deviate: those asked for, or the least and the most anomalous.
+
+    Raises:
+        InputError: a clip that was asked for is not among the clips.
+    """
+    shown = _clips_to_show(clip_scores, settings.clip_ids)
+    description = network.description
+    times_s = window_errors.start_s + target_offset_s(description)
+    maps: dict[str, np.ndarray] = {
+        clip.clip_id: window_reference.deviation_map(
+            band_errors.clip(clip.clip_id), clip.machine_id
+        )
+        for clip in shown.itertuples()
+    }
+    return figures.timeline_figure(
+        log_mel,
+        window_errors.assign(time_s=times_s),
+        maps,
+        shown,
+        marks,
+        description.features,
+        corpus_summary,
+    )
+
+
+def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.DataFrame:
+    if clip_ids is None:
+        split = Split.TEST if (clip_scores.split == Split.TEST).any() else Split.VALIDATION
+        ranked = clip_scores[clip_scores.split == split].sort_values("score")
+        return ranked.iloc[[0, -1]].drop_duplicates("clip_id")
+    if unknown := sorted(set(clip_ids) - set(clip_scores.clip_id)):
+        raise InputError(
+            f"localisation.clip_ids names {', '.join(unknown)}, which is not among the clips; "
+            f"they are called like {clip_scores.clip_id.iloc[0]}."
+        )
+    return clip_scores.set_index("clip_id", drop=False).loc[clip_ids]
+
+
+def write_report(
+    metrics: dict[str, Any],
+    thresholds: pd.DataFrame,
+    classification: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    network: TrainedNetworks,
+    fitted_score: Score,
+    deployed: Thresholds,
+    calibration: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+) -> str:
+    """Write the page that a person reads first."""
+    return report_page.report_page(
+        method=methods()[network.description.method].title,
+        corpus=corpus_summary,
+        metrics=metrics,
+        unit=fitted_score.unit,
+        thresholds=thresholds,
+        deployed=deployed,
+        calibration=calibration,
+        classification=classification,
+        rejected_clips=rejected_clips,
+    )
+
+
+def write_judgement(
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    localisation: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    detector: Detector,
+    corpus_summary: CorpusSummary,
+) -> str:
+    """Write which clips are called anomalous, and when and where they deviate."""
+    description = detector.description
+    return judgement_page.judgement_page(
+        judged=clip_scores.merge(decisions.drop(columns="score"), on="clip_id"),
+        localisation=localisation,
+        rejected_clips=rejected_clips,
+        corpus=corpus_summary,
+        method=methods()[description.method].title,
+        trained_on=description.corpus,
+        unit=detector.score.unit,
+        thresholds=detector.thresholds,
+        calibration_clips=len(detector.calibration.scores),
+    )

@@ -1,0 +1,148 @@
+"""Scores and decisions of one method → metrics, tables, figures, report, MLflow."""
+
+from kedro.pipeline import Node, Pipeline, node
+
+from anomalous_sound.evaluation.threshold_table import classification_report
+from anomalous_sound.pipelines.report import nodes
+from anomalous_sound.reporting import figures
+
+
+def create_pipeline() -> Pipeline:
+    """Create the pipeline that reports on one method."""
+    return Pipeline([*_tables(), *_figures(), *_page(), *_tracking()])
+
+
+def timeline_node() -> Node:
+    """Return the node that draws when and where clips deviate."""
+    return node(
+        nodes.plot_timelines,
+        inputs=[
+            "log_mel",
+            "band_errors",
+            "window_errors",
+            "clip_scores",
+            "localisation",
+            "window_reference",
+            "network",
+            "corpus_summary",
+            "params:localisation",
+        ],
+        outputs="timeline_figure",
+        name="plot_timelines",
+    )
+
+
+def _tables() -> list[Node]:
+    return [
+        node(
+            nodes.tabulate_thresholds,
+            inputs=[
+                "clip_scores",
+                "calibration_scores",
+                "params:thresholds",
+                "params:evaluation",
+            ],
+            outputs=["thresholds", "calibration"],
+            name="tabulate_thresholds",
+        ),
+        node(
+            classification_report,
+            inputs=["thresholds", "clip_scores"],
+            outputs="classification_report",
+            name="tabulate_classification",
+        ),
+        node(
+            nodes.measure_localisation,
+            inputs=["raw_audio", "localisation", "clips", "network"],
+            outputs="localisation_rates",
+            name="measure_localisation",
+        ),
+        node(
+            nodes.evaluate,
+            inputs=[
+                "clip_scores",
+                "decisions",
+                "deployed",
+                "localisation_rates",
+                "corpus_summary",
+                "params:evaluation",
+                "params:seed",
+            ],
+            outputs="metrics",
+            name="evaluate",
+        ),
+        node(
+            nodes.write_submission,
+            inputs=["clip_scores", "decisions", "metrics"],
+            outputs=["submission", "dcase_result"],
+            name="write_submission",
+        ),
+        node(
+            nodes.summarise_result,
+            inputs=["clip_scores", "deployed", "network", "training_history", "band_errors"],
+            outputs="result",
+            name="summarise_result",
+        ),
+    ]
+
+
+def _figures() -> list[Node]:
+    return [
+        node(
+            figures.roc_figure,
+            inputs=["clip_scores", "thresholds", "deployed", "metrics", "corpus_summary"],
+            outputs="roc_figure",
+            name="plot_roc",
+        ),
+        node(
+            nodes.plot_scores,
+            inputs=["clip_scores", "deployed", "fitted_score", "corpus_summary"],
+            outputs="score_figure",
+            name="plot_scores",
+        ),
+        node(
+            figures.history_figure,
+            inputs=["training_history", "corpus_summary"],
+            outputs="history_figure",
+            name="plot_history",
+        ),
+        timeline_node(),
+    ]
+
+
+def _page() -> list[Node]:
+    return [
+        node(
+            nodes.write_report,
+            inputs=[
+                "metrics",
+                "thresholds",
+                "classification_report",
+                "rejected_clips",
+                "network",
+                "fitted_score",
+                "deployed",
+                "calibration",
+                "corpus_summary",
+            ],
+            outputs="report",
+            name="write_report",
+        ),
+    ]
+
+
+def _tracking() -> list[Node]:
+    return [
+        node(
+            nodes.track_epochs,
+            inputs="training_history",
+            outputs="tracked_epochs",
+            name="track_epochs",
+        ),
+        node(
+            nodes.track_metrics,
+            inputs=["metrics", "result"],
+            outputs="tracked_metrics",
+            name="track_metrics",
+        ),
+    ]

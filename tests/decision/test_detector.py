@@ -1,0 +1,185 @@
+"""The detector alone, the training run and the pipeline ``score`` judge every clip alike."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from support import Project, noise
+
+from anomalous_sound import Detector, Rejection, Verdict
+from anomalous_sound.errors import InputError, UnreadableClipError
+
+# sample rate (Hz), channels, seconds: as recorded
+FORMS = [(16000, 1, 1.0), (44100, 2, 1.5), (8000, 1, 0.7), (48000, 8, 1.1), (22050, 1, 2.3)]
+
+
+def mixed_corpus(folder):
+    """Write a corpus in the DCASE layout whose clips differ in rate, channels and length."""
+    seed = 0
+    for machine_id in ("00", "02"):
+        for split, label in (("train", "normal"), ("test", "normal"), ("test", "anomaly")):
+            for number, (rate, channels, seconds) in enumerate(FORMS):
+                seed += 1
+                samples = noise(seed, seconds, rate, channels)
+                if label == "anomaly":
+                    samples = samples + 0.05 * noise(seed + 500, seconds, rate, channels) ** 2
+                path = folder / split / f"{label}_id_{machine_id}_{number:08d}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, samples, rate)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["report", "standard"])
+def trained(request, tmp_path_factory):
+    """A project with a detector, and the folder that it was trained on; tests only read them."""
+    folder = mixed_corpus(tmp_path_factory.mktemp("recordings") / "slider")
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.run(audio_dir=str(folder), profile=request.param)
+    return project, folder
+
+
+@pytest.fixture
+def detector(trained):
+    return Detector.load(trained[0].data("06_models/lstm/detector"))
+
+
+def table(project, name):
+    path = project.data(name)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def places(verdict: Verdict) -> list[tuple[float, float, float]]:
+    segments = [(place.start_s, place.end_s, place.share) for place in verdict.segments]
+    return segments + [(place.low_hz, place.high_hz, place.share) for place in verdict.bands]
+
+
+@pytest.mark.slow
+def test_the_library_agrees_with_the_training_run_bit_for_bit(trained, detector):
+    project, folder = trained
+    clips = table(project, "07_model_output/lstm/clip_scores.parquet").set_index("clip_id")
+    decisions = table(project, "07_model_output/lstm/decisions.csv").set_index("clip_id")
+    localised = table(project, "08_reporting/lstm/localisation.csv")
+    assert len(clips) == len(FORMS) * 6
+    for clip_id, clip in clips.iterrows():
+        verdict = detector.judge_file(folder / clip_id, machine_id=clip.machine_id)
+        assert verdict.score == clip.score
+        assert verdict.decision == decisions.decision[clip_id]
+        assert verdict.threshold == decisions.threshold[clip_id]
+        if clip.split == "test":
+            assert verdict.p_value == decisions.p_value[clip_id]
+            of_clip = localised[localised.clip_id == clip_id]
+            expected = of_clip[["start", "end", "share"]].itertuples(index=False, name=None)
+            assert places(verdict) == list(expected)
+
+
+@pytest.mark.slow
+def test_the_pipeline_score_agrees_with_the_library_bit_for_bit(trained, detector):
+    project, folder = trained
+    project.run("score", audio_dir=str(folder))
+    decisions = table(project, "07_model_output/score/decisions.csv").set_index("clip_id")
+    scores = table(project, "07_model_output/score/clip_scores.parquet").set_index("clip_id")
+    assert len(decisions) == len(FORMS) * 6
+    for clip_id, row in decisions.iterrows():
+        verdict = detector.judge_file(folder / clip_id, machine_id=scores.machine_id[clip_id])
+        found = (verdict.score, verdict.threshold, verdict.p_value, verdict.decision)
+        assert found == (row.score, row.threshold, row.p_value, row.decision)
+
+
+@pytest.mark.slow
+def test_samples_and_files_and_many_files_are_judged_alike(trained, detector):
+    _, folder = trained
+    paths = sorted(folder.glob("test/*_id_00_*.wav"))
+    one_by_one = [detector.judge_file(path, machine_id="00") for path in paths]
+    for jobs in (1, 2):
+        assert list(detector.judge_files(paths, machine_id="00", jobs=jobs)) == one_by_one
+    for path, verdict in zip(paths, one_by_one, strict=True):
+        samples, rate = soundfile.read(path, dtype="float32")
+        assert detector.judge(samples, rate, machine_id="00").score == verdict.score
+        assert verdict.source == path
+        json.dumps(verdict.to_json())
+
+
+@pytest.mark.slow
+def test_a_saved_detector_is_the_same_detector(trained, detector, tmp_path):
+    _, folder = trained
+    detector.save(tmp_path / "copy")
+    copy = Detector.load(tmp_path / "copy")
+    assert copy.identity == detector.identity
+    path = next(folder.glob("test/*.wav"))
+    assert copy.judge_file(path) == detector.judge_file(path)
+
+
+@pytest.mark.slow
+def test_the_error_map_comes_on_request(trained, detector):
+    path = next(trained[1].glob("test/*.wav"))
+    assert detector.judge_file(path).error_map is None
+    shown = detector.judge_file(path, error_map=True).error_map
+    windows, bands = shown.deviations.shape
+    assert len(shown.times_s) == windows
+    assert len(shown.band_edges_hz) == bands + 1
+    assert np.isfinite(shown.deviations).all()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_judged_says_why(trained, detector, tmp_path):
+    with pytest.raises(UnreadableClipError, match="too short: 0.10 s is 4 frames"):
+        detector.judge(noise(1, 0.1), 16000)
+    with pytest.raises(UnreadableClipError, match="all samples are zero"):
+        detector.judge(np.zeros(16000), 16000)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    (rejected,) = detector.judge_files([tmp_path / "broken.wav"])
+    assert isinstance(rejected, Rejection)
+    assert rejected.reason
+    with pytest.raises(InputError, match="holds no detector; train one first"):
+        Detector.load(tmp_path)
+    detector.save(tmp_path / "old")
+    settings = tmp_path / "old" / "settings.json"
+    values = json.loads(settings.read_text())
+    del values["calibration"]
+    settings.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="holds no calibration: .* train it again"):
+        Detector.load(tmp_path / "old")
+
+
+@pytest.mark.slow
+def test_the_digest_tells_detectors_apart_but_not_their_dates(trained, detector):
+    parts = {name: getattr(detector, name) for name in detector.__dataclass_fields__}
+    del parts["identity"]
+    again = Detector.assemble(trained_at="2000-01-01T00:00:00+00:00", version="9", **parts)
+    assert again.identity.digest == detector.identity.digest
+    weights = dict(detector.networks.weights)
+    name = sorted(weights)[0]
+    weights[name] = weights[name] + 1e-3
+    parts["networks"] = type(detector.networks)(weights, detector.networks.description)
+    other = Detector.assemble(trained_at="2000-01-01T00:00:00+00:00", version="9", **parts)
+    assert other.identity.digest != detector.identity.digest
+
+
+@pytest.mark.slow
+def test_a_detector_needs_neither_kedro_nor_mlflow(trained):
+    project, folder = trained
+    clip = next(folder.glob("test/*.wav"))
+    program = f"""
+import sys
+from anomalous_sound import Detector
+verdict = Detector.load({str(project.data("06_models/lstm/detector"))!r}).judge_file({str(clip)!r})
+print(verdict.decision)
+print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"kedro", "mlflow"}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(clip).parent,
+    )
+    decision, imported = done.stdout.splitlines()
+    assert decision in ("normal", "anomalous")
+    assert imported == "[]"
