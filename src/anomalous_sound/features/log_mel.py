@@ -139,7 +139,8 @@ def _hann_window(length: int) -> np.ndarray:
 
 
 def _decibels_below_maximum(power: np.ndarray, top_db: float) -> np.ndarray:
-    decibels = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
+    decibels: np.ndarray = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
     decibels *= 10 / np.log(10)
     decibels -= decibels.max()
-    return np.maximum(decibels, -top_db, out=decibels)
+    np.maximum(decibels, -top_db, out=decibels)
+    return decibels

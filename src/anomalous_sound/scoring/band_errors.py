@@ -84,9 +84,11 @@ class BandErrors:
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the errors of one clip after the other."""
-        for row in self.index.itertuples():
-            of_windows = self.window_errors[row.first_window : row.first_window + row.windows]
-            yield ClipErrors(row.clip_id, self.clip(row.clip_id), of_windows, row.seconds)
+        ends = self.index.first_window + self.index.windows
+        places = zip(self.index.first_window, ends, strict=True)
+        clips = zip(self.index.clip_id, places, self.index.seconds, strict=True)
+        for clip_id, (first, end), seconds in clips:
+            yield ClipErrors(clip_id, self.clip(clip_id), self.window_errors[first:end], seconds)
 
     @cached_property
     def _keys(self) -> dict[str, str]:
