@@ -5,8 +5,9 @@ import pytest
 from anomalous_sound.corpus import checks as module
 from anomalous_sound.corpus.checks import CHECK_COLUMNS, ClipChecks
 from anomalous_sound.corpus.decode import AudioFile
+from anomalous_sound.features.settings import AudioSettings
 
-SETTINGS = {"sample_rate": 16000, "channel": 0}
+AUDIO = AudioSettings(sample_rate=16000, channel=0)
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def clip(tmp_path, write_clip) -> AudioFile:
 
 
 def check_one(checks, clip, **changed):
-    (found,) = checks.check_all([clip], **SETTINGS | changed)
+    (found,) = checks.check_all([clip], AUDIO.model_copy(update=changed))
     return found
 
 
@@ -55,7 +56,7 @@ def test_other_settings_are_checked_anew(clip, changed):
 def test_other_bytes_and_other_code_are_checked_anew(clip, write_clip, monkeypatch):
     first = ClipChecks()
     check_one(first, clip)
-    monkeypatch.setattr(module, "decoding_version", lambda: "another")
+    monkeypatch.setattr(module, "decoding_identity", lambda: "another")
     second = ClipChecks(first.table())
     check_one(second, clip)
     assert counts(second) == (1, 0)
@@ -98,10 +99,10 @@ def test_many_threads_find_what_one_finds(tmp_path, write_clip):
     clips[2].path.write_text("text")
     clips[4].path.unlink()
     one, three = ClipChecks(), ClipChecks()
-    found = list(one.check_all(clips, **SETTINGS))
+    found = list(one.check_all(clips, AUDIO))
     assert [bool(check.reason) for check in found] == [False, False, True, False, True, False]
     assert found[1] == found[5]
-    assert list(three.check_all(clips, **SETTINGS, jobs=3)) == found
+    assert list(three.check_all(clips, AUDIO, jobs=3)) == found
     assert three.table().equals(one.table())
     assert three.table().sha256.tolist() == [found[place].sha256 for place in (0, 1, 2, 3)]
     assert counts(three) == counts(one) == (5, 0)

@@ -1,28 +1,30 @@
+import json
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
+from features_of_report import FEATURES
 
-from anomalous_sound.corpus.clips import CLIP_COLUMNS, fingerprint, list_clips, summarise
+from anomalous_sound.corpus.clips import CLIP_COLUMNS, list_clips, list_new_clips
+from anomalous_sound.corpus.settings import CorpusSettings
+from anomalous_sound.corpus.summary import CorpusSummary, fingerprint, summarise
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError
 
-SETTINGS = {
-    "machine_type": None,
-    "machine_ids": None,
-    "validation_fraction": 0.25,
-    "normal_test_fraction": 0.3,
-    "seed": 1,
-    "sample_rate": 16000,
-    "channel": 0,
-    "hop_length": 512,
-    "min_frames": 11,
-}
+SETTINGS = CorpusSettings(
+    parts=None,
+    machine_type=None,
+    machine_ids=None,
+    validation_fraction=0.25,
+    normal_test_fraction=0.3,
+    min_frames=11,
+)
 
 
-def listed(folder, **changed):
-    return list_clips(AudioFolderDataset(audio_dir=str(folder)).load(), **SETTINGS | changed)
+def listed(folder, seed=1, **changed):
+    corpus = AudioFolderDataset(audio_dir=str(folder)).load()
+    return list_clips(corpus, SETTINGS.model_copy(update=changed), FEATURES, seed=seed)
 
 
 def reasons(rejected):
@@ -165,14 +167,50 @@ def test_two_validation_clips_at_least_since_a_spread_needs_two(tmp_path, write_
 
 
 def test_fingerprint_follows_content_and_split(dcase_folder, write_clip):
-    clips, rejected = listed(dcase_folder)
+    clips, _ = listed(dcase_folder)
     assert fingerprint(clips) == fingerprint(clips.sample(frac=1, random_state=0))
     relabelled = clips.assign(label=clips.label.replace("anomalous", "normal"))
     assert fingerprint(relabelled) != fingerprint(clips)
     write_clip(dcase_folder / "test" / "normal_id_00_00000000.wav", seed=1234)
     assert fingerprint(listed(dcase_folder)[0]) != fingerprint(clips)
+
+
+def test_the_summary_of_a_corpus(dcase_folder):
+    (dcase_folder / "train" / "normal_id_02_00000003.wav").write_bytes(b"")
     corpus = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
+    clips, rejected = listed(dcase_folder)
     summary = summarise(corpus, clips, rejected)
-    assert summary["clips_found"] == summary["clips_used"] + summary["clips_rejected"] == 16
-    assert summary["simulated"] is False
-    assert summary["machine_ids"] == ["00", "02"]
+    facts = {
+        "name": "slider",
+        "simulated": False,
+        "fingerprint": fingerprint(clips),
+        "machine_type": "slider",
+        "machine_ids": ["00", "02"],
+        "clips_found": 16,
+        "clips_used": 15,
+        "clips_rejected": 1,
+        "clips_by_split_and_label": {
+            "test anomalous": 4,
+            "test normal": 4,
+            "train normal": 5,
+            "validation normal": 2,
+        },
+    }
+    written = json.loads(json.dumps(summary.model_dump(mode="json")))
+    assert written == facts
+    assert list(written) == list(facts)
+    assert CorpusSummary.model_validate(written) == summary
+
+
+def test_new_clips_are_all_test_clips_of_the_detector(dcase_folder, caplog):
+    corpus = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
+    how = {"machine_ids": ["00"], "min_frames": 11}
+    clips, rejected = list_new_clips(corpus, FEATURES, machine_type="slider", **how)
+    assert set(clips.split) == {"test"}
+    assert set(clips.machine_id) == {"00"}
+    assert len(clips) == len(rejected) == 8
+    assert rejected.reason.str.contains("no network or threshold for machine ID '02'").all()
+    caplog.set_level("WARNING", "anomalous_sound")
+    clips, _ = list_new_clips(corpus, FEATURES, machine_type="fan", **how)
+    assert set(clips.machine_type) == {"fan"}
+    assert "machine type slider; its clips are judged as the detector's fan" in caplog.text

@@ -3,41 +3,73 @@ import pytest
 from kedro.io import DatasetError
 
 from anomalous_sound.datasets import BandErrorsDataset
-from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
 
 
 @pytest.fixture
 def dataset(tmp_path) -> BandErrorsDataset:
-    return BandErrorsDataset(path=str(tmp_path / "band_errors"))
+    return BandErrorsDataset(filepath=str(tmp_path / "band_errors"))
 
 
 @pytest.fixture
-def clips() -> list[ClipErrors]:
+def computed() -> dict[str, np.ndarray]:
+    """Squared errors as a network gives them."""
     rng = np.random.default_rng(0)
-    errors = {
+    return {
         name: (10 ** rng.uniform(-9, 1, (windows, 8))).astype(np.float32)
-        for name, windows in (("a", 303), ("b", 1), ("c", 40))
+        for name, windows in (("train/a.wav", 303), ("b", 1), ("../c", 40))
     }
-    return [ClipErrors(name, e, e.mean(axis=1), 0.25) for name, e in errors.items()]
 
 
-def test_errors_come_back_clip_by_clip(dataset, clips):
+@pytest.fixture
+def clips(computed) -> list[ClipErrors]:
+    return [ClipErrors.kept(name, e, e.mean(axis=1), 0.25) for name, e in computed.items()]
+
+
+def test_errors_come_back_clip_by_clip(dataset, clips, computed):
+    assert not dataset.exists()
     dataset.save(clips)
+    assert dataset.exists()
     errors = dataset.load()
-    assert errors.index.clip_id.tolist() == ["a", "b", "c"]
+    assert errors.index.clip_id.tolist() == list(computed)
+    assert errors.index.first_window.tolist() == [0, 303, 304]
     assert errors.index.seconds.sum() == 0.75
-    for clip, loaded in zip(clips, errors, strict=True):
-        assert loaded.clip_id == clip.clip_id
+    for loaded, (name, of_clip) in zip(errors, computed.items(), strict=True):
+        assert loaded.clip_id == name
         band_errors = loaded.band_errors
         assert band_errors.dtype == np.float32
         # half a float16 step of the root is 2^-11 of it: twice that of its square
-        np.testing.assert_allclose(band_errors, clip.band_errors, rtol=2.02 * 2**-11, atol=1e-12)
+        np.testing.assert_allclose(band_errors, of_clip, rtol=2.02 * 2**-11, atol=1e-12)
 
 
-def test_window_errors_are_kept_exactly(dataset, clips):
+def test_window_errors_are_kept_exactly(dataset, clips, computed):
     dataset.save(clips)
-    expected = np.concatenate([clip.band_errors.mean(axis=1) for clip in clips])
+    expected = np.concatenate([of_clip.mean(axis=1) for of_clip in computed.values()])
     np.testing.assert_array_equal(dataset.load().window_errors, expected)
+
+
+@pytest.mark.parametrize("saved", [0, 1, 2])
+def test_saving_and_loading_changes_nothing(dataset, clips, saved):
+    """Whoever uses errors at once gets the numbers of who reads them, or saves them again."""
+    errors = BandErrors.in_memory(clips)
+    for _ in range(saved):
+        dataset.save(errors)
+        errors = dataset.load()
+    for clip, again in zip(clips, errors, strict=True):
+        assert (again.clip_id, again.seconds) == (clip.clip_id, clip.seconds)
+        for name in ("band_errors", "window_errors"):
+            before, after = getattr(clip, name), getattr(again, name)
+            assert after.dtype == before.dtype == np.float32
+            assert after.tobytes() == before.tobytes()
+        assert errors.clip(clip.clip_id).tobytes() == clip.band_errors.tobytes()
+
+
+def test_every_float16_root_comes_back():
+    """All that a root can be: the smallest, the largest, and what is beyond."""
+    roots = np.arange(2**15, dtype=np.uint16).view(np.float16).astype(np.float32)
+    of_clip = np.square(roots[~np.isnan(roots)])[None]
+    kept = ClipErrors.kept("a", of_clip, of_clip.mean(axis=1), 0.0)
+    np.testing.assert_array_equal(kept.band_errors, of_clip)
 
 
 def test_one_clip_is_asked_for_at_a_time(dataset, clips):

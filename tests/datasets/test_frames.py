@@ -1,4 +1,9 @@
 import logging
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +25,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def dataset(tmp_path) -> FramesDataset:
-    return FramesDataset(path=str(tmp_path / "log_mel"))
+    return FramesDataset(filepath=str(tmp_path / "log_mel"))
 
 
 @pytest.fixture
@@ -45,34 +50,79 @@ def promise(computed):
     return make
 
 
+def file_of(dataset, key) -> Path:
+    return Path(dataset._filepath) / f"{key}.npy"
+
+
 def assert_holds(dataset, names):
     frames = dataset.load()
     assert frames.index.clip_id.tolist() == list(names)
     for name in names:
         np.testing.assert_array_equal(frames.clip(name), CLIPS[name])
     # and any reader of npy files reads the same
-    whole = np.load(dataset._path / "frames.npy")
-    np.testing.assert_array_equal(whole, np.concatenate([CLIPS[name] for name in names]))
+    keys = dict(zip(frames.index.clip_id, frames.index.key, strict=True))
+    for name in names:
+        np.testing.assert_array_equal(np.load(file_of(dataset, keys[name])), CLIPS[name])
+
+
+def assert_holds_nothing_but(dataset, names):
+    assert_holds(dataset, names)
+    files = {path.name for path in Path(dataset._filepath).iterdir()}
+    assert files == {"index.parquet"} | {f"{key}.npy" for key in dataset.load().index.key}
 
 
 def test_clips_of_any_length_come_back(dataset, promise):
     assert not dataset.exists()
     dataset.save(promise())
     assert dataset.exists()
-    assert dataset.load().index.first_frame.tolist() == [0, 313, 324, 5324]
+    assert dataset.load().index.frames.tolist() == [313, 11, 5000, 1]
+    assert dataset.load().n_bands == 8
     assert_holds(dataset, "abcd")
 
 
-def test_any_stretches_are_read(dataset, promise):
+def test_frames_on_shared_storage(promise, computed):
+    dataset = FramesDataset(filepath="memory://test_frames/log_mel")
+    assert not dataset.exists()
+    dataset.save(promise())
+    dataset.save(promise("bac"))
+    assert dataset.exists()
+    assert computed == list("abcd")
+    frames = dataset.load()
+    assert frames.index.clip_id.tolist() == list("bac")
+    np.testing.assert_array_equal(frames.clip("c"), CLIPS["c"])
+    segments = frames.segments(frames.rows("ca"), np.array([17, 302]), 11)
+    np.testing.assert_array_equal(segments[1], CLIPS["a"][302:])
+
+
+def test_any_segments_are_read(dataset, promise):
     dataset.save(promise())
     frames = dataset.load()
-    whole = np.concatenate(list(CLIPS.values()))
-    first = np.array([17, 5314, 0, 17])
-    expected = np.stack([whole[row : row + 11] for row in first])
-    np.testing.assert_array_equal(frames.stretches(first, 11), expected)
-    assert frames.stretches(first[:0], 11).shape == (0, 11, 8)
-    with pytest.raises(ValueError, match="ends before row 5326"):
-        frames.stretches(np.array([5315]), 11)
+    rng = np.random.default_rng(1)
+    names = [*rng.choice(list("abc"), 60), *"bbccccc"]
+    first = [*(rng.integers(0, len(CLIPS[name]) - 10) for name in names[:60])]
+    first = np.array([*first, 0, 0, 4989, 4989, 4978, 0, 11])
+    expected = [CLIPS[name][row : row + 11] for name, row in zip(names, first, strict=True)]
+    for order in (np.arange(67), rng.permutation(67)):
+        rows = frames.rows(names)[order]
+        segments = frames.segments(rows, first[order], 11)
+        np.testing.assert_array_equal(segments, np.stack(expected)[order])
+    assert frames.segments(rows[:0], first[:0], 11).shape == (0, 11, 8)
+    with pytest.raises(ValueError, match="has 5000 rows; rows 4990 to 5001 were asked for"):
+        frames.segments(frames.rows("c"), np.array([4990]), 11)
+
+
+def read_segment(frames, row):
+    return frames.segments(np.array([row]), np.array([0]), 11)[0]
+
+
+def test_several_processes_read(dataset, promise):
+    dataset.save(promise())
+    frames = dataset.load()
+    read_segment(frames, 0)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        read = list(pool.map(partial(read_segment, frames), [0, 1, 2] * 4))
+    for name, segment in zip("abc" * 4, read, strict=True):
+        np.testing.assert_array_equal(segment, CLIPS[name][:11])
 
 
 def test_one_clip_is_in_memory_at_a_time(dataset, promise, computed):
@@ -81,16 +131,17 @@ def test_one_clip_is_in_memory_at_a_time(dataset, promise, computed):
 
 
 def test_several_threads_write_the_same(promise, tmp_path, computed):
-    one, many = (FramesDataset(path=str(tmp_path / f"{n}"), jobs=n) for n in (1, 3))
+    one, many = (FramesDataset(filepath=str(tmp_path / f"{n}"), jobs=n) for n in (1, 3))
     one.save(promise())
     many.save(promise())
     assert sorted(computed) == sorted("abcd" * 2)
     assert_holds(many, "abcd")
-    assert (one._path / "frames.npy").read_bytes() == (many._path / "frames.npy").read_bytes()
+    for name in "abcd":
+        assert file_of(one, name).read_bytes() == file_of(many, name).read_bytes()
 
 
 def test_a_failure_in_a_thread_is_told_and_gone_on_with(promise, tmp_path, computed):
-    dataset = FramesDataset(path=str(tmp_path / "log_mel"), jobs=2)
+    dataset = FramesDataset(filepath=str(tmp_path / "log_mel"), jobs=2)
 
     def fail():
         raise OSError("disk full")
@@ -104,11 +155,11 @@ def test_a_failure_in_a_thread_is_told_and_gone_on_with(promise, tmp_path, compu
 
 def test_nothing_is_computed_twice(dataset, promise, computed, caplog):
     dataset.save(promise())
-    written = (dataset._path / "frames.npy").stat()
+    written = {path: path.stat() for path in Path(dataset._filepath).iterdir()}
     with caplog.at_level(logging.INFO):
         dataset.save(promise())
     assert computed == list("abcd")
-    assert (dataset._path / "frames.npy").stat() == written
+    assert {path: path.stat() for path in Path(dataset._filepath).iterdir()} == written
     assert "all 4 clips re-used" in caplog.text
 
 
@@ -116,7 +167,7 @@ def test_only_what_changed_is_computed(dataset, promise, computed):
     dataset.save(promise("abc"))
     dataset.save(promise("bd") | promise("c", version="2"))
     assert computed == list("abc") + list("dc")
-    assert_holds(dataset, "bdc")
+    assert_holds_nothing_but(dataset, "bdc")
 
 
 def test_other_settings_compute_everything(dataset, promise, computed):
@@ -142,30 +193,69 @@ def test_a_killed_writing_is_gone_on_with(dataset, promise, computed, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["log_mel"]
 
 
-@pytest.mark.parametrize(
-    ("file", "damage", "trusted"),
-    [
-        ("frames.npy", lambda content: content[:-5], "a"),  # torn data
-        ("frames.npy", lambda content: content[:-5] + b"\0" * 5, "a"),  # a hole in the data
-        ("frames.npy", lambda content: content + b"more", "ab"),  # data before its journal
-        ("frames.npy", lambda _: b"", ""),
-        ("journal.jsonl", lambda content: content[:-7], "a"),  # torn journal
-        ("journal.jsonl", lambda content: content + b'{"clip_id": "c", ', "ab"),
-        ("journal.jsonl", lambda _: b"\xff\xfe no journal\n", ""),
-        ("journal.jsonl", lambda _: b"", ""),
-    ],
-)
-def test_what_is_half_written_is_not_trusted(
-    dataset, promise, computed, tmp_path, file, damage, trusted
-):
+def test_what_an_interrupted_run_has_left_is_told(dataset, promise, caplog):
+    dataset.save(promise("a"))
     with pytest.raises(Killed):
         dataset.save(promise(killed_at="c"))
-    left = tmp_path / "log_mel.incomplete" / file
-    left.write_bytes(damage(left.read_bytes()))
-    computed.clear()
+    with caplog.at_level(logging.INFO):
+        dataset.save(promise())
+    told = "Log-mel frames: 2 clips computed, 1 re-used, 1 taken from an interrupted run."
+    assert caplog.messages[-1] == told
+
+
+DAMAGES = {
+    "torn": lambda content: content[:-5],
+    "torn header": lambda content: content[:70],
+    "too long": lambda content: content + b"more",
+    "empty": lambda _: b"",
+    "no npy file": lambda content: b"\xff\xfe" + content[2:],
+    "another shape": lambda content: content.replace(b"(11, 8)", b"(8, 11)"),
+    "one dimension": lambda content: content.replace(b"(11, 8)", b"(88,)  "),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_file_that_is_not_whole_is_computed_again(dataset, promise, computed, damage):
+    def promised(**options):
+        return {name: replace(clip, n_bands=8) for name, clip in promise("abc", **options).items()}
+
+    def damage_b():
+        damaged = damage(file_of(dataset, "b").read_bytes())
+        assert damaged != file_of(dataset, "b").read_bytes()
+        file_of(dataset, "b").write_bytes(damaged)
+        computed.clear()
+
+    with pytest.raises(Killed):
+        dataset.save(promised(killed_at="c"))
+    # as a killed write would leave it
+    (file_of(dataset, "c").parent / "c.npy.0123.incomplete").write_bytes(b"half")
+    damage_b()
+    dataset.save(promised())
+    assert computed == ["b", "c"]
+    assert_holds_nothing_but(dataset, "abc")
+    damage_b()
+    dataset.save(promised())
+    assert computed == ["b"]
+    assert_holds_nothing_but(dataset, "abc")
+
+
+def test_an_index_that_cannot_be_read_is_written_again(dataset, promise, computed):
     dataset.save(promise())
-    assert computed == [name for name in "abcd" if name not in trusted]
+    index = Path(dataset._filepath) / "index.parquet"
+    index.write_bytes(index.read_bytes()[:100])
+    dataset.save(promise())
+    assert computed == list("abcd")
     assert_holds(dataset, "abcd")
+
+
+def test_clips_of_the_same_audio_share_a_file(dataset, promise, computed, caplog):
+    twice = promise("ab") | {"c": promise("a")["a"]}
+    for _ in range(2):
+        dataset.save(twice)
+    assert computed == ["a", "b"]
+    frames = dataset.load()
+    np.testing.assert_array_equal(frames.clip("c"), frames.clip("a"))
+    assert len(list(Path(dataset._filepath).glob("*.npy"))) == 2
 
 
 def test_what_was_left_of_other_settings_is_not_taken(dataset, promise, computed):
@@ -173,7 +263,7 @@ def test_what_was_left_of_other_settings_is_not_taken(dataset, promise, computed
         dataset.save(promise(killed_at="c"))
     dataset.save(promise("ab", version="2"))
     assert computed == list("ab") * 2
-    assert_holds(dataset, "ab")
+    assert_holds_nothing_but(dataset, "ab")
 
 
 def test_a_failed_writing_leaves_what_was_there(dataset, promise):
@@ -185,12 +275,3 @@ def test_a_failed_writing_leaves_what_was_there(dataset, promise):
     with pytest.raises(DatasetError, match="disk full"):
         dataset.save(promise("b") | {"c": PromisedFrames("c", fail)})
     assert_holds(dataset, "a")
-
-
-def test_frames_that_are_not_whole_are_computed_again(dataset, promise, computed):
-    dataset.save(promise())
-    file = dataset._path / "frames.npy"
-    file.write_bytes(file.read_bytes()[:1000])
-    dataset.save(promise())
-    assert computed == list("abcd") * 2
-    assert_holds(dataset, "abcd")

@@ -4,10 +4,12 @@ import json
 import pandas as pd
 import pytest
 import yaml
+from features_of_report import FEATURES
 from file_server import DOWNLOAD, development, evaluation, mimii, zip_of, zip_with_link
 from kedro.io import DatasetError
 
 from anomalous_sound.corpus.clips import list_clips
+from anomalous_sound.corpus.settings import CorpusSettings
 from anomalous_sound.datasets import PublishedAudioDataset
 from anomalous_sound.errors import InputError
 
@@ -210,15 +212,16 @@ def test_a_folder_that_was_asked_for_is_loaded_instead(published, file_server, d
 def table(corpus, machine_type=None):
     clips, rejected = list_clips(
         corpus,
-        machine_type=machine_type,
-        machine_ids=None,
-        validation_fraction=0.2,
-        normal_test_fraction=0.3,
+        CorpusSettings(
+            parts=None,
+            machine_type=machine_type,
+            machine_ids=None,
+            validation_fraction=0.2,
+            normal_test_fraction=0.3,
+            min_frames=11,
+        ),
+        FEATURES,
         seed=1,
-        sample_rate=16000,
-        channel=0,
-        hop_length=512,
-        min_frames=11,
     )
     assert rejected.empty
     return clips

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from features_of_report import FEATURES, features_with
 
 from anomalous_sound.features.log_mel import (
     frame_count,
@@ -8,22 +9,19 @@ from anomalous_sound.features.log_mel import (
     mel_filters,
 )
 
-REPORT = {"sample_rate": 16000, "n_fft": 2048, "hop_length": 512, "n_mels": 128, "top_db": 80.0}
 
-
-def librosas(samples, *, sample_rate, n_fft, hop_length, n_mels, top_db):
+def librosas(samples, settings=FEATURES):
     """The plain formula."""
     import librosa
 
-    power = librosa.feature.melspectrogram(
-        y=samples, sr=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels
-    )
-    return librosa.power_to_db(power, ref=np.max, top_db=top_db).T
+    how = settings.log_mel.model_dump(exclude={"top_db"})
+    power = librosa.feature.melspectrogram(y=samples, sr=settings.audio.sample_rate, **how)
+    return librosa.power_to_db(power, ref=np.max, top_db=settings.log_mel.top_db).T
 
 
 def test_ten_seconds_are_313_frames():
     samples = np.random.default_rng(0).normal(size=160000).astype(np.float32)
-    assert log_mel_spectrogram(samples, **REPORT).shape == (313, 128)
+    assert log_mel_spectrogram(samples, FEATURES).shape == (313, 128)
     assert frame_count(160000, 512) == 313
 
 
@@ -41,7 +39,7 @@ def test_agrees_with_the_formula(n_fft):
     mel = power @ librosa.filters.mel(sr=16000, n_fft=n_fft, n_mels=128).T
     decibel = 10 * np.log10(np.maximum(mel, 1e-10) / mel.max())
     expected = np.maximum(decibel, decibel.max() - 80)
-    actual = log_mel_spectrogram(samples, **REPORT | {"n_fft": n_fft})
+    actual = log_mel_spectrogram(samples, features_with(n_fft=n_fft))
     np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
@@ -65,11 +63,11 @@ def test_agrees_with_the_formula(n_fft):
     ids=str,
 )
 def test_agrees_with_librosa(changed, n_samples):
-    settings = REPORT | changed
+    settings = features_with(**changed)
     rng = np.random.default_rng(2)
     samples = rng.normal(size=n_samples) * np.geomspace(0.001, 1, n_samples)
     samples = samples.astype(np.float32)
-    actual, expected = log_mel_spectrogram(samples, **settings), librosas(samples, **settings)
+    actual, expected = log_mel_spectrogram(samples, settings), librosas(samples, settings)
     assert actual.shape == expected.shape
     assert actual.dtype == np.float32
     np.testing.assert_allclose(actual, expected, atol=1e-4)
@@ -81,7 +79,7 @@ def test_a_tone_and_an_offset_mask_only_what_is_far_below_them(offset):
     rng = np.random.default_rng(3)
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(32000) / 16000) + offset
     samples = (tone + 1e-3 * rng.normal(size=32000)).astype(np.float32)
-    actual, expected = log_mel_spectrogram(samples, **REPORT), librosas(samples, **REPORT)
+    actual, expected = log_mel_spectrogram(samples, FEATURES), librosas(samples, FEATURES)
     np.testing.assert_allclose(actual, expected, atol=1e-2)
     heard = expected > -40
     np.testing.assert_allclose(actual[heard], expected[heard], atol=1e-4)
@@ -89,17 +87,17 @@ def test_a_tone_and_an_offset_mask_only_what_is_far_below_them(offset):
 
 def test_silence_and_the_faintest_sound():
     silence = np.zeros(16000, dtype=np.float32)
-    np.testing.assert_array_equal(log_mel_spectrogram(silence, **REPORT), 0)
+    np.testing.assert_array_equal(log_mel_spectrogram(silence, FEATURES), 0)
     faint = np.float32(1e-7) * np.random.default_rng(4).normal(size=16000).astype(np.float32)
     np.testing.assert_allclose(
-        log_mel_spectrogram(faint, **REPORT), librosas(faint, **REPORT), atol=1e-4
+        log_mel_spectrogram(faint, FEATURES), librosas(faint, FEATURES), atol=1e-4
     )
 
 
 def test_the_samples_are_left_as_they_are():
     samples = np.random.default_rng(5).normal(size=16000).astype(np.float32)
     before = samples.copy()
-    log_mel_spectrogram(samples, **REPORT)
+    log_mel_spectrogram(samples, FEATURES)
     np.testing.assert_array_equal(samples, before)
 
 
@@ -127,7 +125,7 @@ def test_bands_without_a_frequency_are_told(caplog):
 def test_a_tone_lies_in_its_band():
     hz = 3000.0
     samples = np.sin(2 * np.pi * hz * np.arange(16000) / 16000).astype(np.float32)
-    loudest = log_mel_spectrogram(samples, **REPORT)[10].argmax()
+    loudest = log_mel_spectrogram(samples, FEATURES)[10].argmax()
     centres = mel_band_centres_hz(128, 16000)
     assert len(centres) == 128
     assert loudest == np.abs(centres - hz).argmin()
@@ -139,5 +137,5 @@ def test_agrees_with_librosa_on_a_real_recording(recordings):
 
     path = recordings / "slider" / "train" / "normal_id_00_00000000.wav"
     samples, _ = librosa.load(path, sr=None)
-    actual, expected = log_mel_spectrogram(samples, **REPORT), librosas(samples, **REPORT)
+    actual, expected = log_mel_spectrogram(samples, FEATURES), librosas(samples, FEATURES)
     np.testing.assert_allclose(actual, expected, atol=1e-4)

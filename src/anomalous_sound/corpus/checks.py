@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +14,8 @@ from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.corpus import decode
 from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.errors import UnreadableClipError
-from anomalous_sound.storage.identity import code_version, reuse_key
+from anomalous_sound.features.settings import AudioSettings
+from anomalous_sound.storage.identity import code_identity, identity
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class ClipCheck:
     """What decoding a recording has shown.
 
     Attributes:
-        key: of the file's bytes, the settings and the code that read it; empty if the file could
-            not be read at all.
+        key: identity of the file's bytes, the settings and the code that read it; empty if the
+            file could not be read at all.
         sha256: of the file's bytes, as ``sha256sum`` prints it.
         reason: why it cannot be used; empty if it can. The rest is then of no meaning.
         sample_rate: Hz, as recorded.
@@ -57,28 +57,27 @@ class ClipChecks:
 
     def __init__(self, earlier: pd.DataFrame | None = None) -> None:
         """Take over what an earlier run has found (CHECK_COLUMNS), if anything."""
-        usable = earlier is not None and list(earlier.columns) == CHECK_COLUMNS
-        rows = earlier.to_dict("records") if usable else []
-        self._earlier = {row["key"]: ClipCheck(**row) for row in rows}
+        self._earlier: dict[str, ClipCheck] = {}
+        if earlier is not None and list(earlier.columns) == CHECK_COLUMNS:
+            checks = (ClipCheck(*row) for row in earlier.itertuples(index=False))
+            self._earlier = {check.key: check for check in checks}
         self._asked: dict[str, ClipCheck] = {}
         self.reused = self.computed = 0
 
     def check_all(
-        self, files: Iterable[AudioFile], *, sample_rate: int, channel: int | str, jobs: int = 1
+        self, files: Iterable[AudioFile], audio: AudioSettings, *, jobs: int = 1
     ) -> Iterator[ClipCheck]:
         """Decode files and check that they can be used, or find that this was done before.
 
         Args:
             files: any number.
-            sample_rate: Hz, at which they are to be read.
-            channel: channel to read, or ``mean``.
+            audio: the form in which they are to be read.
             jobs: threads; -1: as many as there are cores.
 
         Yields:
             What was found of each file, in their order.
         """
-        settings = {"sample_rate": sample_rate, "channel": channel}
-        tasks = (partial(self._find, file, settings) for file in files)
+        tasks = (partial(self._find, file, audio) for file in files)
         for found in in_threads(tasks, jobs):
             if found.key in self._earlier:
                 self.reused += 1
@@ -88,14 +87,14 @@ class ClipChecks:
                 self._asked[found.key] = found
             yield found
 
-    def _find(self, file: AudioFile, settings: dict[str, Any]) -> ClipCheck:
+    def _find(self, file: AudioFile, audio: AudioSettings) -> ClipCheck:
         try:
             content = file.content()
         except UnreadableClipError as error:
             return ClipCheck(reason=str(error))
         sha256 = hashlib.sha256(content).hexdigest()
-        key = reuse_key(sha256=sha256, **settings, version=decoding_version())
-        return self._earlier.get(key) or _check(key, sha256, content, **settings)
+        key = identity(sha256=sha256, audio=audio, code=decoding_identity())
+        return self._earlier.get(key) or _check(key, sha256, content, audio)
 
     def table(self) -> pd.DataFrame:
         """Return the checks that were asked for, CHECK_COLUMNS, one row each."""
@@ -104,17 +103,15 @@ class ClipChecks:
 
 
 @cache
-def decoding_version() -> str:
-    """Return the version of the code that turns a file into mono samples."""
-    return code_version([decode], ["soundfile", "soxr"])
+def decoding_identity() -> str:
+    """Return the identity of the code that turns a file into mono samples."""
+    return code_identity(decode, distributions=["soundfile", "soxr"])
 
 
-def _check(
-    key: str, sha256: str, content: bytes, *, sample_rate: int, channel: int | str
-) -> ClipCheck:
+def _check(key: str, sha256: str, content: bytes, audio: AudioSettings) -> ClipCheck:
     try:
         recording = decode_recording(content)
-        mono = to_mono(recording, sample_rate=sample_rate, channel=channel)
+        mono = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
     except UnreadableClipError as error:
         return ClipCheck(key, sha256, reason=str(error))
     return ClipCheck(
@@ -124,5 +121,5 @@ def _check(
         channels=recording.channels,
         duration_s=recording.duration_s,
         mono_samples=len(mono),
-        mono_sha256=hashlib.sha256(mono).hexdigest(),
+        mono_sha256=hashlib.sha256(mono.data).hexdigest(),
     )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipCheck, ClipChecks
-from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
-from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.corpus.settings import CorpusSettings
+from anomalous_sound.corpus.split import hold_out_validation, split_where_open
+from anomalous_sound.errors import InputError
 from anomalous_sound.features.log_mel import frame_count
+from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.sources.layout import (
     ClipIdentity,
     choose_machine_type,
@@ -39,58 +38,12 @@ CLIP_COLUMNS = [
 ]
 
 
-@dataclass(frozen=True)
-class AudioCorpus:
-    """A folder of recordings, decoded only when asked for.
-
-    Attributes:
-        name: what reports call it.
-        folder_name: name of its folder; the machine type where no folder below it says one.
-        simulated: whether the sound was made by a program; every report says so.
-        recordings: for each clip ID (its path below the folder) its file.
-        labels: contents of ``labels.csv``, where the folder holds one.
-        faults: contents of ``faults.csv``: where each fault sounds, where the folder holds one.
-    """
-
-    name: str
-    folder_name: str
-    simulated: bool
-    recordings: Mapping[str, AudioFile] = field(repr=False)
-    labels: pd.DataFrame | None = None
-    faults: pd.DataFrame | None = None
-
-    def mono_clip(
-        self, clip_id: str, *, sample_rate: int, channel: int | str, sha256: str | None = None
-    ) -> np.ndarray:
-        """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
-
-        Raises:
-            InputError: it could be read when the clips were listed, and can no longer, or it is
-                not the file of that ``sha256`` any more.
-        """
-        try:
-            content = self.recordings[clip_id].content()
-            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-                raise UnreadableClipError("it holds other audio than before")
-            return to_mono(decode_recording(content), sample_rate=sample_rate, channel=channel)
-        except UnreadableClipError as error:
-            raise InputError(
-                f"{clip_id} was changed while the run was reading it: {error}; run again."
-            ) from error
-
-
 def list_clips(
     corpus: AudioCorpus,
+    settings: CorpusSettings,
+    features: FeatureSettings,
     *,
-    machine_type: str | None,
-    machine_ids: Iterable[str] | None,
-    validation_fraction: float,
-    normal_test_fraction: float,
     seed: int,
-    sample_rate: int,
-    channel: int | str,
-    hop_length: int,
-    min_frames: int,
     checks: ClipChecks | None = None,
     jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -98,22 +51,16 @@ def list_clips(
 
     Args:
         corpus: the recordings.
-        machine_type: the machine type to use; None where there is but one.
-        machine_ids: the machine IDs to use; None for all.
-        validation_fraction: part of the normal training clips of each machine ID that is held out.
-        normal_test_fraction: part of the normal clips of each machine ID that goes to the test
-            split where the layout gives no split.
-        seed: seeds both draws.
-        sample_rate: Hz, at which clips are read.
-        channel: channel to read, or ``mean``.
-        hop_length: samples from one frame to the next at ``sample_rate``.
-        min_frames: clips of fewer frames are rejected.
+        settings: which clips are used and how they are split. Its ``parts`` are not looked at:
+            they say what was loaded.
+        features: how clips are read and cut into frames.
+        seed: of both draws.
         checks: what an earlier run has found of the same files; it learns what this one finds.
         jobs: threads that decode and check; -1: as many as there are cores.
 
     Returns:
         ``clips`` (one row a clip, see CLIP_COLUMNS, sorted by clip ID) and ``rejected_clips``
-        (clip_id, reason). Together they hold every clip that was found.
+        (``clip_id, reason``). Together they hold every clip that was found.
 
     Raises:
         InputError: nothing is left to train and validate on, or the machine type is not clear.
@@ -122,21 +69,19 @@ def list_clips(
         sorted(corpus.recordings), corpus.folder_name, corpus.labels
     )
     if identities:
-        chosen = choose_machine_type(identities, machine_type)
-        rejected |= _unwanted(identities, chosen, machine_ids)
+        chosen = choose_machine_type(identities, settings.machine_type)
+        rejected |= _unwanted(identities, chosen, settings.machine_ids)
     clips, contents = _check(
         *(corpus, identities, rejected, checks or ClipChecks()),
-        sample_rate=sample_rate,
-        channel=channel,
-        hop_length=hop_length,
-        min_frames=min_frames,
+        features=features,
+        min_frames=settings.min_frames,
         jobs=jobs,
     )
-    clips["split"] = _split_where_open(clips, normal_test_fraction, seed)
+    clips["split"] = split_where_open(clips, settings.normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _repeated(clips, contents)
     clips = clips[~clips.clip_id.isin(rejected)].reset_index(drop=True)
-    clips["split"] = _hold_out_validation(clips, validation_fraction, seed)
-    _report(clips, rejected, sample_rate)
+    clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)
+    _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
     _check_trainable(clips)
     return clips, _table_of(rejected)
@@ -144,19 +89,23 @@ def list_clips(
 
 def list_new_clips(
     corpus: AudioCorpus,
+    features: FeatureSettings,
     *,
     machine_type: str,
     machine_ids: Iterable[str] | None,
-    **reading: Any,
+    min_frames: int,
+    jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode and check every clip that a detector is to judge; none is needed for training.
 
     Args:
         corpus: the recordings.
+        features: how the detector reads clips and cuts them into frames.
         machine_type: that of the detector; where clips of it are there, those of others are
             rejected, else the layout is taken not to know the machine type.
         machine_ids: those that the detector can judge; None: all.
-        reading: ``sample_rate, channel, hop_length, min_frames, jobs``, as for :func:`list_clips`.
+        min_frames: clips of fewer frames are rejected.
+        jobs: threads that decode and check; -1: as many as there are cores.
 
     Returns:
         ``clips``, all of the test split, and ``rejected_clips``, as :func:`list_clips`.
@@ -185,34 +134,15 @@ def list_new_clips(
             ", ".join(sorted(types)),
             machine_type,
         )
-    clips, _ = _check(corpus, identities, rejected, ClipChecks(), **reading)
-    _report(clips, rejected, reading["sample_rate"])
+    clips, _ = _check(
+        *(corpus, identities, rejected, ClipChecks()),
+        features=features,
+        min_frames=min_frames,
+        jobs=jobs,
+    )
+    _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
     return clips.assign(machine_type=machine_type), _table_of(rejected)
-
-
-def fingerprint(clips: pd.DataFrame) -> str:
-    """Return a digest of what is used and how: clip IDs, contents, splits and labels."""
-    used = clips.sort_values("clip_id")[["clip_id", "sha256", "split", "label"]]
-    return hashlib.sha256(used.to_csv(index=False).encode()).hexdigest()[:16]
-
-
-def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
-    """Return the facts of a corpus that every report repeats."""
-    counts = clips.groupby(["split", "label"]).size()
-    return {
-        "name": corpus.name,
-        "simulated": corpus.simulated,
-        "fingerprint": fingerprint(clips),
-        "machine_type": clips.machine_type.iloc[0],
-        "machine_ids": sorted(clips.machine_id.unique()),
-        "clips_found": len(clips) + len(rejected),
-        "clips_used": len(clips),
-        "clips_rejected": len(rejected),
-        "clips_by_split_and_label": {
-            f"{split} {label}": int(count) for (split, label), count in counts.items()
-        },
-    }
 
 
 def _check(
@@ -221,9 +151,7 @@ def _check(
     rejected: dict[str, str],
     checks: ClipChecks,
     *,
-    sample_rate: int,
-    channel: int | str,
-    hop_length: int,
+    features: FeatureSettings,
     min_frames: int,
     jobs: int,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -233,15 +161,11 @@ def _check(
         The others, CLIP_COLUMNS, and the digest of the mono samples of each.
     """
     wanted = [clip_id for clip_id in identities if clip_id not in rejected]
-    found = checks.check_all(
-        [corpus.recordings[clip_id] for clip_id in wanted],
-        sample_rate=sample_rate,
-        channel=channel,
-        jobs=jobs,
-    )
+    files = [corpus.recordings[clip_id] for clip_id in wanted]
+    found = checks.check_all(files, features.audio, jobs=jobs)
     rows, contents = [], {}
     for clip_id, check in zip(wanted, found, strict=True):
-        if reason := check.reason or _too_short(check, hop_length, min_frames, sample_rate):
+        if reason := check.reason or _too_short(check, features, min_frames):
             rejected[clip_id] = reason
             continue
         contents[clip_id] = check.mono_sha256
@@ -289,57 +213,22 @@ def _unwanted(
     return unwanted
 
 
-def _too_short(check: ClipCheck, hop_length: int, min_frames: int, sample_rate: int) -> str:
-    frames = frame_count(check.mono_samples, hop_length)
+def _too_short(check: ClipCheck, features: FeatureSettings, min_frames: int) -> str:
+    frames = frame_count(check.mono_samples, features.log_mel.hop_length)
     if frames >= min_frames:
         return ""
+    seconds = check.mono_samples / features.audio.sample_rate
     return (
-        f"it is too short: {check.mono_samples / sample_rate:.2f} s is {frames} frames, and a "
-        f"window with its next frame needs {min_frames}"
+        f"it is too short: {seconds:.2f} s is {frames} frames, and a window with its next frame "
+        f"needs {min_frames}"
     )
-
-
-def _split_where_open(clips: pd.DataFrame, normal_test_fraction: float, seed: int) -> pd.Series:
-    """Anomalous and unknown clips are test clips; of the normal ones a part is drawn."""
-    split = clips.split.copy()
-    is_open = split.isna()
-    split[is_open] = np.where(clips.label[is_open] == Label.NORMAL, Split.TRAIN, Split.TEST)
-    drawn = _draw_by_machine_id(
-        clips[is_open & (clips.label == Label.NORMAL)], normal_test_fraction, seed, Split.TEST
-    )
-    split[drawn] = Split.TEST
-    return split
-
-
-def _hold_out_validation(clips: pd.DataFrame, fraction: float, seed: int) -> pd.Series:
-    """Hold out validation clips; two at least in all, since a spread of scores needs two."""
-    split = clips.split.copy()
-    training = clips[split == Split.TRAIN]
-    at_least = 2 if len(set(training.machine_id)) == 1 else 1
-    split[_draw_by_machine_id(training, fraction, seed, Split.VALIDATION, at_least)] = (
-        Split.VALIDATION
-    )
-    return split
-
-
-def _draw_by_machine_id(
-    candidates: pd.DataFrame, fraction: float, seed: int, purpose: str, at_least: int = 1
-) -> pd.Index:
-    """Draw a part of each machine ID's clips, ``at_least`` so many, and never the last one."""
-    drawn: list[int] = []
-    for machine_id, group in candidates.groupby("machine_id"):
-        count = min(max(round(fraction * len(group)), at_least), len(group) - 1)
-        # each machine ID has a draw of its own, which the others' clips do not shift
-        rng = np.random.default_rng([seed, zlib.crc32(f"{purpose} {machine_id}".encode())])
-        drawn.extend(rng.permutation(group.index.to_numpy())[:count])
-    return pd.Index(sorted(drawn), dtype="int64")
 
 
 def _untrainable(clips: pd.DataFrame) -> dict[str, str]:
     training = clips[(clips.split == Split.TRAIN) & (clips.label != Label.NORMAL)]
     return {
-        row.clip_id: f"it is a training clip labelled {row.label}; training uses normal clips only"
-        for row in training.itertuples()
+        clip_id: f"it is a training clip labelled {label}; training uses normal clips only"
+        for clip_id, label in zip(training.clip_id, training.label, strict=True)
     }
 
 
@@ -367,10 +256,10 @@ def _repeated(clips: pd.DataFrame, contents: Mapping[str, str]) -> dict[str, str
 
 
 def _report(clips: pd.DataFrame, rejected: Mapping[str, str], sample_rate: int) -> None:
-    for rate, group in clips[clips.sample_rate != sample_rate].groupby("sample_rate"):
+    for rate in sorted(set(clips.sample_rate) - {sample_rate}):
         logger.warning(
             "%d clips were recorded at %d Hz and are resampled to %d Hz%s.",
-            len(group),
+            (clips.sample_rate == rate).sum(),
             rate,
             sample_rate,
             " (they hold nothing above half their own rate)" if rate < sample_rate else "",

@@ -36,7 +36,7 @@ class Recording:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
     @property
     def duration_s(self) -> float:

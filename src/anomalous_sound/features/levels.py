@@ -105,7 +105,8 @@ class RunningSpread:
         """Of the sample, dividing by count - 1; NaN for a single array."""
         if self.count < 2:
             return np.full_like(self.mean, np.nan)
-        return np.sqrt(self._squares / (self.count - 1))
+        variance: np.ndarray = self._squares / (self.count - 1)
+        return np.sqrt(variance)
 
 
 def _decibel(power: np.ndarray) -> np.ndarray:

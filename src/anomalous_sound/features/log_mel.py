@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from anomalous_sound.features.settings import FeatureSettings
+
 logger = logging.getLogger(__name__)
 
 _LEAST_POWER = 1e-10  # smaller powers count as this, so that their logarithm is finite
@@ -27,37 +29,26 @@ def frame_count(samples: int, hop_length: int) -> int:
     return samples // hop_length + 1
 
 
-def log_mel_spectrogram(
-    samples: np.ndarray,
-    *,
-    sample_rate: int,
-    n_fft: int,
-    hop_length: int,
-    n_mels: int,
-    top_db: float,
-) -> np.ndarray:
+def log_mel_spectrogram(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Compute the log-mel spectrogram of a clip.
 
     As librosa's power mel spectrogram (Slaney mel scale, Hann window, centred frames, zeros beyond
     the ends), in dB relative to the clip's own maximum and cut ``top_db`` below it.
 
     Args:
-        samples: float32 mono samples.
-        sample_rate: Hz.
-        n_fft: samples of a frame.
-        hop_length: samples from one frame to the next.
-        n_mels: mel bands.
-        top_db: dynamic range, dB.
+        samples: float32 mono samples, at ``settings.audio.sample_rate``.
+        settings: of the spectrogram.
 
     Returns:
         float32, frames × mel bands, between -top_db and 0 dB.
     """
     import torch  # its Fourier transform takes two thirds of scipy's time
 
+    n_fft, n_mels = settings.log_mel.n_fft, settings.log_mel.n_mels
     padded = np.pad(samples.astype(np.float32, copy=False), n_fft // 2)
-    frames = torch.from_numpy(padded).unfold(0, n_fft, hop_length)
+    frames = torch.from_numpy(padded).unfold(0, n_fft, settings.log_mel.hop_length)
     hann = torch.from_numpy(_hann_window(n_fft))
-    bank = _mel_filter_blocks(sample_rate, n_fft, n_mels)
+    bank = _mel_filter_blocks(settings.audio.sample_rate, n_fft, n_mels)
     mel = np.zeros((len(frames), n_mels), dtype=np.float32)
     for start in range(0, len(frames), _FRAMES_A_BLOCK):
         block = slice(start, start + _FRAMES_A_BLOCK)
@@ -66,7 +57,7 @@ def log_mel_spectrogram(
         power += spectrum.imag**2
         for bands, frequencies, weights in bank:
             np.matmul(power[:, frequencies], weights, out=mel[block, bands])
-    return _decibels_below_maximum(mel, top_db)
+    return _decibels_below_maximum(mel, settings.log_mel.top_db)
 
 
 def mel_band_centres_hz(n_mels: int, sample_rate: int) -> np.ndarray:
@@ -98,7 +89,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     below, centre, above = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     hz = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     triangles = np.minimum((hz - below) / (centre - below), (above - hz) / (above - centre))
-    filters = np.maximum(triangles, 0) * 2 / (above - below)
+    filters: np.ndarray = np.maximum(triangles, 0) * 2 / (above - below)
     if empty := int((filters.max(axis=1) == 0).sum()):
         logger.warning(
             "%d of %d mel bands are so narrow that no frequency of a spectrum of %d samples lies "
@@ -143,11 +134,13 @@ def _mel_filter_blocks(
 def _hann_window(length: int) -> np.ndarray:
     """Return the periodic Hann window, float32."""
     phase = 2 * np.pi * np.arange(length) / length
-    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+    window: np.ndarray = 0.5 - 0.5 * np.cos(phase)
+    return window.astype(np.float32)
 
 
 def _decibels_below_maximum(power: np.ndarray, top_db: float) -> np.ndarray:
-    decibels = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
+    decibels: np.ndarray = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
     decibels *= 10 / np.log(10)
     decibels -= decibels.max()
-    return np.maximum(decibels, -top_db, out=decibels)
+    np.maximum(decibels, -top_db, out=decibels)
+    return decibels

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.storage.row_file import RowFile
+from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,9 @@ class ClipErrors:
 
     Attributes:
         clip_id: the clip.
-        band_errors: float32, windows × mel bands: squared errors, averaged over target frames.
-        window_errors: float32, one a window: their mean over the mel bands.
+        band_errors: float32, windows × mel bands: squared errors, averaged over target frames, as
+            precise as they are kept; see :meth:`kept`.
+        window_errors: float32, one a window: their mean over the mel bands, as it was computed.
         seconds: time that it took.
     """
 
@@ -28,37 +30,100 @@ class ClipErrors:
     window_errors: np.ndarray
     seconds: float
 
+    @classmethod
+    def kept(
+        cls, clip_id: str, band_errors: np.ndarray, window_errors: np.ndarray, seconds: float
+    ) -> ClipErrors:
+        """Round band errors to what is kept of them.
+
+        So whoever uses them at once gets the same numbers as who reads them from a file later.
+        """
+        return cls(clip_id, squared(roots(band_errors)), window_errors, seconds)
+
+
+def roots(band_errors: np.ndarray) -> np.ndarray:
+    """Return the float16 square roots of errors.
+
+    A relative precision of 0.1 % of each error, and far better of any mean.
+    """
+    kept: np.ndarray = np.sqrt(band_errors).astype("<f2")
+    return kept
+
+
+def squared(kept_roots: np.ndarray) -> np.ndarray:
+    """Return the errors of float16 square roots, float32: no bit is lost."""
+    errors: np.ndarray = np.square(kept_roots, dtype=np.float32)
+    return errors
+
 
 @dataclass(frozen=True)
 class BandErrors:
     """The errors of all clips, one clip after the other.
 
-    The square root of an error is kept as float16: a relative precision of 0.1 % of each error, and
-    far better of any mean. The window errors are kept as they were computed.
-
     Attributes:
-        roots: float16, windows × mel bands; in a file that is read clip by clip.
-        window_errors: float32, one a window.
-        index: one row a clip: ``clip_id, first_window, windows, seconds``.
+        index: one row a clip: ``clip_id, key, first_window, windows, seconds``; the first window
+            is its place in ``window_errors``.
+        roots: float16 square roots of band errors, windows × mel bands, by key.
+        window_errors: float32, one a window, those of all clips one after the other.
     """
 
-    roots: np.ndarray | RowFile
-    window_errors: np.ndarray
     index: pd.DataFrame
+    roots: ArrayReader
+    window_errors: np.ndarray
+
+    @classmethod
+    def in_memory(cls, clips: Iterable[ClipErrors]) -> BandErrors:
+        """Collect the errors of clips without writing them."""
+        collected = CollectedErrors()
+        kept = {collected.add(clip): roots(clip.band_errors) for clip in clips}
+        return cls(collected.index(), ArraysInMemory(kept), collected.window_errors())
 
     def clip(self, clip_id: str) -> np.ndarray:
         """Return the squared errors of one clip: float32, windows × mel bands."""
-        first, windows = self._place[clip_id]
-        return np.square(self.roots[first : first + windows], dtype=np.float32)
+        return squared(self.roots.read(self._keys[clip_id]))
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the errors of one clip after the other."""
-        for clip_id, seconds in zip(self.index.clip_id, self.index.seconds, strict=True):
-            first, windows = self._place[clip_id]
-            of_windows = self.window_errors[first : first + windows]
-            yield ClipErrors(clip_id, self.clip(clip_id), of_windows, seconds)
+        ends = self.index.first_window + self.index.windows
+        places = zip(self.index.first_window, ends, strict=True)
+        clips = zip(self.index.clip_id, places, self.index.seconds, strict=True)
+        for clip_id, (first, end), seconds in clips:
+            yield ClipErrors(clip_id, self.clip(clip_id), self.window_errors[first:end], seconds)
 
     @cached_property
-    def _place(self) -> dict[str, tuple[int, int]]:
-        places = zip(self.index.first_window, self.index.windows, strict=True)
-        return dict(zip(self.index.clip_id, places, strict=True))
+    def _keys(self) -> dict[str, str]:
+        return dict(zip(self.index.clip_id, self.index.key, strict=True))
+
+
+class CollectedErrors:
+    """What is kept of the errors of clips, but for the band errors themselves."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._window_errors: list[np.ndarray] = []
+        self._windows = 0
+
+    def add(self, clip: ClipErrors) -> str:
+        """Take one more clip and return the key for its band errors."""
+        key = f"clip_{len(self._rows):06d}"
+        windows = len(clip.window_errors)
+        self._rows.append(
+            {
+                "clip_id": clip.clip_id,
+                "key": key,
+                "first_window": self._windows,
+                "windows": windows,
+                "seconds": clip.seconds,
+            }
+        )
+        self._window_errors.append(clip.window_errors)
+        self._windows += windows
+        return key
+
+    def index(self) -> pd.DataFrame:
+        """Return one row a clip, as :class:`BandErrors` has it."""
+        return pd.DataFrame(self._rows)
+
+    def window_errors(self) -> np.ndarray:
+        """Return the errors of all windows, float32."""
+        return np.concatenate(self._window_errors)

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,12 @@ from tqdm import tqdm
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.errors import InputError
+from anomalous_sound.sources import simulation
 from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES
 from anomalous_sound.sources.simulation.slide_rail import SHORTEST_CLIP_S, simulate_clip
 from anomalous_sound.storage.atomic import replaced_folder
-
-# Raised whenever the same settings would give other bytes.
-GENERATOR_VERSION = 1
+from anomalous_sound.storage.identity import code_identity, identity
 
 DESCRIPTION_FILE = "corpus.json"
 FAULTS_FILE = "faults.csv"
@@ -86,12 +85,18 @@ def write_corpus(folder: Path, settings: Mapping[str, Any], *, jobs: int = 1) ->
 
 
 def is_current(folder: Path, settings: Mapping[str, Any]) -> bool:
-    """Say whether ``folder`` holds the corpus that these settings would give."""
-    description = _description(folder)
-    return (
-        description.get("settings") == _plain(settings)
-        and description.get("generator_version") == GENERATOR_VERSION
-    )
+    """Say whether ``folder`` holds the corpus that these settings and this code would give."""
+    return _description(folder).get("identity") == _identity(settings)
+
+
+def _identity(settings: Mapping[str, Any]) -> str:
+    return identity(settings=dict(settings), code=simulation_identity())
+
+
+@cache
+def simulation_identity() -> str:
+    """Return the identity of the code that simulates clips."""
+    return code_identity(simulation, distributions=["numpy", "scipy", "soundfile"])
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def _write_files(folder: Path, settings: Mapping[str, Any], jobs: int) -> None:
         "name": "simulated slide rail",
         "simulated": True,
         "settings": _plain(settings),
-        "generator_version": GENERATOR_VERSION,
+        "identity": _identity(settings),
     }
     (folder / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2), encoding="utf-8")
 

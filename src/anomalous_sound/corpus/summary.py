@@ -1,0 +1,56 @@
+"""The facts of a corpus that every report repeats."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+from pydantic import Field
+
+from anomalous_sound.configuration.base import Settings
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+
+
+class CorpusSummary(Settings):
+    """What was found, and what is used of it."""
+
+    name: str = Field(description="what reports call the corpus")
+    simulated: bool = Field(description="whether the sound was made by a program")
+    fingerprint: str = Field(description="digest of the clips used, their splits and labels")
+    machine_type: str
+    machine_ids: list[str] = Field(description="those used, sorted")
+    clips_found: int
+    clips_used: int
+    clips_rejected: int
+    clips_by_split_and_label: dict[str, int] = Field(description="as in 'train normal': 100")
+
+
+def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) -> CorpusSummary:
+    """Sum up a corpus.
+
+    Args:
+        corpus: the recordings.
+        clips: those used, as :func:`anomalous_sound.corpus.clips.list_clips` lists them.
+        rejected: the others.
+    """
+    counts = clips.groupby(["split", "label"]).size()
+    return CorpusSummary(
+        name=corpus.name,
+        simulated=corpus.simulated,
+        fingerprint=fingerprint(clips),
+        machine_type=clips.machine_type.iloc[0],
+        machine_ids=sorted(clips.machine_id.unique()),
+        clips_found=len(clips) + len(rejected),
+        clips_used=len(clips),
+        clips_rejected=len(rejected),
+        clips_by_split_and_label={
+            " ".join(group): int(count)
+            for group, count in zip(counts.index, counts.tolist(), strict=True)
+        },
+    )
+
+
+def fingerprint(clips: pd.DataFrame) -> str:
+    """Return a digest of what is used and how: clip IDs, contents, splits and labels."""
+    used = clips.sort_values("clip_id")[["clip_id", "sha256", "split", "label"]]
+    return hashlib.sha256(used.to_csv(index=False).encode()).hexdigest()[:16]

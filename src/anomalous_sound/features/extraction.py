@@ -1,0 +1,56 @@
+"""From the recordings of a corpus to their log-mel frames, computed when they are asked for."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.checks import decoding_identity
+from anomalous_sound.features import log_mel
+from anomalous_sound.features.frames import PromisedFrames
+from anomalous_sound.features.log_mel import log_mel_spectrogram
+from anomalous_sound.features.settings import FeatureSettings
+from anomalous_sound.storage.identity import code_identity, identity
+
+
+def promise_log_mel(
+    corpus: AudioCorpus, clips: pd.DataFrame, features: FeatureSettings
+) -> dict[str, PromisedFrames]:
+    """Promise the log-mel spectrogram of each clip.
+
+    Args:
+        corpus: the recordings.
+        clips: ``clip_id, sha256`` a clip.
+        features: how a recording is turned into frames.
+
+    Returns:
+        For each clip ID the promise of float32 frames × mel bands, dB.
+    """
+    code = extraction_identity()
+    return {
+        clip_id: PromisedFrames(
+            identity(sha256=sha256, features=features, code=code),
+            partial(_log_mel_of_clip, corpus, clip_id, sha256, features),
+            features.log_mel.n_mels,
+        )
+        for clip_id, sha256 in zip(clips.clip_id, clips.sha256, strict=True)
+    }
+
+
+@cache
+def extraction_identity() -> str:
+    """Return the identity of the code that turns a file into log-mel frames."""
+    return identity(
+        decoding=decoding_identity(),
+        log_mel=code_identity(log_mel, distributions=["numpy", "torch"]),
+    )
+
+
+def _log_mel_of_clip(
+    corpus: AudioCorpus, clip_id: str, sha256: str, features: FeatureSettings
+) -> np.ndarray:
+    samples = corpus.mono_clip(clip_id, features.audio, sha256=sha256)
+    return log_mel_spectrogram(samples, features)

@@ -1,0 +1,213 @@
+"""A folder of arrays, one npy file each."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+_SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
+_PLAIN_KEY = re.compile(r"[a-z0-9_-]{1,80}")
+
+
+class ArrayReader(Protocol):
+    """Arrays that are found by their key and read whole or in part."""
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+
+    def read(self, key: str) -> np.ndarray:
+        """Return a whole array."""
+
+    def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
+        """Return the rows from ``start`` up to, but without, ``stop``."""
+
+
+@dataclass(frozen=True)
+class ArraysInMemory:
+    """Arrays that are in memory already, in place of an :class:`ArrayStore`.
+
+    Attributes:
+        arrays: by key.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+        return self.arrays[key].shape
+
+    def read(self, key: str) -> np.ndarray:
+        """Return a whole array, not a copy."""
+        return self.arrays[key]
+
+    def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
+        """Return a view of the rows from ``start`` up to, but without, ``stop``.
+
+        Raises:
+            ValueError: the array has no such rows.
+        """
+        array = self.arrays[key]
+        _check_rows(key, len(array), start, stop)
+        return array[start:stop]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the numbers of an npy file lie."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+class ArrayStore:
+    """A folder of npy files, each named by its key and there whole or not at all.
+
+    No file stays open, so thousands of arrays and any number of reading processes are fine. What
+    is kept in memory is the header of each file that was read: an array is not to change while its
+    key stays the same.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Name the folder, which is made when the first array is written.
+
+        Args:
+            folder: a path, or a URL that fsspec understands (``s3://bucket/log_mel``).
+        """
+        self._files, self._folder = url_to_fs(str(folder))
+        self._is_local = isinstance(self._files, LocalFileSystem)
+        self._layouts: dict[str, _Layout] = {}
+
+    def has(self, key: str) -> bool:
+        """Return whether there is an array of this key."""
+        return bool(self._files.exists(self.path(key)))
+
+    def path(self, key: str) -> str:
+        """Return the path of an array's file.
+
+        The name is the key, if any file system accepts it, or else its digest.
+        """
+        plain = _PLAIN_KEY.fullmatch(key)
+        # a digest carries a dot, so that it is never taken for a key
+        name = key if plain else "sha256." + hashlib.sha256(key.encode()).hexdigest()
+        return f"{self._folder}/{name}{_SUFFIX}"
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of an array, from the header of its file.
+
+        Raises:
+            FileNotFoundError: there is no array of this key.
+            ValueError: its file is damaged.
+        """
+        return self._layout(key).shape
+
+    def read(self, key: str) -> np.ndarray:
+        """Read a whole array; see :meth:`shape` for the errors."""
+        return self.read_rows(key, 0, self.shape(key)[0])
+
+    def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
+        """Read the rows from ``start`` up to, but without, ``stop``.
+
+        Raises:
+            FileNotFoundError: there is no array of this key.
+            ValueError: its file is damaged, or it has no such rows.
+        """
+        layout = self._layout(key)
+        _check_rows(key, layout.shape[0], start, stop)
+        rows = np.empty((stop - start, *layout.shape[1:]), layout.dtype)
+        if rows.size:
+            with self._open(key) as file:
+                file.seek(layout.offset + start * layout.row_bytes)
+                read = file.readinto(rows)
+            if read != rows.nbytes:
+                raise ValueError(f"{self.path(key)} ends before row {stop}")
+        return rows
+
+    def write(self, key: str, array: np.ndarray) -> None:
+        """Write an array; under its name it is there whole or not at all."""
+        with self.replaced_file(self.path(key).rsplit("/", 1)[1]) as file:
+            np.save(file, np.ascontiguousarray(array))
+        self._layouts.pop(key, None)
+
+    @contextmanager
+    def replaced_file(self, name: str) -> Iterator[IO[bytes]]:
+        """Give a temporary file to write into; at the end it gets its name in the folder.
+
+        If writing fails, an earlier file of that name stays as it was.
+        """
+        self._files.makedirs(self._folder, exist_ok=True)
+        incomplete = f"{self._folder}/{name}.{uuid4().hex}{_INCOMPLETE}"
+        try:
+            with self._files.open(incomplete, "wb") as file:
+                yield file
+            self._files.mv(incomplete, f"{self._folder}/{name}")
+        except BaseException:
+            if self._files.exists(incomplete):
+                self._files.rm_file(incomplete)
+            raise
+
+    def open_file(self, name: str) -> IO[bytes]:
+        """Open another file of the folder for reading.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        file: IO[bytes] = self._files.open(f"{self._folder}/{name}", "rb")
+        return file
+
+    def keep_only(self, keys: Iterable[str]) -> None:
+        """Remove all other arrays, and what killed processes have left half-written."""
+        kept = {self.path(key) for key in keys}
+        for path in self._files.ls(self._folder, detail=False):
+            if path.endswith(_INCOMPLETE) or (path.endswith(_SUFFIX) and path not in kept):
+                self._files.rm_file(path)
+
+    def _open(self, key: str) -> Any:
+        # without fsspec's layer: many short reads are most of the time of gathering a batch
+        return (
+            Path(self.path(key)).open("rb", buffering=0)
+            if self._is_local
+            else self._files.open(self.path(key), "rb")
+        )
+
+    def _layout(self, key: str) -> _Layout:
+        if key not in self._layouts:
+            with self._open(key) as file:
+                self._layouts[key] = _read_layout(file, self.path(key))
+        return self._layouts[key]
+
+
+def _read_layout(file: IO[bytes], path: str) -> _Layout:
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("it has another version of the npy format")
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        offset = file.tell()
+        if is_fortran or not shape or dtype.hasobject:
+            raise ValueError("it holds no rows one after the other")
+        present, promised = file.seek(0, 2) - offset, math.prod(shape) * dtype.itemsize
+        if present != promised:
+            raise ValueError(f"it holds {present} bytes of {promised}")
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return _Layout(shape, dtype, offset)
+
+
+def _check_rows(key: str, rows: int, start: int, stop: int) -> None:
+    if not 0 <= start <= stop <= rows:
+        raise ValueError(f"the array {key} has {rows} rows; rows {start} to {stop} were asked for")
