@@ -18,13 +18,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from anomalous_sound.decision.calibration import (
-    CALIBRATE,
-    STRATEGIES,
-    clips_needed,
-    conformal_rate_interval,
-    in_words,
-)
+from anomalous_sound.decision.calibration import clips_needed, in_words
+from anomalous_sound.decision.settings import ThresholdSettings
+from anomalous_sound.decision.strategies import STRATEGIES as REGISTRY
 from anomalous_sound.reporting.figures import BLUE, GREEN, ORANGE, VERMILION
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,10 +42,25 @@ COLOURS = dict(zip(SIZES, (VERMILION, ORANGE, GREEN, BLUE), strict=True))
 NAMES = {
     "conformal": "conformal",
     "student_t": "Student t",
-    "normal": "mean + k·std. dev.",
     "gamma": "gamma fit",
-    "percentile": "percentile",
+    "validation_mean_plus_k_std": "mean + k·std. dev.",
+    "validation_percentile": "percentile",
 }
+STRATEGIES = tuple(NAMES)
+
+
+def settings_for(rate):
+    """Return settings by which every one of STRATEGIES promises or implies a rate."""
+    return ThresholdSettings(
+        per="machine_type",
+        folds=0,
+        false_alarm_rate=rate,
+        k=float(stats.norm.isf(rate)),
+        percentile=100 * (1 - rate),
+        tpr=1.0,
+        deployed="conformal",
+        fallback="student_t",
+    )
 
 
 def draw(parts, size, rng):
@@ -70,8 +81,10 @@ def measure(draws, seed):
         for clips in SIZES:
             scores = draw(parts, (draws, clips), np.random.default_rng([seed, position, clips]))
             for rate in RATES:
+                settings = settings_for(rate)
                 for strategy in STRATEGIES:
-                    found = [CALIBRATE[strategy](of_draw, rate) for of_draw in scores]
+                    threshold_of = REGISTRY[strategy].threshold
+                    found = [threshold_of(of_draw, settings) for of_draw in scores]
                     delivered = rate_above(
                         parts, np.array([threshold.value for threshold in found if threshold.given])
                     )
@@ -99,8 +112,10 @@ def summary(name, clips, rate, strategy, draws, delivered):
             "draws_above_promise": np.mean(delivered > rate),
         }
     if strategy == "conformal" and clips >= clips_needed(rate):
-        low, high = conformal_rate_interval(clips, rate, MIDDLE)
         allowed = np.floor(rate * (clips + 1) + 1e-9)
+        tail = (1 - MIDDLE) / 2
+        # the rate of one set of clips; see conformal_threshold
+        low, high = stats.beta.ppf([tail, 1 - tail], allowed, clips + 1 - allowed)
         row |= {
             "theory_mean": allowed / (clips + 1),
             "theory_low": low,

@@ -1,191 +1,182 @@
+import dataclasses
+import json
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.thresholds import (
-    NORMAL_ONLY_STRATEGIES,
-    THRESHOLD_COLUMNS,
-    Deployed,
-    calibration_tables,
-    classification_report,
+    Thresholds,
     decide,
+    decide_clips,
+    decide_new_clips,
     deploy,
-    normal_only_thresholds,
-    oracle_thresholds,
-    rates_of,
-    threshold_table,
 )
 from anomalous_sound.errors import InputError
+from anomalous_sound.vocabulary import Label
 
-SETTINGS = {"k": 2.0, "percentile": 90.0, "tpr": 0.8, "false_alarm_rate": 0.2}
-RULES = {
-    "deployed": "validation_mean",
-    "fallback": "validation_mean_plus_k_std",
-    "per": "machine_type",
-    "false_alarm_rate": 0.2,
-    "k": 2.0,
-    "percentile": 90.0,
-}
-
-
-def scores_of(validation=(1, 2, 3, 4), normal=(2, 3, 5), anomalous=(4, 6, 7, 8, 9)):
-    groups = (
-        ("validation", "normal", validation),
-        ("test", "normal", normal),
-        ("test", "anomalous", anomalous),
-    )
-    rows = [(s, label, float(x)) for s, label, scores in groups for x in scores]
-    table = pd.DataFrame(rows, columns=["split", "label", "score"])
-    table.insert(0, "clip_id", [f"{n}.wav" for n in range(len(table))])
-    return table.assign(machine_type="slider", machine_id="00")
+RULES = ThresholdSettings(
+    per="machine_type",
+    folds=0,
+    false_alarm_rate=0.2,
+    k=2.0,
+    percentile=90.0,
+    tpr=0.8,
+    deployed="validation_mean",
+    fallback="validation_mean_plus_k_std",
+)
 
 
-def test_normal_only_thresholds_by_hand():
-    found = normal_only_thresholds(np.array([1.0, 2, 3, 4]), k=2.0, percentile=90.0)
-    variance = (1.5**2 + 0.5**2 + 0.5**2 + 1.5**2) / 3
-    assert found == pytest.approx(
+def rules(**changes):
+    return ThresholdSettings(**RULES.model_dump() | changes)
+
+
+def clips_of(machine_id, scores):
+    return pd.DataFrame(
         {
-            "validation_mean": 2.5,
-            "validation_mean_plus_variance": 2.5 + variance,
-            "validation_mean_plus_k_std": 2.5 + 2 * variance**0.5,
-            "validation_percentile": 3.7,
+            "clip_id": [f"{machine_id}/{number}.wav" for number in range(len(scores))],
+            "machine_id": machine_id,
+            "score": np.array(scores, dtype=float),
         }
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_oracle_thresholds_by_trying_every_score(seed):
-    rng = np.random.default_rng(seed)
-    is_anomalous = rng.random(80) < 0.5
-    scores = np.round(rng.normal(size=80) + 0.8 * is_anomalous, 1)
-    tried = []
-    for threshold in np.unique(scores):
-        decided = scores >= threshold
-        fpr, tpr = decided[~is_anomalous].mean(), decided[is_anomalous].mean()
-        tried.append((threshold, fpr, tpr))
-    found = oracle_thresholds(is_anomalous, scores, tpr=0.8)
-    distance = {threshold: np.hypot(fpr, 1 - tpr) for threshold, fpr, tpr in tried}
-    assert distance[found["oracle_nearest_corner"]] == pytest.approx(min(distance.values()))
-    enough = max(threshold for threshold, _, tpr in tried if tpr >= 0.8)
-    assert found["oracle_given_tpr"] == enough
+def calibration_of(**scores):
+    """Return calibration scores; ``_00=(1, 2)`` are those of machine ID 00."""
+    tables = [clips_of(name[1:], values) for name, values in scores.items()]
+    return CalibrationScores.from_table(pd.concat(tables))
 
 
-def test_the_table_says_what_each_threshold_does():
-    table = threshold_table(scores_of(), **SETTINGS)
-    assert list(table.columns) == THRESHOLD_COLUMNS
-    assert list(table.kind) == ["normal-only"] * 7 + ["oracle"] * 2
-    rows = table.set_index("strategy")
-    # at 2.5: normal 3 and 5 are called anomalous, and all anomalous clips are
-    assert rows.fpr["validation_mean"] == pytest.approx(2 / 3)
-    assert rows.tpr["validation_mean"] == 1
-    # at 6, all but one anomalous clip and no normal one: the nearest to the corner
-    assert rows.threshold["oracle_nearest_corner"] == 6
-    assert rows.threshold["oracle_given_tpr"] == 6
-    assert (rows.fpr["oracle_given_tpr"], rows.tpr["oracle_given_tpr"]) == (0, 0.8)
-    # the highest of 4 is exceeded by a fifth normal clip 1 time in 5
-    assert rows.threshold["conformal"] == np.nextafter(4.0, 5)
-    assert rows.promised_fpr["conformal"] == 0.2
-    assert np.isnan(rows.promised_fpr["validation_mean"])
-    assert (table.note == "").all()
+def for_one(scores=(1, 2, 3, 4), **changes):
+    return deploy(calibration_of(_00=scores), ["00"], rules(**changes))
 
 
-def test_without_anomalous_clips_the_false_alarms_are_still_counted():
-    table = threshold_table(scores_of(anomalous=()), **SETTINGS).set_index("strategy")
-    assert table.fpr["validation_mean"] == pytest.approx(2 / 3)
-    assert table[["tpr", "recall_anomalous"]].isna().all(axis=None)
-    assert table.threshold[list(NORMAL_ONLY_STRATEGIES)].notna().all()
-    assert table.threshold[["oracle_nearest_corner", "oracle_given_tpr"]].isna().all()
-    assert (table.note == "no test clip is labelled anomalous").all()
-
-
-def test_without_test_clips_only_thresholds_remain():
-    table = threshold_table(scores_of(normal=(), anomalous=()), **SETTINGS)
-    assert table.threshold.notna().sum() == 7
-    assert table.fpr.isna().all()
+TWO = calibration_of(_00=(1, 2, 3, 4), _02=(10, 20, 30, 40))
 
 
 def test_a_clip_at_the_threshold_is_anomalous():
-    scores = scores_of()
-    decisions = decide(scores, Deployed("any", {"00": 5.0}), per="machine_type")
-    columns = ["clip_id", "score", "threshold", "decision", "p_value"]
-    assert list(decisions.columns) == columns
-    assert len(decisions) == len(scores)
-    expected = ["anomalous" if score >= 5 else "normal" for score in scores.score]
-    assert list(decisions.decision) == expected
+    thresholds = Thresholds("any", {"00": 5.0}, "machine_type")
+    found = decide([4.9, 5, 5.1], ["00"] * 3, thresholds, TWO)
+    assert found.decision == (Label.NORMAL, Label.ANOMALOUS, Label.ANOMALOUS)
+    assert found.threshold.tolist() == [5, 5, 5]
 
 
-def test_p_values_count_the_validation_clips_that_score_as_high():
-    scores = scores_of(validation=(1, 2, 3, 4), normal=(2, 3.5), anomalous=(9,))
-    decisions = decide(scores, deploy(scores, RULES), per="machine_type")
-    assert decisions.p_value[scores.split == "validation"].isna().all()
-    assert decisions.p_value[scores.split == "test"].tolist() == [4 / 5, 2 / 5, 1 / 5]
+def test_p_values_count_the_calibration_clips_that_score_as_high():
+    calibration = calibration_of(_00=(1, 2, 3, 4))
+    thresholds = deploy(calibration, ["00"], RULES)
+    table = pd.concat(
+        [calibration.table(), clips_of("00", (2, 3.5, 9)).assign(clip_id=list("abc"))]
+    )
+    decisions = decide_clips(table, thresholds, calibration)
+    assert list(decisions.columns) == ["clip_id", "score", "threshold", "decision", "p_value"]
+    assert decisions.p_value[:4].isna().all()
+    assert decisions.p_value[4:].tolist() == [4 / 5, 2 / 5, 1 / 5]
+    assert decisions.decision.tolist() == ["normal"] * 2 + ["anomalous"] * 2 + [
+        "normal",
+        "anomalous",
+        "anomalous",
+    ]
 
 
-def two_machines():
-    one, other = scores_of(), scores_of(validation=(10, 20, 30, 40), normal=(25,), anomalous=(35,))
-    other = other.assign(machine_id="02", clip_id="other/" + other.clip_id)
-    return pd.concat([one, other], ignore_index=True)
+def test_a_calibration_clip_is_decided_by_its_calibration_score():
+    """With folds, the network of the whole training set scores a clip that it was trained on."""
+    calibration = calibration_of(_00=(1, 2, 3, 4))
+    thresholds = Thresholds("any", {"00": 3.5}, "machine_type")
+    table = calibration.table().assign(score=0.0, machine_type="slider", label="normal")
+    decisions = decide_clips(table, thresholds, calibration)
+    assert decisions.score.tolist() == [1, 2, 3, 4]
+    assert decisions.decision.tolist() == ["normal"] * 3 + ["anomalous"]
+    assert table.score.eq(0).all()
+    # a new clip that happens to have the same name is another clip
+    new = decide_new_clips(table, thresholds, calibration)
+    assert new.score.tolist() == [0] * 4
+    assert new.p_value.tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("per", ["machine_type", "machine_id"])
+def test_one_clip_is_decided_as_the_whole_table_is(per):
+    rng = np.random.default_rng(8)
+    calibration = calibration_of(_00=rng.normal(size=40), _02=rng.normal(3, 1, size=30))
+    thresholds = deploy(calibration, ["00", "02"], rules(per=per, deployed="conformal"))
+    table = pd.concat([clips_of("00", rng.normal(size=20)), clips_of("02", rng.normal(4, size=20))])
+    together = decide_new_clips(table, thresholds, calibration)
+    for clip, row in zip(table.to_dict("records"), together.to_dict("records"), strict=True):
+        alone = decide([clip["score"]], [clip["machine_id"]], thresholds, calibration)
+        assert alone.threshold[0] == row["threshold"]
+        assert alone.decision[0] == row["decision"]
+        assert alone.p_value[0] == row["p_value"]
+        # the threshold and the p-value say the same
+        assert (alone.decision[0] is Label.ANOMALOUS) == (alone.p_value[0] <= 0.2)
 
 
 def test_each_machine_id_may_have_its_own_threshold():
-    scores = two_machines()
-    assert deploy(scores, RULES).by_machine_id == {"00": 13.75, "02": 13.75}
-    own = deploy(scores, RULES | {"per": "machine_id"})
+    assert deploy(TWO, ["02", "00", "00"], RULES).by_machine_id == {"00": 13.75, "02": 13.75}
+    own = deploy(TWO, ["00", "02"], rules(per="machine_id"))
     assert own.by_machine_id == {"00": 2.5, "02": 25}
+    assert own.per == "machine_id"
     assert own.shared is None
-    decisions = decide(scores, own, per="machine_id")
-    assert decisions.threshold.tolist() == [2.5] * 12 + [25.0] * 6
-    assert decisions.decision.iloc[-2:].tolist() == ["anomalous", "anomalous"]
-    assert decisions.p_value.iloc[-2:].tolist() == [3 / 5, 2 / 5]
+    new = pd.concat([clips_of("00", [3, 2]), clips_of("02", [25, 35])])
+    decisions = decide_new_clips(new, own, TWO)
+    assert decisions.threshold.tolist() == [2.5, 2.5, 25, 25]
+    assert decisions.decision.tolist() == ["anomalous", "normal", "anomalous", "anomalous"]
+    assert decisions.p_value.tolist() == [3 / 5, 4 / 5, 3 / 5, 2 / 5]
+
+
+def test_a_shared_threshold_holds_for_an_unknown_machine_id():
+    shared = deploy(TWO, ["00", "02"], RULES)
+    assert shared.shared == 13.75
+    for machine_id in ("02", "07", "", None):
+        assert shared.judges(machine_id)
+        assert shared.of(machine_id) == 13.75
+    found = decide([9.0, 50.0], ["07", None], shared, TWO)
+    assert found.decision == (Label.NORMAL, Label.ANOMALOUS)
+    assert found.p_value.tolist() == [5 / 9, 1 / 9]
+
+
+def test_an_unknown_machine_id_has_no_threshold_where_each_has_its_own():
+    own = deploy(TWO, ["00", "02"], rules(per="machine_id"))
+    assert own.judges("02")
+    for machine_id in ("07", None):
+        assert not own.judges(machine_id)
+        assert math.isnan(own.of(machine_id))
+    with pytest.raises(InputError, match=r"no threshold for machine ID '07' \(.* 00, 02\)"):
+        decide([1.0, 1.0], ["00", "07"], own, TWO)
+
+
+def test_thresholds_survive_json_bit_by_bit():
+    own = deploy(TWO, ["00", "02"], rules(per="machine_id", deployed="validation_mean_plus_k_std"))
+    own = dataclasses.replace(own, note="why", by_machine_id={**own.by_machine_id, "04": 0.1 + 0.2})
+    assert Thresholds.from_json(json.loads(json.dumps(own.to_json()))) == own
+    assert set(own.to_json()) == {"strategy", "by_machine_id", "per", "note"}
 
 
 def test_a_threshold_that_cannot_be_given_falls_back_and_says_so():
-    deployed = deploy(scores_of(), RULES | {"deployed": "conformal", "false_alarm_rate": 0.02})
+    deployed = for_one(deployed="conformal", false_alarm_rate=0.02)
     assert deployed.strategy == "validation_mean_plus_k_std"
     assert "conformal cannot be given: 4 normal clips" in deployed.note
     assert "49 are needed for 1 in 50" in deployed.note
-    given = deploy(scores_of(), RULES | {"deployed": "conformal"})
+    given = for_one(deployed="conformal")
     assert (given.strategy, given.note) == ("conformal", "")
 
 
 def test_a_machine_id_with_too_few_clips_makes_all_fall_back():
-    scores = two_machines()
-    scores = scores[(scores.machine_id == "00") | (scores.score != 10)]
-    asked = RULES | {"deployed": "conformal", "per": "machine_id"}
-    deployed = deploy(scores, asked)
+    calibration = calibration_of(_00=(1, 2, 3, 4), _02=(20, 30, 40))
+    asked = rules(deployed="conformal", per="machine_id")
+    deployed = deploy(calibration, ["00", "02"], asked)
     assert deployed.strategy == "validation_mean_plus_k_std"
     assert "machine ID 02: 3 normal clips" in deployed.note
 
 
+def test_a_percentile_of_few_clips_is_given():
+    assert for_one(deployed="validation_percentile").by_machine_id == {"00": pytest.approx(3.7)}
+
+
 def test_nothing_that_can_be_computed_is_an_error():
     with pytest.raises(InputError, match=r"two validation clips.*thresholds\.deployed"):
-        deploy(scores_of(validation=(1,)), RULES | {"deployed": "conformal"})
-    assert deploy(scores_of(validation=(1,)), RULES).by_machine_id == {"00": 1}
-
-
-def test_rates_of_decisions():
-    scores = scores_of()
-    decisions = decide(scores, deploy(scores, RULES), per="machine_type")
-    rates = rates_of(scores, decisions)
-    assert rates["fpr"] == pytest.approx(2 / 3)
-    assert rates["recall_anomalous"] == 1
-    assert rates_of(scores_of(normal=(), anomalous=()), decisions) == {}
-
-
-def test_promised_and_delivered_for_all_and_for_each_machine_id():
-    table = calibration_tables(two_machines(), false_alarm_rate=0.2, confidence=0.95)
-    assert set(table.machine_id) == {"all", "00", "02"}
-    row = table[(table.machine_id == "00") & (table.strategy == "conformal")].iloc[0]
-    # of the normal test clips 2, 3 and 5 the last is above 4
-    assert (row.alarms, row.test_clips, row.delivered) == (1, 3, pytest.approx(1 / 3))
-    assert row.delivered_low < 1 / 3 < row.delivered_high
-
-
-def test_classification_report_has_a_row_a_class():
-    report = classification_report(threshold_table(scores_of(), **SETTINGS), scores_of())
-    assert len(report) == 18
-    oracle = report[report.strategy == "oracle_given_tpr"].set_index("class")
-    assert oracle.support.to_dict() == {"normal": 3, "anomalous": 5}
-    assert oracle.precision.to_dict() == pytest.approx({"normal": 3 / 4, "anomalous": 1.0})
-    assert oracle.recall.to_dict() == pytest.approx({"normal": 1.0, "anomalous": 4 / 5})
-    assert oracle.f1.to_dict() == pytest.approx({"normal": 6 / 7, "anomalous": 8 / 9})
+        for_one(scores=(1,), deployed="conformal")
+    assert for_one(scores=(1,)).by_machine_id == {"00": 1}
+    with pytest.raises(InputError, match="machine ID 07: there are no validation clips"):
+        deploy(TWO, ["00", "07"], rules(per="machine_id"))

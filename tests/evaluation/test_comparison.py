@@ -4,13 +4,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from anomalous_sound.evaluation.comparison import (
+    baseline_thresholds,
     compare_methods,
     disagreements,
     ensemble_scores,
     verdicts,
 )
+from anomalous_sound.evaluation.settings import EvaluationSettings
 
-SETTINGS = {"max_fpr": 0.1, "resamples": 200, "confidence": 0.95, "seed": 0}
+SETTINGS = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=200, confidence=0.95)
 
 
 def table(seed, shift, clips=120):
@@ -47,7 +49,7 @@ def everywhere(threshold):
 
 
 def compared(scores):
-    return compare_methods(scores, dict.fromkeys(scores, everywhere(1.0)), **SETTINGS)
+    return compare_methods(scores, dict.fromkeys(scores, everywhere(1.0)), SETTINGS, seed=0)
 
 
 def test_metrics_agree_with_scikit_learn_whatever_the_order_of_the_clips():
@@ -125,3 +127,15 @@ def test_disagreements_are_test_clips_that_are_decided_differently():
     assert list(found.one) == ["normal", "anomalous"]
     assert list(found.other) == ["anomalous", "normal"]
     assert list(found.spread) == [0.75, 0.25]
+
+
+def test_the_threshold_of_a_row_without_training():
+    scores = table(0, 1.0)
+    validation = scores.score[scores.split == "validation"]
+    found = baseline_thresholds(scores, k=1.5)
+    expected = validation.mean() + 1.5 * validation.std()
+    assert found.by_machine_id == pytest.approx({"00": expected, "02": expected})
+    assert found.strategy == "validation_mean_plus_k_std"
+    none = baseline_thresholds(scores.assign(score=np.nan), k=1.5)
+    assert np.isnan(list(none.by_machine_id.values())).all()
+    assert none.note == "there are no validation clips"

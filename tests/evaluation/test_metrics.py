@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
 from anomalous_sound.evaluation.metrics import (
@@ -11,7 +12,9 @@ from anomalous_sound.evaluation.metrics import (
     classification,
     evaluate,
     pauc,
+    rates_of,
 )
+from anomalous_sound.evaluation.settings import EvaluationSettings
 
 
 def draw(seed, count=200, shift=1.0, ties=False):
@@ -102,7 +105,7 @@ def clip_scores(groups):
     return pd.DataFrame(rows)
 
 
-SETTINGS = {"max_fpr": 0.1, "resamples": 20, "confidence": 0.95, "seed": 0}
+SETTINGS = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95)
 VALIDATION = ("00", "validation", "normal", [1, 2, 3])
 
 
@@ -118,7 +121,7 @@ def test_evaluate_by_machine_id():
             ("02", "test", "unknown", [0]),
         ]
     )
-    metrics = evaluate(scores, **SETTINGS)
+    metrics = evaluate(scores, SETTINGS, seed=0)
     # pooled: of 16 pairs only (3, 5), (3, 7), (4, 5), (4, 7), (6, 7) are out of order
     assert metrics["auc_pooled"] == pytest.approx(11 / 16)
     per_id = metrics["per_machine_id"]
@@ -142,7 +145,7 @@ def test_evaluate_by_machine_id():
     ],
 )
 def test_what_cannot_be_computed_is_said(test_clips, reason):
-    metrics = evaluate(clip_scores([VALIDATION, *test_clips]), **SETTINGS)
+    metrics = evaluate(clip_scores([VALIDATION, *test_clips]), SETTINGS, seed=0)
     assert metrics["auc_pooled"] is metrics["auc_mean"] is metrics["average_precision"] is None
     assert metrics["not_computed"]["auc_pooled"] == reason
     assert metrics["validation_error_mean"] == 2
@@ -157,7 +160,45 @@ def test_a_machine_id_without_anomalies_does_not_hide_in_a_mean():
             ("02", "test", "normal", [5]),
         ]
     )
-    metrics = evaluate(scores, **SETTINGS)
+    metrics = evaluate(scores, SETTINGS, seed=0)
     assert metrics["auc_pooled"] == 0.5
     assert metrics["auc_mean"] is None
     assert "machine ID 02" in metrics["not_computed"]["auc_mean"]
+
+
+def test_rates_of_decisions():
+    clips = clip_scores(
+        [
+            VALIDATION,
+            ("00", "test", "normal", [2, 3, 5]),
+            ("00", "test", "anomalous", [4, 6, 7]),
+            ("00", "test", "unknown", [9]),
+        ]
+    )
+    clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
+    called = clips.score.ge(2.5).map({True: "anomalous", False: "normal"})
+    decisions = pd.DataFrame({"clip_id": clips.clip_id, "decision": called})
+    rates = rates_of(clips, decisions)
+    assert rates["fpr"] == pytest.approx(2 / 3)
+    assert rates["recall_anomalous"] == 1
+    assert rates == rates_of(clips, decisions.sample(frac=1, random_state=0))
+    no_anomalies = rates_of(clips[clips.label != "anomalous"], decisions)
+    assert no_anomalies["fpr"] == pytest.approx(2 / 3)
+    assert "tpr" not in no_anomalies
+    assert rates_of(clips[clips.split != "test"], decisions) == {}
+
+
+def test_bootstrap_interval_is_scipys():
+    is_anomalous, scores = draw(1, 60)
+    groups = (scores[is_anomalous], scores[~is_anomalous])
+    reference = bootstrap(
+        groups,
+        lambda high, low: auc(np.repeat([True, False], [len(high), len(low)]), np.r_[high, low]),
+        vectorized=False,
+        n_resamples=300,
+        confidence_level=0.9,
+        method="percentile",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    found = bootstrap_interval(auc, is_anomalous, scores, resamples=300, confidence=0.9, seed=5)
+    assert found == pytest.approx((reference.low, reference.high), rel=1e-12)

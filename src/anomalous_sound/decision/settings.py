@@ -14,6 +14,9 @@ from anomalous_sound.configuration.base import (
     Settings,
 )
 
+# which clips share a threshold
+Per = Literal["machine_type", "machine_id"]
+
 # each is a threshold from held-out normal clips; see anomalous_sound.decision.strategies
 StrategyName = Literal[
     "conformal",
@@ -29,9 +32,7 @@ StrategyName = Literal[
 class ThresholdSettings(Settings):
     """The thresholds, and which one decides."""
 
-    per: Literal["machine_type", "machine_id"] = Field(
-        description="machine_type: one for all machine IDs; machine_id: one each"
-    )
+    per: Per = Field(description="machine_type: one for all machine IDs; machine_id: one each")
     folds: Annotated[int, Field(ge=2)] | Literal[0] = Field(
         description="networks that score held-out normal clips; 0: validation clips only"
     )

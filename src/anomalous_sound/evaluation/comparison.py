@@ -1,28 +1,34 @@
 """Methods side by side on the same clips, with what is noise said to be noise.
 
 Every interval comes from the same resamples of the test clips for all methods, so the difference of
-two methods is a paired one. Pure numpy, pandas and scikit-learn.
+two methods is a paired one.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.decision.thresholds import normal_only_thresholds
+from anomalous_sound.decision.strategies import validation_mean_plus_k_std
+from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.metrics import (
     auc,
     classification,
     draw_resamples,
     evaluate,
+    labelled_test,
     labelled_test_clips,
     pauc,
+    percentile_interval,
+    resampled,
     why_no_roc,
 )
+from anomalous_sound.evaluation.settings import EvaluationSettings
 from anomalous_sound.vocabulary import Label, Split
 
 IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label"]
@@ -49,10 +55,8 @@ def ensemble_scores(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def compare_methods(
     scores: Mapping[str, pd.DataFrame],
     thresholds: Mapping[str, Mapping[str, float]],
+    settings: EvaluationSettings,
     *,
-    max_fpr: float,
-    resamples: int,
-    confidence: float,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare methods on the labelled test clips.
@@ -60,16 +64,16 @@ def compare_methods(
     Args:
         scores: for each method, a table with IDENTITY and ``score``, of the same clips.
         thresholds: the deployed, normal-only threshold of each method and machine ID.
-        max_fpr: false-positive rate up to which pAUC reaches.
-        resamples: bootstrap resamples.
-        confidence: of the intervals.
+        settings: of the metrics and their intervals.
         seed: of the resamples.
 
     Returns:
-        One row a method with metrics and intervals (``…_low``, ``…_high``), and one row a pair of
-        methods with the difference of their pooled AUC and its interval. Both are without rows of
-        metrics that the labels do not allow: a ROC needs normal and anomalous test clips.
+        One row per method with metrics and intervals (``…_low``, ``…_high``), and one row per pair
+        of methods with the difference of their pooled AUC and its interval. A ROC needs normal and
+        anomalous test clips: without both, the first table only lists the methods, and the second
+        is empty.
     """
+    resamples, confidence = settings.bootstrap_resamples, settings.confidence
     by_method = {name: table.sort_values("clip_id") for name, table in scores.items()}
     reference = next(iter(by_method.values()))
     is_anomalous, _ = labelled_test_clips(reference)
@@ -77,28 +81,29 @@ def compare_methods(
         return pd.DataFrame({"method": list(scores)}), _differences({}, {}, confidence)
     draws = draw_resamples(is_anomalous, resamples, seed)
     by_id_draws = _draws_by_machine_id(reference, resamples, seed)
-    partial_auc = _partial(max_fpr)
+    partial_auc = partial(pauc, max_fpr=settings.max_fpr)
+    points_only = settings.model_copy(update={"bootstrap_resamples": 1})
     points: dict[str, float] = {}
     samples: dict[str, np.ndarray] = {}
     rows = []
     for name, table in by_method.items():
-        metrics = evaluate(table, max_fpr=max_fpr, resamples=1, confidence=confidence, seed=seed)
+        metrics = evaluate(table, points_only, seed=seed)
         _, values = labelled_test_clips(table)
         points[name] = metrics["auc_pooled"]
-        samples[name] = _resampled(auc, is_anomalous, values, draws)
-        partial = _resampled(partial_auc, is_anomalous, values, draws)
+        samples[name] = resampled(auc, is_anomalous, values, draws)
+        paucs = resampled(partial_auc, is_anomalous, values, draws)
         row: dict[str, Any] = {
             "method": name,
             "auc_pooled": points[name],
             **_interval("auc_pooled", samples[name], confidence),
             "pauc_pooled": partial_auc(is_anomalous, values),
-            **_interval("pauc_pooled", partial, confidence),
+            **_interval("pauc_pooled", paucs, confidence),
             "average_precision": metrics["average_precision"],
         }
         row |= {key: metrics[key] for key in ("auc_mean", "auc_hmean", "auc_min", "pauc_mean")}
         if metrics["auc_mean"] is not None:
             means = np.mean(
-                [_resampled(auc, is_anomalous, values, drawn) for drawn in by_id_draws], axis=0
+                [resampled(auc, is_anomalous, values, drawn) for drawn in by_id_draws], axis=0
             )
             row |= _interval("auc_mean", means, confidence)
         row |= _decided(table, thresholds[name])
@@ -106,10 +111,6 @@ def compare_methods(
             row |= {f"auc_id_{machine_id}": of_id["auc"], f"pauc_id_{machine_id}": of_id["pauc"]}
         rows.append(row)
     return pd.DataFrame(rows), _differences(points, samples, confidence)
-
-
-def _partial(max_fpr: float) -> Callable[[np.ndarray, np.ndarray], float]:
-    return lambda is_anomalous, scores: pauc(is_anomalous, scores, max_fpr)
 
 
 def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, float]:
@@ -129,11 +130,21 @@ def _called(table: pd.DataFrame, thresholds: Mapping[str, float]) -> np.ndarray:
     return (table.score >= table.machine_id.map(dict(thresholds)).astype(float)).to_numpy()
 
 
-def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> dict[str, float]:
-    """Return the threshold of a row without training: validation mean + k standard deviations."""
-    validation = scores.score[scores.split == Split.VALIDATION].to_numpy()
-    value = normal_only_thresholds(validation, k=k, percentile=100)["validation_mean_plus_k_std"]
-    return dict.fromkeys(sorted(set(scores.machine_id)), value)
+def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> Thresholds:
+    """Return the threshold of a row without training: validation mean + k standard deviations.
+
+    Args:
+        scores: ``machine_id, split, score``, one row per clip.
+        k: standard deviations above the mean.
+
+    Returns:
+        One for all machine IDs; NaN if there are fewer than two validation scores.
+    """
+    # an ensemble has no scores where a method's validation scores have no spread
+    validation = scores.score[scores.split == Split.VALIDATION].dropna()
+    found = validation_mean_plus_k_std(validation.to_numpy(), k)
+    by_machine_id = dict.fromkeys(sorted(set(scores.machine_id)), found.value)
+    return Thresholds(found.strategy, by_machine_id, "machine_type", found.note)
 
 
 def disagreements(
@@ -162,20 +173,23 @@ def disagreements(
     return result[differ].sort_values(["spread", "clip_id"], ascending=[False, True])
 
 
-def verdicts(differences: pd.DataFrame, networks: list[str], baselines: list[str]) -> list[str]:
-    """Say of each network whether it beats each row that needs no training.
+def verdicts(
+    differences: pd.DataFrame, networks: Sequence[str], baselines: Sequence[str]
+) -> list[str]:
+    """Say for each network whether it beats each row without training.
 
     It does if the whole interval of the paired difference of the pooled AUC is above zero.
     """
     sentences = []
-    pairs = {(row.method, row.other): row for row in differences.itertuples()}
+    pairs = {
+        (row["method"], row["other"]): (row["difference"], row["low"], row["high"])
+        for row in differences.to_dict("records")
+    }
     for network, baseline in itertools.product(networks, baselines):
         if (network, baseline) in pairs:
-            row = pairs[network, baseline]
-            difference, low, high = row.difference, row.low, row.high
+            difference, low, high = pairs[network, baseline]
         elif (baseline, network) in pairs:
-            row = pairs[baseline, network]
-            difference, low, high = -row.difference, -row.high, -row.low
+            difference, high, low = (-value for value in pairs[baseline, network])
         else:
             continue
         words = "beats" if low > 0 else "is worse than" if high < 0 else "does not clearly beat"
@@ -185,26 +199,11 @@ def verdicts(differences: pd.DataFrame, networks: list[str], baselines: list[str
     return sentences
 
 
-def _labelled_test(table: pd.DataFrame) -> pd.DataFrame:
-    return table[(table.split == Split.TEST) & table.label.isin([Label.NORMAL, Label.ANOMALOUS])]
-
-
-def _resampled(
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    is_anomalous: np.ndarray,
-    scores: np.ndarray,
-    draws: np.ndarray,
-) -> np.ndarray:
-    return np.array([statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws])
-
-
 def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> list[np.ndarray]:
     """Draw resamples within each machine ID, so that each keeps both classes."""
-    test = _labelled_test(reference)
-    machine_ids, is_anomalous = (
-        test.machine_id.to_numpy(),
-        (test.label == Label.ANOMALOUS).to_numpy(),
-    )
+    test = labelled_test(reference)
+    machine_ids = test.machine_id.to_numpy()
+    is_anomalous = (test.label == Label.ANOMALOUS).to_numpy()
     draws = []
     for number, machine_id in enumerate(sorted(set(machine_ids))):
         places = np.flatnonzero(machine_ids == machine_id)
@@ -214,9 +213,8 @@ def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> 
 
 
 def _interval(name: str, values: np.ndarray, confidence: float) -> dict[str, float]:
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+    low, high = percentile_interval(values, confidence)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _differences(
@@ -224,14 +222,14 @@ def _differences(
 ) -> pd.DataFrame:
     rows = []
     for method, other in itertools.combinations(points, 2):
-        interval = _interval("difference", samples[method] - samples[other], confidence)
+        low, high = percentile_interval(samples[method] - samples[other], confidence)
         rows.append(
             {
                 "method": method,
                 "other": other,
                 "difference": points[method] - points[other],
-                "low": interval["difference_low"],
-                "high": interval["difference_high"],
+                "low": low,
+                "high": high,
             }
         )
     table = pd.DataFrame(rows, columns=["method", "other", "difference", "low", "high"])

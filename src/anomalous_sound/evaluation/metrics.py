@@ -1,7 +1,6 @@
 """How well scores tell anomalous from normal clips: AUC, pAUC, intervals, classification reports.
 
-Scores are higher for more anomalous clips; the positive class is anomalous. Pure numpy, pandas and
-scikit-learn.
+Scores are higher for more anomalous clips; the positive class is anomalous.
 """
 
 from __future__ import annotations
@@ -12,14 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.evaluation.settings import EvaluationSettings
 from anomalous_sound.vocabulary import Label, Split
+
+
+def labelled_test(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the test clips with a known label."""
+    known = table.label.isin([Label.NORMAL, Label.ANOMALOUS])
+    return table[(table.split == Split.TEST) & known]
 
 
 def labelled_test_clips(clip_scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return (is_anomalous, score) of the test clips with a known label."""
-    test = clip_scores[
-        (clip_scores.split == Split.TEST) & clip_scores.label.isin([Label.NORMAL, Label.ANOMALOUS])
-    ]
+    test = labelled_test(clip_scores)
     return (test.label == Label.ANOMALOUS).to_numpy(), test.score.to_numpy()
 
 
@@ -37,8 +41,8 @@ def why_no_roc(is_anomalous: np.ndarray) -> str | None:
 def auc(is_anomalous: np.ndarray, scores: np.ndarray) -> float:
     """Return the area under the ROC curve.
 
-    It is the part of pairs of an anomalous and a normal clip in which the anomalous one scores
-    higher, ties counting half (Hanley & McNeil, 1982): from ranks, much faster than by the curve.
+    It is the fraction of pairs of an anomalous and a normal clip in which the anomalous one scores
+    higher, ties counting half (Hanley & McNeil, 1982). Ranks give it much faster than the curve.
     """
     from scipy.stats import rankdata
 
@@ -72,12 +76,28 @@ def bootstrap_interval(
     (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
     """
     draws = draw_resamples(is_anomalous, resamples, seed)
-    values = [statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws]
+    return percentile_interval(resampled(statistic, is_anomalous, scores, draws), confidence)
+
+
+def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Return the central interval that holds the fraction ``confidence`` of the values."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
+def resampled(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    is_anomalous: np.ndarray,
+    scores: np.ndarray,
+    draws: np.ndarray,
+) -> np.ndarray:
+    """Compute a statistic of each resample; ``draws`` as :func:`draw_resamples` returns them."""
+    return np.array([statistic(is_anomalous[drawn], scores[drawn]) for drawn in draws])
+
+
+# not scipy.stats.bootstrap: it refuses a class of a single clip, and it keeps its resamples to
+# itself, where a paired comparison of methods needs the same ones for all
 def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int | list[int]) -> np.ndarray:
     """Draw the clips of each bootstrap resample: resamples × clips, with replacement by class."""
     rng = np.random.default_rng(seed)
@@ -107,22 +127,34 @@ def classification(is_anomalous: np.ndarray, decided: np.ndarray) -> dict[str, f
     return {name: float(value) for name, value in report.items()}
 
 
+def rates_of(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, float]:
+    """Return what decisions do on the labelled test clips, as :func:`classification` does.
+
+    Args:
+        clip_scores: ``clip_id, split, label``, one row per clip.
+        decisions: ``clip_id, decision``, one row per clip.
+
+    Returns:
+        Without the values that are NaN; empty if no test clip has a label.
+    """
+    test = labelled_test(clip_scores).merge(decisions[["clip_id", "decision"]], on="clip_id")
+    if test.empty:
+        return {}
+    rates = classification(
+        (test.label == Label.ANOMALOUS).to_numpy(), (test.decision == Label.ANOMALOUS).to_numpy()
+    )
+    return {name: value for name, value in rates.items() if np.isfinite(value)}
+
+
 def evaluate(
-    clip_scores: pd.DataFrame,
-    *,
-    max_fpr: float,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    clip_scores: pd.DataFrame, settings: EvaluationSettings, *, seed: int
 ) -> dict[str, Any]:
     """Compute the metrics of one method on one corpus.
 
     Args:
-        clip_scores: ``machine_id, split, label, score`` a clip.
-        max_fpr: false-positive rate up to which pAUC reaches.
-        resamples: bootstrap resamples of the interval of ``auc_pooled``.
-        confidence: of that interval.
-        seed: of the resamples.
+        clip_scores: ``machine_id, split, label, score``, one row per clip.
+        settings: of the metrics.
+        seed: of the bootstrap resamples that give ``auc_pooled`` an interval.
 
     Returns:
         ``auc_pooled``, its ``auc_pooled_interval``, ``average_precision``; ``auc_mean``,
@@ -138,7 +170,12 @@ def evaluate(
     reason = why_no_roc(is_anomalous)
     if reason is None:
         interval = bootstrap_interval(
-            auc, is_anomalous, scores, resamples=resamples, confidence=confidence, seed=seed
+            auc,
+            is_anomalous,
+            scores,
+            resamples=settings.bootstrap_resamples,
+            confidence=settings.confidence,
+            seed=seed,
         )
         metrics["auc_pooled"] = auc(is_anomalous, scores)
         metrics["auc_pooled_interval"] = list(interval)
@@ -146,10 +183,10 @@ def evaluate(
     else:
         for name in ("auc_pooled", "auc_pooled_interval", "average_precision"):
             metrics[name], not_computed[name] = None, reason
-    metrics["confidence"] = confidence
-    metrics["max_fpr"] = max_fpr
+    metrics["confidence"] = settings.confidence
+    metrics["max_fpr"] = settings.max_fpr
     per_machine_id = {
-        str(machine_id): _evaluate_machine_id(group, max_fpr)
+        str(machine_id): _evaluate_machine_id(group, settings.max_fpr)
         for machine_id, group in clip_scores.groupby("machine_id")
     }
     metrics |= _over_machine_ids(per_machine_id, not_computed)

@@ -1,0 +1,107 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.settings import ThresholdSettings
+from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.evaluation.calibration_table import (
+    CALIBRATION_COLUMNS,
+    binomial_interval,
+    calibration_table,
+    promised_and_delivered,
+)
+
+
+def settings(rate):
+    return ThresholdSettings(
+        per="machine_type",
+        folds=0,
+        false_alarm_rate=rate,
+        k=2.0,
+        percentile=95.0,
+        tpr=0.8,
+        deployed="conformal",
+        fallback="validation_mean",
+    )
+
+
+def one_group(calibration, test, rate=0.02):
+    rows = promised_and_delivered(
+        np.array(calibration), np.array(test, dtype=float), settings(rate), confidence=0.95
+    )
+    return pd.DataFrame(rows, columns=CALIBRATION_COLUMNS).set_index("strategy")
+
+
+@pytest.mark.parametrize(
+    ("alarms", "clips", "confidence", "expected"),
+    [
+        (0, 10, 0.95, (0, 0.30850)),
+        (10, 10, 0.95, (0.69150, 1)),
+        (1, 10, 0.95, (0.00253, 0.44502)),
+        (0, 49, 0.9, (0, 1 - 0.05 ** (1 / 49))),
+    ],
+)
+def test_clopper_pearson_by_known_values(alarms, clips, confidence, expected):
+    assert binomial_interval(alarms, clips, confidence) == pytest.approx(expected, abs=1e-5)
+
+
+def test_clopper_pearson_without_clips():
+    assert np.isnan(binomial_interval(0, 0, 0.95)).all()
+
+
+def test_the_table_says_what_was_asked_and_delivered():
+    table = one_group(np.arange(1.0, 50), [10, 20, 49, 50])
+    rated = [name for name, strategy in STRATEGIES.items() if strategy.rate(settings(0.02))]
+    assert list(table.index) == rated
+    assert rated[3:] == ["validation_mean_plus_k_std", "validation_percentile"]
+    row = table.loc["conformal"]
+    # 49 is tied with the highest calibration score and no alarm; 50 is one
+    assert (row.alarms, row.test_clips, row.delivered) == (1, 4, 0.25)
+    assert (row.delivered_low, row.delivered_high) == binomial_interval(1, 4, 0.95)
+    assert (row.calibration_clips, row.clips_needed, row.note) == (49, 49, "")
+    assert table.rate.tolist() == [0.02, 0.02, 0.02, pytest.approx(0.022750132), 0.05]
+    assert table.holds.str.len().gt(0).all()
+    # the 95th percentile of 1 to 49 is 46.6
+    row = table.loc["validation_percentile"]
+    assert (row.threshold, row.alarms) == (pytest.approx(46.6), 2)
+
+
+def test_the_table_without_enough_clips_and_without_test_clips():
+    table = one_group(np.arange(1.0, 19), [30])
+    assert math.isnan(table.threshold["conformal"])
+    assert math.isnan(table.delivered["conformal"])
+    assert "49 are needed for 1 in 50" in table.note["conformal"]
+    assert table.delivered["student_t"] == 1
+    assert "18 normal clips can promise no rate below" in table.note["validation_percentile"]
+    assert table.delivered["validation_percentile"] == 1
+    alone = one_group(np.arange(1.0, 50), [])
+    assert alone[["alarms", "delivered", "delivered_low", "delivered_high"]].isna().all(axis=None)
+    assert alone.threshold.notna().all()
+
+
+def test_promised_and_delivered_for_all_and_for_each_machine_id():
+    groups = [
+        ("00", "validation", "normal", (1, 2, 3, 4)),
+        ("00", "test", "normal", (2, 3, 5)),
+        ("00", "test", "anomalous", (4, 6, 7, 8, 9)),
+        ("02", "validation", "normal", (10, 20, 30, 40)),
+        ("02", "test", "normal", (25,)),
+        ("02", "test", "unknown", (99,)),
+    ]
+    rows = [(*group, float(score)) for *group, scores in groups for score in scores]
+    clips = pd.DataFrame(rows, columns=["machine_id", "split", "label", "score"])
+    clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
+    calibration = CalibrationScores.from_table(clips[clips.split == "validation"])
+    table = calibration_table(clips, calibration, settings(0.2), confidence=0.95)
+    assert list(table.columns) == ["machine_id", *CALIBRATION_COLUMNS]
+    assert set(table.machine_id) == {"all", "00", "02"}
+    rows = table[table.strategy == "conformal"].set_index("machine_id")
+    # of the normal test clips 2, 3 and 5 the last is above 4
+    row = rows.loc["00"]
+    assert (row.alarms, row.test_clips, row.delivered) == (1, 3, pytest.approx(1 / 3))
+    assert row.delivered_low < 1 / 3 < row.delivered_high
+    assert (rows.loc["02"].calibration_clips, rows.loc["02"].alarms) == (4, 0)
+    assert (rows.loc["all"].calibration_clips, rows.loc["all"].test_clips) == (8, 4)
