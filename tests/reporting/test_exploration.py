@@ -1,27 +1,32 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.reporting import exploration
+from anomalous_sound.features.settings import AudioSettings, FeatureSettings
+from anomalous_sound.reporting import exploration, exploration_figures
+from anomalous_sound.reporting.exploration_page import FIGURES, exploration_page
 
-AUDIO = {"sample_rate": 16000, "channel": 0}
-SETTINGS = {"audio": AUDIO, "log_mel": {"n_mels": 128, "hop_length": 512, "top_db": 80.0}}
+AUDIO = AudioSettings(sample_rate=16000, channel=0)
+LOG_MEL = {"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0}
+FEATURES = FeatureSettings(audio=AUDIO, log_mel=LOG_MEL)
 
 
 def corpus(simulated=False):
-    return {
-        "name": "slide rails of hall 3",
-        "simulated": simulated,
-        "machine_type": "slider",
-        "machine_ids": ["00", "02"],
-        "fingerprint": "0123",
-        "clips_found": 6,
-        "clips_used": 5,
-        "clips_rejected": 1,
-        "clips_by_split_and_label": {"train normal": 3, "test anomalous": 2},
-    }
+    return SimpleNamespace(
+        name="slide rails of hall 3",
+        simulated=simulated,
+        machine_type="slider",
+        machine_ids=["00", "02"],
+        fingerprint="0123",
+        clips_found=6,
+        clips_used=5,
+        clips_rejected=1,
+        clips_by_split_and_label={"train normal": 3, "test anomalous": 2},
+    )
 
 
 def clips_of(*groups):
@@ -82,10 +87,10 @@ def all_figures(clips, at_most=8, simulated=False):
     shown = exploration.choose_clips(clips, at_most)
     summary = corpus(simulated)
     return [
-        exploration.waveform_figure(waveforms_of(shown), shown, summary),
-        exploration.spectrum_figure(spectra_of(shown), shown, summary),
-        exploration.spectrogram_figure(frames_of(shown), SETTINGS, shown, summary),
-        exploration.average_spectrum_figure(averages_of(clips), summary, 12, at_most),
+        exploration_figures.waveform_figure(waveforms_of(shown), shown, summary),
+        exploration_figures.spectrum_figure(spectra_of(shown), shown, summary),
+        exploration_figures.spectrogram_figure(frames_of(shown), FEATURES, shown, summary),
+        exploration_figures.average_spectrum_figure(averages_of(clips), summary, 12, at_most),
     ]
 
 
@@ -129,7 +134,7 @@ def test_a_row_a_machine_id_and_a_column_a_label():
 def test_waveforms_of_unequal_length_have_their_own_seconds_and_one_amplitude_axis():
     shown = exploration.choose_clips(BOTH, 8)
     waveforms = waveforms_of(shown)
-    figure = exploration.waveform_figure(waveforms, shown, corpus())
+    figure = exploration_figures.waveform_figure(waveforms, shown, corpus())
     for (machine_id, label), clip_id in shown.clip_ids.items():
         axes = panel(figure, f"ID {machine_id}, {label}")
         duration_s, low, high = waveforms[clip_id]
@@ -145,7 +150,7 @@ def test_waveforms_of_unequal_length_have_their_own_seconds_and_one_amplitude_ax
 def test_behind_an_anomalous_spectrum_lies_the_normal_one():
     shown = exploration.choose_clips(BOTH, 8)
     spectra = spectra_of(shown)
-    figure = exploration.spectrum_figure(spectra, shown, corpus())
+    figure = exploration_figures.spectrum_figure(spectra, shown, corpus())
     behind, front = panel(figure, "ID 02, anomalous").lines
     np.testing.assert_array_equal(behind.get_ydata(), spectra["normal_02_0.wav"][1])
     np.testing.assert_array_equal(front.get_ydata(), spectra["anomalous_02_0.wav"][1])
@@ -161,7 +166,7 @@ def test_a_spectrum_is_cut_100_db_below_its_maximum():
     shown = exploration.choose_clips(NORMAL_ONLY, 8)
     frequencies_hz = np.arange(513) * 16000 / 1024
     decibel = np.where(frequencies_hz < 4000, -50.0, -200.0)
-    figure = exploration.spectrum_figure(
+    figure = exploration_figures.spectrum_figure(
         {"normal__0.wav": (frequencies_hz, decibel)}, shown, corpus()
     )
     low, high = figure.axes[0].get_ylim()
@@ -171,7 +176,7 @@ def test_a_spectrum_is_cut_100_db_below_its_maximum():
 def test_spectrograms_have_a_colour_bar_in_decibels():
     shown = exploration.choose_clips(BOTH, 8)
     frames = frames_of(shown)
-    figure = exploration.spectrogram_figure(frames, SETTINGS, shown, corpus())
+    figure = exploration_figures.spectrogram_figure(frames, FEATURES, shown, corpus())
     for (machine_id, label), clip_id in shown.clip_ids.items():
         image = panel(figure, f"ID {machine_id}, {label}").images[0]
         np.testing.assert_array_equal(image.get_array(), frames.clip(clip_id).T)
@@ -181,7 +186,7 @@ def test_spectrograms_have_a_colour_bar_in_decibels():
 
 
 def test_average_spectra_show_mean_and_spread():
-    figure = exploration.average_spectrum_figure(averages_of(BOTH), corpus(), 12, 8)
+    figure = exploration_figures.average_spectrum_figure(averages_of(BOTH), corpus(), 12, 8)
     axes = panel(figure, "ID 00")
     for line in axes.lines:
         np.testing.assert_array_equal(line.get_ydata(), [-60, -65, -70, -75])
@@ -191,7 +196,7 @@ def test_average_spectra_show_mean_and_spread():
     words = texts(figure)
     assert "normal: 3 clips" in words
     assert "anomalous: 1 clip, no spread" in words
-    assert "12 bands an octave" in words
+    assert "12 bands per octave" in words
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -304,7 +309,7 @@ def test_the_table_goes_from_training_to_test_and_from_normal_to_unknown():
 
 
 def page(summary, audio=AUDIO):
-    return exploration.exploration_page(
+    return exploration_page(
         corpus=summary,
         clip_table=exploration.tabulate_clips(*measured()),
         rejected_clips=pd.DataFrame({"clip_id": ["bad.wav"], "reason": ["the file is empty"]}),
@@ -316,16 +321,18 @@ def test_the_page_has_facts_table_rejected_clips_and_figures():
     text = page(corpus())
     assert "6 clips found = 5 used" in text
     assert "| bad.wav | the file is empty |" in text
-    assert "0.9 minutes in all" in text
+    assert "0.9 minutes in total" in text
     assert "channel 0 at 16000 Hz" in text
     assert (
         "| 00 | train | normal | 3 | 0.7 | 10.0 / 12.0 / 20.0 | -30.0 / -25.0 / -20.0 | -8.0 | "
         "16000, 48000 | 1, 2 |"
     ) in text
     assert "| (none given) | test | anomalous | 2 | 0.2 | 6.0 |" in text
-    for file in exploration.FIGURES:
+    for file in FIGURES:
         assert f"]({file})" in text
 
 
 def test_the_page_says_which_channel_was_read():
-    assert "the mean of all channels" in page(corpus(), AUDIO | {"channel": "mean"})
+    assert "the mean of all channels" in page(
+        corpus(), AudioSettings(sample_rate=16000, channel="mean")
+    )

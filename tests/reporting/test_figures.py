@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,29 +11,39 @@ from anomalous_sound.decision.thresholds import (
 )
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.reporting import figures
-from anomalous_sound.reporting.page import report_page
+from anomalous_sound.reporting.report_page import FIGURES, report_page
 
-DEPLOYED = "validation_mean_plus_k_std"
-SETTINGS = {
-    "network": {"architecture": "lstm_predictor"},
-    "audio": {"sample_rate": 16000},
-    "log_mel": {"n_mels": 128, "hop_length": 512, "top_db": 80.0},
-}
+FEATURES = FeatureSettings(
+    audio={"sample_rate": 16000, "channel": 0},
+    log_mel={"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0},
+)
 
 
 def corpus(simulated=False):
-    return {
-        "name": "slide rails of hall 3",
-        "simulated": simulated,
-        "machine_type": "slider",
-        "machine_ids": ["00"],
-        "fingerprint": "0123",
-        "clips_found": 20,
-        "clips_used": 20,
-        "clips_rejected": 0,
-        "clips_by_split_and_label": {"test normal": 10},
+    return SimpleNamespace(
+        name="slide rails of hall 3",
+        simulated=simulated,
+        machine_type="slider",
+        machine_ids=["00"],
+        fingerprint="0123",
+        clips_found=20,
+        clips_used=20,
+        clips_rejected=0,
+        clips_by_split_and_label={"test normal": 10},
+    )
+
+
+def deployed(**changed):
+    values = {
+        "strategy": "validation_mean_plus_k_std",
+        "by_machine_id": {"00": 1.5},
+        "note": "",
+        "per": "machine_type",
+        "shared": 1.5,
     }
+    return SimpleNamespace(**values | changed)
 
 
 def scores_of(anomalous=6):
@@ -48,11 +60,11 @@ def scores_of(anomalous=6):
     return table.assign(machine_id="00", machine_type="slider")
 
 
-def prepared(simulated=False, **options):
+def prepared(**options):
     scores = scores_of(**options)
     table = threshold_table(scores, k=2.0, percentile=90.0, tpr=0.8, false_alarm_rate=0.02)
     metrics = evaluate(scores, max_fpr=0.1, resamples=20, confidence=0.95, seed=0)
-    return scores, table, metrics | {"corpus": corpus(simulated)}
+    return scores, table, metrics
 
 
 def texts(figure):
@@ -63,7 +75,7 @@ def texts(figure):
 
 def test_every_threshold_is_marked_in_the_roc():
     scores, table, metrics = prepared()
-    figure = figures.roc_figure(scores, table, metrics, DEPLOYED)
+    figure = figures.roc_figure(scores, table, deployed(), metrics, corpus())
     axes = figure.axes[0]
     given = table.dropna(subset="threshold")
     marked = {
@@ -81,17 +93,25 @@ def test_every_threshold_is_marked_in_the_roc():
 
 def test_a_roc_that_cannot_be_drawn_says_why():
     scores, table, metrics = prepared(anomalous=0)
-    figure = figures.roc_figure(scores, table, metrics, DEPLOYED)
+    figure = figures.roc_figure(scores, table, deployed(), metrics, corpus())
     assert "cannot be computed:\nno test clip is labelled anomalous" in texts(figure)
 
 
 def test_the_score_figure_has_a_panel_for_each_group_there_is():
     scores = scores_of(anomalous=0)
-    figure = figures.score_figure(scores, 1.5, DEPLOYED, "a unit", corpus())
+    figure = figures.score_figure(scores, deployed(), "a unit", corpus())
     assert len(figure.axes) == 3
     for panel, count in zip(figure.axes, (8, 5, 7), strict=True):
         assert sum(patch.get_height() for patch in panel.patches) == count
         assert f"{count} clips" in panel.get_title(loc="left")
+    assert "dashed: deployed threshold 1.5 (validation mean + k std. dev., normal" in texts(figure)
+
+
+def test_the_score_figure_has_no_line_where_each_machine_id_has_its_own_threshold():
+    own = deployed(by_machine_id={"00": 1.5, "02": 1.6}, per="machine_id", shared=None)
+    figure = figures.score_figure(scores_of(), own, "a unit", corpus())
+    assert "each machine ID has its own deployed threshold" in texts(figure)
+    assert not any(panel.lines for panel in figure.axes)
 
 
 def test_the_timeline_shows_when_and_where_clips_deviate():
@@ -110,7 +130,7 @@ def test_the_timeline_shows_when_and_where_clips_deviate():
         [(last, "time", 0.5, 1.0), (last, "frequency", 950.0, 1050.0)],
         columns=["clip_id", "axis", "start", "end"],
     )
-    figure = figures.timeline_figure(frames, errors, maps, shown, marks, SETTINGS, corpus())
+    figure = figures.timeline_figure(frames, errors, maps, shown, marks, FEATURES, corpus())
     words = texts(figure)
     for column, clip_id in enumerate(shown.clip_id):
         assert f"{clip_id}\ntest clip, label" in words
@@ -138,27 +158,28 @@ def test_the_timeline_shows_when_and_where_clips_deviate():
 
 @pytest.mark.parametrize("simulated", [True, False])
 def test_simulated_sound_is_called_so_everywhere(simulated):
-    scores, table, metrics = prepared(simulated)
+    scores, table, metrics = prepared()
     summary = corpus(simulated)
     history = pd.DataFrame({"epoch": [1], "training_loss": [0.1], "validation_loss": [0.2]})
     shown = [
-        texts(figures.roc_figure(scores, table, metrics, DEPLOYED)),
-        texts(figures.score_figure(scores, 1.5, DEPLOYED, "a unit", summary)),
+        texts(figures.roc_figure(scores, table, deployed(), metrics, summary)),
+        texts(figures.score_figure(scores, deployed(), "a unit", summary)),
         texts(figures.history_figure(history, summary)),
-        page(scores, table, metrics),
+        page(scores, table, metrics, summary=summary),
     ]
     assert ["simulated" in text.lower() for text in shown] == [simulated] * 4
 
 
-def page(scores, table, metrics, rejected=(), note=""):
+def page(scores, table, metrics, rejected=(), summary=None, **decided):
     return report_page(
+        method="LSTM frame prediction",
+        corpus=summary or corpus(),
         metrics=metrics,
+        unit="a unit",
         thresholds=table,
+        deployed=deployed(**decided),
         classification=classification_report(table, scores),
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
-        settings=SETTINGS | {"corpus": metrics["corpus"]},
-        score={"whitening": "none", "pooling": "mean"},
-        deployed={"strategy": DEPLOYED, "note": note, "per": "machine_type", "by_machine_id": {}},
         calibration=calibration_tables(scores, false_alarm_rate=0.02, confidence=0.95),
     )
 
@@ -175,10 +196,57 @@ def test_the_page_marks_the_deployed_threshold():
     text = page(*prepared())
     assert "**validation mean + k std. dev.**" in text
     for file in ("roc_figure.png", "score_figure.png", "timeline_figure.png"):
+        assert file in FIGURES
         assert f"]({file})" in text
+
+
+def test_the_page_names_method_corpus_and_unit():
+    text = page(*prepared())
+    assert text.startswith(
+        "# LSTM frame prediction: slide rails of hall 3\n\nMachine type: slider;"
+    )
+    assert "20 clips found = 20 used (10 test normal) + 0 rejected." in text
+    assert "Anomaly score of a clip: a unit." in text
+    assert "Rejected" not in text
+
+
+def test_the_page_says_the_metrics():
+    scores, table, metrics = prepared()
+    low, high = metrics["auc_pooled_interval"]
+    text = page(scores, table, metrics)
+    assert (
+        f"- AUC over all test clips: **{metrics['auc_pooled']:.3f}** "
+        f"(95% bootstrap interval {low:.3f} to {high:.3f})"
+    ) in text
+    validation = scores.score[scores.split == "validation"]
+    assert (
+        f"\n- Anomaly score of the normal validation clips: {validation.mean():.6f} ± "
+        f"{validation.std(ddof=1):.6f} (mean ± standard deviation)\n\n| machine id |"
+    ) in text
+
+
+def test_the_page_gives_the_thresholds_of_each_machine_id():
+    text = page(*prepared(), per="machine_id", by_machine_id={"": 1.25, "02": 1 / 3}, shared=None)
+    assert "its own deployed threshold ((none given): 1.25, 02: 0.3333)." in text
+
+
+def test_the_page_says_how_often_the_marks_hit_a_known_fault():
+    scores, table, metrics = prepared()
+    rates = {"time_hit": 0.8, "time_chance": 0.3, "frequency_hit": 0.6, "frequency_chance": 0.12}
+    assert "simulated anomalous" not in page(scores, table, metrics)
+    text = page(scores, table, metrics | {"localisation": {"clips": 6, **rates}})
+    assert "faults of the 6 simulated anomalous test clips" in text
+    assert "heard in 80% of the marked time (marked at random: 30%), and 60% of" in text
+    assert "in its frequency range (marked at random: 12%)" in text
 
 
 def test_the_page_says_why_the_threshold_asked_for_does_not_decide():
     text = page(*prepared(), note="conformal cannot be given: too few clips")
-    assert "**conformal cannot be given: too few clips**" in text
+    assert "**conformal cannot be given: too few clips**; validation mean + k std. dev. is" in text
+    assert "is deployed instead, which promises no false-alarm rate." in text
     assert "| conformal | 0.02 | always, if the clips are exchangeable | 5 | 49 | – |" in text
+
+
+def test_a_fallback_that_promises_a_rate_is_not_said_to_promise_none():
+    text = page(*prepared(), note="conformal cannot be given: too few clips", strategy="student_t")
+    assert "; student t is deployed instead." in text

@@ -1,7 +1,7 @@
-"""Scores, decisions and results as the DCASE challenges' Task 2 exchanges them.
+"""Scores, decisions and results in the file formats of the DCASE challenges' Task 2.
 
-The file names and columns are those of the task's rules (DCASE 2020 Task 2, "Submission"), so that
-an official evaluator reads them.
+File names and columns follow the task's rules (DCASE 2020 Task 2, "Submission"), so that an
+official evaluator can read them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
     """Lay out the scores and decisions of the test clips, labelled or not.
 
     Args:
-        clip_scores: ``clip_id, machine_type, machine_id, split, score`` a clip.
-        decisions: ``clip_id, decision`` a clip.
+        clip_scores: ``clip_id, machine_type, machine_id, split, score``, one row per clip.
+        decisions: ``clip_id, decision``, one row per clip.
 
     Returns:
-        For each file name without its ending (``anomaly_score_<type>_id_<id>``,
-        ``decision_result_<type>_id_<id>``) a table of two columns, to be written without a header:
+        For each file name without its extension (``anomaly_score_<type>_id_<id>``,
+        ``decision_result_<type>_id_<id>``), a table of two columns to be written without a header:
         the clip's file name, and its score or its decision (1: anomalous).
     """
     test = clip_scores[clip_scores.split == Split.TEST].merge(
@@ -36,7 +36,7 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
     files = {}
     for (machine_type, machine_id), group in test.groupby(["machine_type", "machine_id"]):
         group = group.assign(file=_file_names(group.clip_id)).sort_values("file")
-        machine = re.sub(r"[^\w.-]+", "_", machine_type)
+        machine = re.sub(r"[^\w.-]+", "_", str(machine_type))
         if machine_id:
             machine += f"_id_{machine_id}"
         files[f"anomaly_score_{machine}"] = group[["file", "score"]]
@@ -46,15 +46,15 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
 
 
 def result_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay out AUC and pAUC of each machine ID, their average and their harmonic mean.
+    """Lay out the AUC and pAUC of each machine ID, their average and their harmonic mean.
 
-    The average is DCASE 2020's ranking, the harmonic mean that of the years since 2021.
+    DCASE 2020 ranks by the average, the challenges since 2021 by the harmonic mean.
 
     Args:
         metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them.
 
     Returns:
-        ``id, AUC, pAUC``; empty where the labels of a machine ID allow none.
+        ``id, AUC, pAUC``; missing where a machine ID lacks normal or anomalous test clips.
     """
     by_id = metrics["per_machine_id"]
     rows = [(machine_id, values["auc"], values["pauc"]) for machine_id, values in by_id.items()]
@@ -68,6 +68,6 @@ def result_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _file_names(clip_ids: pd.Series) -> pd.Series:
-    """Return file names alone, or whole paths where two clips have the same name."""
+    """Return the files' names, or whole paths where two clips have the same name."""
     names = clip_ids.map(lambda clip_id: PurePosixPath(clip_id).name)
     return clip_ids if names.duplicated().any() else names

@@ -1,50 +1,50 @@
-"""The figures of a comparison of methods. Each function returns a Figure and writes nothing."""
+"""The figures of a comparison of methods. Each function returns a figure and writes nothing."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from anomalous_sound.evaluation.metrics import labelled_test_clips, why_no_roc
-from anomalous_sound.reporting.figures import (
+from anomalous_sound.reporting.drawing import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     VERMILION,
+    Figure,
     blank_roc,
-    corpus_title,
     legend_beside,
     new_figure,
     say,
 )
+from anomalous_sound.reporting.facts import CorpusFacts, corpus_title, machine_id_name
 from anomalous_sound.vocabulary import Label, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "black", GREY)
 _PAIRS_IN_A_ROW = 3
 
 
 def roc_figure(
-    scores: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, corpus: Mapping[str, Any]
+    scores: Mapping[str, pd.DataFrame], comparison: pd.DataFrame, corpus: CorpusFacts
 ) -> Figure:
     """Draw the ROC curves of all methods over the same test clips.
 
     Args:
-        scores: for each method ``split, label, score`` a clip.
+        scores: for each method ``split, label, score``, one row per clip.
         comparison: ``method, kind`` and, where they could be computed, AUC and its interval.
-        corpus: the corpus summary.
+        corpus: named in the title.
     """
     from sklearn.metrics import roc_curve
 
-    figure, axes = blank_roc(f"ROC of all methods – {corpus_title(corpus)}")
+    figure, axes = blank_roc(f"ROC curves of all methods – {corpus_title(corpus)}")
     for colour, row in zip(itertools.cycle(_COLOURS), comparison.to_dict("records"), strict=False):
         is_anomalous, values = labelled_test_clips(scores[row["method"]])
         if reason := why_no_roc(is_anomalous):
@@ -61,16 +61,16 @@ def roc_figure(
             label=f"{row['method']}: AUC {row['auc_pooled']:.3f}\n   ({interval})",
         )
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
-    legend_beside(figure, axes, "in brackets: bootstrap interval\ndashed: needs no training")
+    legend_beside(figure, axes, "in brackets: bootstrap interval\ndashed: no training")
     return figure
 
 
-def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: float) -> Figure:
+def auc_figure(comparison: pd.DataFrame, corpus: CorpusFacts, confidence: float) -> Figure:
     """Draw the pooled AUC of each method with its interval, and its AUC for each machine ID.
 
     Args:
-        comparison: one row a method.
-        corpus: the corpus summary.
+        comparison: one row per method.
+        corpus: named in the title.
         confidence: of the intervals.
     """
     figure = new_figure(8.5, 1.6 + 0.55 * len(comparison))
@@ -93,7 +93,7 @@ def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: 
     )
     columns = [name for name in comparison.columns if name.startswith("auc_id_")]
     for marker, name in zip(itertools.cycle("xs^Dv*"), columns, strict=False):
-        machine_id = name.removeprefix("auc_id_") or "(none given)"
+        machine_id = machine_id_name(name.removeprefix("auc_id_"))
         axes.plot(
             comparison[name].astype(float),
             rows - 0.22,
@@ -114,14 +114,14 @@ def auc_figure(comparison: pd.DataFrame, corpus: Mapping[str, Any], confidence: 
 def agreement_figure(
     scores: Mapping[str, pd.DataFrame],
     thresholds: Mapping[str, Mapping[str, float]],
-    corpus: Mapping[str, Any],
+    corpus: CorpusFacts,
 ) -> Figure:
     """Draw the scores of each method against another's, clip by clip, over the test clips.
 
     Args:
-        scores: for each method ``clip_id, split, label, score`` a clip.
+        scores: for each method ``clip_id, split, label, score``, one row per clip.
         thresholds: the deployed threshold of each method and machine ID.
-        corpus: the corpus summary.
+        corpus: named in the title.
     """
     pairs = list(itertools.combinations(scores, 2))
     columns = min(max(len(pairs), 1), _PAIRS_IN_A_ROW)
@@ -131,11 +131,12 @@ def agreement_figure(
     for empty in panels[max(len(pairs), 1) :]:
         empty.remove()
     figure.suptitle(
-        f"Do the methods agree? – {corpus_title(corpus)}\n"
-        "test clips; dashed: deployed thresholds, so that two corners hold the disagreements"
+        f"Scores of each method against the others' – {corpus_title(corpus)}\n"
+        "test clips; dashed: deployed thresholds\n"
+        "clips in the upper left and the lower right are decided differently"
     )
     if not pairs:
-        say(panels[0], "Two methods are needed; one has been run.")
+        say(panels[0], "At least two methods are needed; only one has been run.")
         return figure
     for axes, (method, other) in zip(panels, pairs, strict=False):
         _draw_pair(axes, scores[method], scores[other])

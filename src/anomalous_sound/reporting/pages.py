@@ -1,0 +1,87 @@
+"""Render the Markdown pages from the templates in ``templates/``."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from anomalous_sound.reporting.facts import (
+    corpus_title,
+    machine_id_name,
+    machine_id_names,
+    strategy_name,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MISSING = "–"
+
+
+def render(template: str, **facts: Any) -> str:
+    """Render a page.
+
+    Args:
+        template: file name in ``templates/``.
+        **facts: what the template names; a name that it does not find is an error.
+
+    Returns:
+        Markdown that ends in one newline; several blank lines become one.
+
+    Raises:
+        jinja2.UndefinedError: a fact is missing.
+    """
+    text = _environment().get_template(template).render(facts)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Write a table in Markdown, with a dash for each missing value."""
+    header = [str(name).replace("_", " ") for name in frame.columns]
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with a fixed count of decimals, or a dash if it is missing."""
+    return MISSING if _is_missing(value) else f"{value:.{digits}f}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("anomalous_sound.reporting"),
+        undefined=StrictUndefined,
+        autoescape=False,  # Markdown, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "corpus_title": corpus_title,
+        "machine_id": machine_id_name,
+        "machine_ids": machine_id_names,
+        "number": number,
+        "percent": lambda value: f"{value:.0%}",
+        "short": lambda value: f"{value:.4g}",
+        "strategy": strategy_name,
+        "table": markdown_table,
+    }
+    return environment
+
+
+def _cell(value: Any) -> str:
+    if _is_missing(value):
+        return MISSING
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and bool(pd.isna(value)))

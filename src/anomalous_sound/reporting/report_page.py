@@ -1,0 +1,119 @@
+"""The report of one method on one corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from anomalous_sound.reporting.facts import (
+    CorpusFacts,
+    DeployedThresholds,
+    machine_id_name,
+    strategy_name,
+)
+from anomalous_sound.reporting.pages import render
+
+FIGURES = {
+    "roc_figure.png": "ROC curve of the test clips",
+    "score_figure.png": "Anomaly scores by split and label",
+    "timeline_figure.png": "Deviation from normal in time and frequency",
+    "history_figure.png": "Training and validation loss",
+}
+
+_ALL_MACHINE_IDS = "all"  # the rows of the calibration table that are of all clips
+_THRESHOLD_COLUMNS = [
+    "strategy",
+    "kind",
+    "promised_fpr",
+    "threshold",
+    "fpr",
+    "tpr",
+    "f1_anomalous",
+    "note",
+]
+_CALIBRATION_COLUMNS = {
+    "strategy": "strategy",
+    "rate": "promised rate",
+    "holds": "the promise holds",
+    "calibration_clips": "calibration clips",
+    "clips_needed": "clips needed",
+    "threshold": "threshold",
+    "alarms": "false alarms",
+    "test_clips": "normal test clips",
+    "delivered": "delivered rate",
+    "delivered_low": "low",
+    "delivered_high": "high",
+}
+
+
+def report_page(
+    *,
+    method: str,
+    corpus: CorpusFacts,
+    metrics: Mapping[str, Any],
+    unit: str,
+    thresholds: pd.DataFrame,
+    deployed: DeployedThresholds,
+    calibration: pd.DataFrame,
+    classification: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+) -> str:
+    """Write the report of one method on one corpus.
+
+    Args:
+        method: the method's title.
+        corpus: the clips that the method was trained and tested on.
+        metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them, with
+            ``localisation``, the hit rates, where the faults are known.
+        unit: what an anomaly score measures.
+        thresholds: the table of thresholds, with ``strategy, kind, promised_fpr, threshold``, what
+            each does on the test clips, and ``note``.
+        deployed: the thresholds that decide.
+        calibration: the false-alarm rates promised and delivered, by ``machine_id`` and
+            ``strategy``.
+        classification: the classification report.
+        rejected_clips: ``clip_id, reason``.
+
+    Returns:
+        Markdown; the figures are expected in the same folder.
+    """
+    names = thresholds.strategy.map(strategy_name)
+    is_deployed = thresholds.strategy == deployed.strategy
+    of_all = calibration[calibration.machine_id == _ALL_MACHINE_IDS]
+    return render(
+        "report.md.j2",
+        method=method,
+        corpus=corpus,
+        rejected_clips=rejected_clips,
+        metrics=metrics,
+        not_computed=_names_by_reason(metrics["not_computed"]),
+        by_machine_id=_by_machine_id(metrics["per_machine_id"]),
+        unit=unit,
+        thresholds=thresholds.assign(strategy=names.mask(is_deployed, "**" + names + "**"))[
+            _THRESHOLD_COLUMNS
+        ],
+        deployed=deployed,
+        deployed_promises=bool(thresholds.promised_fpr[is_deployed].notna().any()),
+        calibration=of_all.assign(strategy=of_all.strategy.map(strategy_name))[
+            list(_CALIBRATION_COLUMNS)
+        ].rename(columns=_CALIBRATION_COLUMNS),
+        localisation=metrics.get("localisation"),
+        classification=classification.assign(strategy=classification.strategy.map(strategy_name)),
+        figures=FIGURES,
+    )
+
+
+def _names_by_reason(not_computed: Mapping[str, str]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, reason in not_computed.items():
+        names.setdefault(reason, []).append(name)
+    return names
+
+
+def _by_machine_id(values: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {"machine_id": machine_id_name(machine_id), **of_id} for machine_id, of_id in values.items()
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,187 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from jinja2 import UndefinedError
+
+from anomalous_sound.evaluation.metrics import evaluate
+from anomalous_sound.reporting import comparison_page, judgement_page, pages
+
+
+def corpus(**changed):
+    values = {
+        "name": "hall 3",
+        "simulated": False,
+        "machine_type": "slider",
+        "machine_ids": ["", "02"],
+        "fingerprint": "0123",
+        "clips_found": 5,
+        "clips_used": 4,
+        "clips_rejected": 1,
+        "clips_by_split_and_label": {"test normal": 2, "test anomalous": 2},
+    }
+    return SimpleNamespace(**values | changed)
+
+
+def test_a_table_shows_numbers_missing_values_and_awkward_text():
+    table = pd.DataFrame(
+        {"a_name": [1.23456, np.nan, 1e-9], "text": ["a|b", None, "two\nlines"], "n": [1, 2, 3]}
+    )
+    assert pages.markdown_table(table).split("\n") == [
+        "| a name | text | n |",
+        "| --- | --- | --- |",
+        "| 1.235 | a\\|b | 1 |",
+        "| – | – | 2 |",
+        "| 1e-09 | two lines | 3 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    "template", ["report.md.j2", "judgement.md.j2", "comparison.md.j2", "exploration.md.j2"]
+)
+def test_a_fact_that_is_missing_is_an_error_and_not_a_gap(template):
+    with pytest.raises(UndefinedError):
+        pages.render(template)
+
+
+def judged():
+    return pd.DataFrame(
+        [
+            ("a.wav", "02", "normal", 1.0, 2.0, "normal", 0.8),
+            ("b.wav", "02", "anomalous", 3.0, 2.0, "anomalous", 0.1),
+            ("c.wav", "07", "unknown", 4.0, 2.0, "anomalous", 0.1),
+        ],
+        columns=["clip_id", "machine_id", "label", "score", "threshold", "decision", "p_value"],
+    )
+
+
+def judgement(table=None, judged_corpus=None, trained_on=None, **decided):
+    places = [("b.wav", "time", rank, rank, rank + 0.5) for rank in (4, 2, 1, 3)]
+    places += [("b.wav", "frequency", 1, 950.4, 1049.6), ("a.wav", "time", 1, 8.0, 9.0)]
+    thresholds = {"strategy": "conformal", "note": "", "per": "machine_type"}
+    thresholds |= {"by_machine_id": {"02": 2.0}, "shared": 2.0}
+    return judgement_page.judgement_page(
+        judged=judged() if table is None else table,
+        localisation=pd.DataFrame(places, columns=["clip_id", "axis", "rank", "start", "end"]),
+        rejected_clips=pd.DataFrame({"clip_id": ["bad.wav"], "reason": ["the file is empty"]}),
+        corpus=judged_corpus or corpus(),
+        method="GRU autoencoder",
+        trained_on=trained_on or corpus(name="hall 2"),
+        unit="a unit",
+        thresholds=SimpleNamespace(**thresholds | decided),
+        calibration_clips=9,
+    )
+
+
+def test_the_judgement_lists_what_is_called_anomalous_with_places_the_highest_score_first():
+    text = judgement()
+    assert text.startswith("# Judged clips: hall 3\n\n**Called anomalous: 2 of 3 clips.**\n\n")
+    assert "\n- 0 of 1 clips labelled normal\n- 1 of 1 clips labelled anomalous\n" in text
+    lines = text.splitlines()
+    rows = [line for line in lines if line.startswith(("| a.wav", "| b.wav", "| c.wav"))]
+    assert rows == [
+        "| c.wav | 07 | 4 | 2 | 0.1 |  |  |",
+        "| b.wav | 02 | 3 | 2 | 0.1 | 1.00–1.50, 2.00–2.50, 3.00–3.50 | 950–1050 |",
+    ]
+    assert "9 held-out normal clips, so it is never below 1 in 10." in text
+    assert "| bad.wav | the file is empty |" in text
+    assert "](timeline_figure.png)" in text
+
+
+def test_the_judgement_says_what_the_detector_is():
+    text = judgement(note="gamma cannot be given: too few clips", per="machine_id")
+    assert "- Method: GRU autoencoder\n- Trained on: hall 2; machine type slider" in text
+    assert "machine IDs (none given), 02; corpus fingerprint `0123`" in text
+    assert "- Threshold: conformal (gamma cannot be given: too few clips); a clip" in text
+    assert "machine IDs that it has not been trained on: 07" in text
+    assert "9 held-out normal clips, of which only those of the same machine ID count" in text
+
+
+def test_the_judgement_of_nothing_anomalous_has_no_table_of_clips():
+    text = judgement(judged().assign(decision="normal", label="unknown", machine_id="02"))
+    assert "No clip is called anomalous." in text
+    assert "labelled" not in text
+    assert "not been trained on" not in text
+    assert "| clip id | machine id |" not in text
+
+
+@pytest.mark.parametrize(("real", "told"), [(True, True), (False, False)])
+def test_a_detector_trained_on_simulated_sound_warns_of_real_recordings(real, told):
+    text = judgement(judged_corpus=corpus(simulated=not real), trained_on=corpus(simulated=True))
+    assert ("**It was trained on simulated data:**" in text) == told
+    assert ("**Simulated data:**" in text) != real
+
+
+def compared(labels=("normal", "anomalous")):
+    rng = np.random.default_rng(0)
+    rows = []
+    for method in ("lstm", "level"):
+        table = pd.DataFrame({"split": "test", "label": list(labels) * 20, "machine_id": "02"})
+        table["score"] = rng.normal(size=40) + 2 * (table.label == "anomalous")
+        metrics = evaluate(table, max_fpr=0.1, resamples=5, confidence=0.9, seed=0)
+        row = {"method": method, "kind": "network" if method == "lstm" else "no training"}
+        if metrics["auc_pooled"] is not None:
+            row |= {"auc_pooled": metrics["auc_pooled"], "auc_pooled_low": 0.5}
+            row |= {"auc_pooled_high": 1.0, "pauc_pooled": 0.75, "f1": np.nan}
+            row |= {"auc_mean": metrics["auc_mean"], "auc_id_02": metrics["auc_mean"]}
+        row |= {"parameters": 12345.0 if method == "lstm" else np.nan}
+        rows.append({**row, "training_s": 1.5, "scoring_ms_per_clip": 2.0})
+    return pd.DataFrame(rows)
+
+
+def comparison(table, disagreements=0, missing=None):
+    disputed = pd.DataFrame({"clip_id": [f"{n}.wav" for n in range(disagreements)]})
+    return comparison_page.comparison_page(
+        comparison=table,
+        differences=pd.DataFrame({"method": ["lstm"], "other": ["level"], "clear": [True]}),
+        disagreements=disputed,
+        verdicts=["lstm beats level: AUC +0.100 (+0.050 to +0.150)"],
+        missing=missing or {},
+        corpus=corpus(),
+        confidence=0.9,
+        max_fpr=0.1,
+    )
+
+
+def test_the_comparison_shows_every_table():
+    table = compared()
+    text = comparison(table, missing={"gru": "it has not been run; run: kedro run --pipeline gru"})
+    auc = table.auc_pooled[0]
+    assert f"| lstm | network | {auc:.3f} (0.500 to 1.000) |" in text
+    assert "90% bootstrap intervals" in text
+    assert "on the same 4 clips (corpus fingerprint `0123`)" in text
+    assert "- Not compared: gru (it has not been run; run: kedro run --pipeline gru)" in text
+    assert "| lstm | 12,345 | 1.5 | 2 |" in text
+    assert "| level | – | 1.5 | 2 |" in text
+    assert "| method | auc mean | auc id 02 |" in text
+    assert "- lstm beats level: AUC +0.100" in text
+    assert "| lstm | level | True |" in text
+    assert "\n0 test clips are not decided alike" in text
+    for file in comparison_page.FIGURES:
+        assert f"]({file})" in text
+
+
+def test_the_comparison_shows_the_widest_disagreements():
+    text = comparison(compared(), disagreements=20)
+    assert "20 test clips are not decided alike" in text
+    assert "The table shows the 15 whose ranks" in text
+    assert "| 14.wav |" in text and "| 15.wav |" not in text
+
+
+def test_a_comparison_without_two_classes_is_written_without_auc():
+    table = compared(labels=("normal", "normal"))
+    text = comparison(table)
+    assert "| lstm | network |" in text
+    assert "| auc" not in text
+    lines = comparison_page.summary_lines(table, corpus(), 0.9)
+    assert lines[0] == "Methods on hall 3:"
+    assert lines[1].endswith("no AUC: it needs normal and anomalous test clips")
+
+
+def test_the_summary_has_a_line_for_each_method():
+    table = compared()
+    lines = comparison_page.summary_lines(table, corpus(simulated=True), 0.9)
+    assert lines[0] == "Methods on hall 3 (simulated data):"
+    auc = table.auc_pooled[0]
+    assert lines[1] == f"  lstm         AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
