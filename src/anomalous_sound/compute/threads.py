@@ -8,8 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from anomalous_sound.compute.memory import keep_freed_memory
-
 Result = TypeVar("Result")
 
 
@@ -22,7 +20,6 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
         tasks: each is called once.
         jobs: threads; -1: as many as there are cores.
     """
-    keep_freed_memory()
     if jobs == -1:
         import joblib
 

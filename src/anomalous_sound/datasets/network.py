@@ -1,4 +1,4 @@
-"""``NetworkDataset`` keeps a trained network as a folder that runs no code when it is loaded."""
+"""``NetworkDataset`` keeps trained networks as a folder that runs no code when it is loaded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods.trained_network import TrainedNetwork
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.storage.atomic import replaced_folder
 
 
-class NetworkDataset(AbstractDataset[TrainedNetwork, TrainedNetwork]):
-    """``NetworkDataset`` saves and loads a ``TrainedNetwork``.
+class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
+    """``NetworkDataset`` saves and loads ``TrainedNetworks``.
 
     The folder holds ``weights.safetensors`` and ``settings.json``, and is written whole or not at
     all.
@@ -24,60 +24,57 @@ class NetworkDataset(AbstractDataset[TrainedNetwork, TrainedNetwork]):
     ```yaml
     "{model}.network":
       type: anomalous_sound.datasets.NetworkDataset
-      path: data/06_models/{model}/network
+      filepath: data/06_models/{model}/network
     ```
 
     Example usage for the Python API:
 
     ```pycon
-    >>> import torch
     >>> from anomalous_sound.datasets import NetworkDataset
-    >>> from anomalous_sound.methods.trained_network import TrainedNetwork
-    >>> dataset = NetworkDataset(path=tmp_path / "network")
-    >>> dataset.save(TrainedNetwork({"bias": torch.ones(2)}, {"windows": {"length": 10}}))
-    >>> dataset.load().settings
-    {'windows': {'length': 10}}
+    >>> NetworkDataset(filepath=tmp_path / "network").exists()
+    False
 
     ```
     """
 
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Create the dataset.
 
         Args:
-            path: the folder.
+            filepath: the folder.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        self._path = Path(path)
+        self._filepath = Path(filepath)
         self.metadata = metadata
 
-    def load(self) -> TrainedNetwork:
-        """Read weights and settings.
+    def load(self) -> TrainedNetworks:
+        """Read weights and description.
 
         Raises:
-            InputError: there are none.
+            InputError: there are none, or those of an earlier version or of an unknown method.
         """
         if not self._exists():
             raise InputError(
-                f"{self._path} holds no network; train one first: kedro run --pipeline METHOD."
+                f"{self._filepath} holds no network; train one first: kedro run --pipeline METHOD."
             )
         from safetensors.torch import load_file
 
-        settings = json.loads((self._path / "settings.json").read_text(encoding="utf-8"))
-        return TrainedNetwork(load_file(self._path / "weights.safetensors"), settings)
+        values = json.loads((self._filepath / "settings.json").read_text(encoding="utf-8"))
+        description = NetworkDescription.from_json(values)
+        return TrainedNetworks(load_file(self._filepath / "weights.safetensors"), description)
 
-    def save(self, data: TrainedNetwork) -> None:
-        """Write weights and settings."""
+    def save(self, data: TrainedNetworks) -> None:
+        """Write weights and description."""
         from safetensors.torch import save_file
 
         weights = {name: tensor.contiguous() for name, tensor in data.weights.items()}
-        with replaced_folder(self._path) as folder:
+        with replaced_folder(self._filepath) as folder:
             save_file(weights, folder / "weights.safetensors")
-            text = json.dumps(data.settings, indent=2)
+            text = json.dumps(data.description.to_json(), indent=2)
             (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
 
     def _exists(self) -> bool:
-        return (self._path / "settings.json").is_file()
+        return (self._filepath / "settings.json").is_file()
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
+        return {"filepath": str(self._filepath)}

@@ -1,111 +1,150 @@
-"""From a trained network to the error of every window and the anomaly score of every clip."""
+"""From trained networks to the error of every window and mel band of every clip."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.compute.threads import in_threads, torch_threads
 from anomalous_sound.features.frames import Frames, scaled_clip
-from anomalous_sound.methods.trained_network import TrainedNetwork, architecture_class
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
 from anomalous_sound.scoring.clip_score import pool_over_time
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from anomalous_sound.methods.frame_network import FrameModel
+    from anomalous_sound.methods.network import Network
 
 
 @dataclass(frozen=True)
 class WindowScoring:
     """The errors of all windows, computed clip by clip when they are iterated over.
 
-    So no more than a batch of windows and the errors of a clip are in memory at a time.
+    So no more than a batch of windows and the errors of a few clips are in memory at a time.
 
     Attributes:
-        network: the trained network with its settings.
+        networks: the trained networks.
         frames: log-mel frames of all clips, dB.
         windows: the windows to score, as :func:`index_windows` lists them, clip after clip.
         machine_ids: the machine ID of each clip ID.
-        batch_size: windows scored at once, at most; and no more than those of one clip are.
-        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: as :func:`anomalous_sound.training.loop.make_fabric` takes it.
+        scoring: device, precision and batch size.
         jobs: clips scored at the same time on a CPU; -1: as many as there are cores.
     """
 
-    network: TrainedNetwork
+    networks: TrainedNetworks
     frames: Frames
     windows: pd.DataFrame
     machine_ids: Mapping[str, str]
-    batch_size: int
-    accelerator: str
-    precision: str
+    scoring: ScoringSettings
     jobs: int
 
     def __iter__(self) -> Iterator[ClipErrors]:
-        """Yield the squared errors of scaled log-mel values of one clip after the other."""
+        """Yield the errors of one clip after the other.
+
+        Raises:
+            InputError: no network judges the machine ID of a clip.
+        """
         by_clip = self.windows.groupby("clip_id", observed=True, sort=False).first_frame
-        first_frames = {clip_id: frames.to_numpy() for clip_id, frames in by_clip}
+        first_frames = {str(clip_id): frames.to_numpy() for clip_id, frames in by_clip}
 
-        def member_of(clip_id: str) -> str:
-            return self.network.member_of(self.machine_ids[clip_id])
+        def members_of(clip_id: str) -> tuple[str, ...]:
+            return self.networks.members_of(self.machine_ids[clip_id])
 
-        for member, clip_ids in itertools.groupby(first_frames, member_of):
-            yield from self._of_member(
-                member, {clip_id: first_frames[clip_id] for clip_id in clip_ids}
+        for members, clip_ids in itertools.groupby(first_frames, members_of):
+            yield from self._of_members(
+                members, {clip_id: first_frames[clip_id] for clip_id in clip_ids}
             )
 
-    def _of_member(
-        self, member: str, first_frames: Mapping[str, np.ndarray]
+    def _of_members(
+        self, members: Sequence[str], first_frames: Mapping[str, NDArray[np.int64]]
     ) -> Iterator[ClipErrors]:
-        from anomalous_sound.training.loop import make_fabric
+        from anomalous_sound.compute.device import make_fabric
 
-        fabric = make_fabric(self.accelerator, self.precision)
-        model = fabric.to_device(self.network.build(member))
+        fabric = make_fabric(self.scoring.accelerator, self.scoring.precision)
+        networks = [self.networks.build(member) for member in members]
+        for network in networks:
+            fabric.to_device(network)
         jobs = self.jobs if fabric.device.type == "cpu" else 1
         # a clip a thread: threads that share the small products of one clip would mostly wait
         with torch_threads(1):
             yield from in_threads(
                 (
-                    partial(self._of_clip, fabric, model, clip_id, first)
+                    partial(self._of_clip, networks, fabric, clip_id, first)
                     for clip_id, first in first_frames.items()
                 ),
                 jobs,
             )
 
     def _of_clip(
-        self, fabric: Fabric, model: FrameModel, clip_id: str, first_frames: np.ndarray
+        self,
+        networks: Sequence[Network],
+        fabric: Fabric,
+        clip_id: str,
+        first_frames: NDArray[np.int64],
     ) -> ClipErrors:
-        import torch
-
         started = time.perf_counter()
-        if fabric.device.type == "cpu":
-            torch.set_num_threads(1)
-        scaled = scaled_clip(self.frames, clip_id, self.network.settings["scaling"])
-        with torch.inference_mode(), fabric.autocast():
-            clip = fabric.to_device(torch.from_numpy(scaled))
-            if model.whole_clips:
-                errors = model.frame_errors(clip[None])[0]
-            else:
-                form = self.network.settings["windows"]
-                steps = torch.arange(form["length"] + form["next_frame"])
-                starts = torch.from_numpy(first_frames - self.frames.place(clip_id)[0])
-                errors = torch.cat(
-                    [
-                        model(clip[fabric.to_device(some[:, None] + steps)])
-                        for some in starts.split(self.batch_size)
-                    ]
-                )
-            errors = errors.float().cpu().numpy()
+        description = self.networks.description
+        errors = errors_of_clip(
+            networks,
+            scaled_clip(self.frames, clip_id, description.scaling),
+            first_frames - self.frames.place(clip_id)[0],
+            machine=description.machine(self.machine_ids[clip_id]),
+            batch_size=self.scoring.batch_size,
+            fabric=fabric,
+        )
         return ClipErrors(clip_id, errors, errors.mean(axis=1), time.perf_counter() - started)
+
+
+def errors_of_clip(
+    networks: Sequence[Network],
+    frames: NDArray[np.float32],
+    first_frames: NDArray[np.int64],
+    *,
+    machine: int,
+    batch_size: int,
+    fabric: Fabric,
+) -> NDArray[np.float32]:
+    """Return the error of every window and mel band of one clip.
+
+    Args:
+        networks: those that judge the clip, on the device; their errors are averaged.
+        frames: frames × mel bands, scaled: the whole clip.
+        first_frames: the first frame of each window in the clip.
+        machine: the place of the clip's machine ID among those trained on; -1 for any other.
+        batch_size: windows computed at once, at most.
+        fabric: device and precision, as
+            :func:`~anomalous_sound.compute.device.make_fabric` chooses them.
+
+    Returns:
+        Windows × mel bands, at least 0.
+    """
+    import torch
+
+    from anomalous_sound.methods.network import ClipInput
+
+    # the number of threads decides in which order a CPU sums, and so the last bit
+    threads = 1 if fabric.device.type == "cpu" else torch.get_num_threads()
+    with torch_threads(threads), torch.inference_mode(), fabric.autocast():
+        clip = ClipInput(
+            fabric.to_device(torch.from_numpy(frames)),
+            fabric.to_device(torch.from_numpy(first_frames)),
+            machine,
+            batch_size,
+        )
+        errors = [network.errors(clip).float() for network in networks]
+        mean = errors[0] if len(errors) == 1 else torch.stack(errors).mean(dim=0)
+        found: NDArray[np.float32] = mean.cpu().numpy()
+        return found
 
 
 def pool_clip(clip: ClipErrors, settings: Mapping[str, Any]) -> np.ndarray:
@@ -140,17 +179,17 @@ def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.Data
     return table
 
 
-def target_time_s(errors: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:
-    """Return the time in the clip to which each window's error belongs: the middle of its target.
+def target_time_s(
+    start_s: NDArray[np.float64], description: NetworkDescription
+) -> NDArray[np.float64]:
+    """Return the time in the clip that each window's error is about: the middle of its target.
 
     Args:
-        errors: ``start_s`` of each window.
-        settings: the network's settings.
+        start_s: seconds from the start of the clip to each window.
+        description: of the network.
 
     Returns:
         Seconds from the start of the clip.
     """
-    target_frames = architecture_class(settings).target_frames
-    first, last = target_frames(settings["windows"]["length"], settings["network"])
-    frame_s = settings["log_mel"]["hop_length"] / settings["audio"]["sample_rate"]
-    return errors.start_s.to_numpy() + (first + last) / 2 * frame_s
+    first, last = description.network.target_frames(description.windows.length)
+    return start_s + (first + last) / 2 * description.features.frame_s

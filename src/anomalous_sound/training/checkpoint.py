@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,7 +13,7 @@ class Checkpoint:
     path: Path
 
     def of_member(self, member: str) -> Checkpoint:
-        """Return the checkpoint of the network of one machine ID."""
+        """Return the checkpoint of the network of one machine ID, or of one fold."""
         return Checkpoint(self.path.with_stem(f"{self.path.stem}_id_{member}"))
 
     def exists(self) -> bool:
@@ -36,17 +32,3 @@ class Checkpoint:
     def clear(self) -> None:
         """Forget the checkpoint: the training is finished, or it belongs to another one."""
         self.path.unlink(missing_ok=True)
-
-
-def training_fingerprint(settings: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    """Return a digest of all that a training depends on, except for how many epochs it lasts."""
-    import torch
-
-    from anomalous_sound import __version__
-
-    content = {
-        "settings": settings,
-        "training": {key: value for key, value in training.items() if key != "epochs"},
-        "versions": [__version__, torch.__version__],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

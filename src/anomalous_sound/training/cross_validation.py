@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.features.settings import WindowSettings
+from anomalous_sound.methods.trained import NetworkDescription
 from anomalous_sound.scoring.clip_score import apply_score, fit_score
 from anomalous_sound.scoring.errors import WindowScoring, pool_clip
 from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.settings import TrainingSettings
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
@@ -24,6 +28,10 @@ HELD_OUT_COLUMNS = ["clip_id", "fold", "score"]
 
 def draw_folds(clips: pd.DataFrame, folds: int, seed: int) -> pd.Series:
     """Divide clips into folds, those of each machine ID as evenly as possible.
+
+    scikit-learn's ``StratifiedKFold`` shares them out as evenly, but draws all machine IDs from one
+    stream: here a machine ID's clips are drawn by the seed and its own name, so that they do not
+    change places when another machine ID comes or goes.
 
     Args:
         clips: ``machine_id`` a clip.
@@ -50,11 +58,13 @@ def held_out_scores(
     *,
     folds: int,
     training_windows: pd.DataFrame,
-    training_form: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    training: Mapping[str, Any],
-    scoring: Mapping[str, Any],
+    training_form: WindowSettings,
+    description: NetworkDescription,
+    training: TrainingSettings,
+    scoring: ScoringSettings,
+    jobs: int,
     score: Mapping[str, Any],
+    seed: int,
     checkpoint: Checkpoint,
 ) -> pd.DataFrame:
     """Score every normal clip by a network and a score that were fitted on the other folds.
@@ -65,11 +75,13 @@ def held_out_scores(
         clips: the table of clips; training and validation clips are divided into folds.
         folds: how many; 0 for none.
         training_windows: the windows that are trained on; most methods score the same.
-        training_form: ``length, next_frame`` of those.
-        settings: what a network is built from.
-        training: as for :func:`anomalous_sound.training.loop.train_network`, with ``seed``.
-        scoring: ``batch_size, accelerator, precision, jobs``.
+        training_form: the form of those.
+        description: what a network is built from.
+        training: how it is trained.
+        scoring: how it is applied.
+        jobs: clips scored at the same time on a CPU.
         score: settings of the score.
+        seed: of the folds, the training and the score.
         checkpoint: each fold's is kept beside it until the last one is trained.
 
     Returns:
@@ -88,36 +100,40 @@ def held_out_scores(
             f"thresholds.folds is {folds}, but there are only {len(normal)} normal clips; "
             "give a smaller number, or 0."
         )
-    fold_of_clip = draw_folds(normal, folds, training["seed"])
+    fold_of_clip = draw_folds(normal, folds, seed)
     machine_ids = dict(zip(normal.clip_id, normal.machine_id, strict=True))
     tables, checkpoints = [], []
     for fold in range(folds):
         logger.info("Fold %d of %d.", fold + 1, folds)
         checkpoints.append(checkpoint.of_member(f"fold_{fold}"))
         held_out = fold_of_clip == fold
-        views = (
+        trained_on, validated_on = (
             WindowedFrames(
                 frames,
                 training_windows[training_windows.clip_id.isin(normal.clip_id[chosen])],
-                settings["scaling"],
-                **training_form,
+                description.scaling,
+                length=training_form.length,
+                next_frame=training_form.next_frame,
             )
             for chosen in (~held_out, held_out)
         )
-        network, _ = train_network(
-            *views,
-            settings=settings,
+        networks, _ = train_network(
+            trained_on,
+            validated_on,
+            clips=normal,
+            description=description,
             training=training,
+            seed=seed,
             checkpoint=checkpoints[-1],
             keep_checkpoint=True,
         )
         scored = windows[windows.clip_id.isin(normal.clip_id)]
-        errors = WindowScoring(network, frames, scored, machine_ids, **scoring)
+        errors = WindowScoring(networks, frames, scored, machine_ids, scoring, jobs)
         pooled = {clip.clip_id: pool_clip(clip, score) for clip in errors}
         of_clips = np.stack([pooled[clip_id] for clip_id in normal.clip_id])
         ids = normal.machine_id.to_numpy()
         known = (~held_out).to_numpy()
-        fitted = fit_score(of_clips[known], ids[known], score, seed=training["seed"])
+        fitted = fit_score(of_clips[known], ids[known], score, seed=seed)
         scores = apply_score(fitted, of_clips[~known], ids[~known], score)
         of_fold = {"clip_id": normal.clip_id[held_out], "fold": fold, "score": scores}
         tables.append(pd.DataFrame(of_fold))

@@ -1,0 +1,73 @@
+"""The device that networks run on, and their precision there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from anomalous_sound.configuration.base import Accelerator, Precision
+from anomalous_sound.errors import InputError
+
+ChosenPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+if TYPE_CHECKING:
+    import torch
+    from lightning_fabric import Fabric
+
+
+def make_fabric(accelerator: Accelerator, precision: Precision) -> Fabric:
+    """Choose device and precision.
+
+    Args:
+        accelerator: ``cpu``, ``cuda``, ``mps``; ``auto`` takes CUDA or MPS where there is one.
+        precision: Fabric's name of one; ``auto`` takes ``bf16-mixed`` where the device multiplies
+            bfloat16 itself, else ``32-true``.
+
+    Raises:
+        InputError: the accelerator that was asked for is not there, or cannot do that precision.
+    """
+    from lightning_fabric import Fabric
+
+    try:
+        device = Fabric(accelerator=accelerator, devices=1).device
+        chosen = chosen_precision(precision, device)
+        return Fabric(accelerator=accelerator, devices=1, precision=chosen)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"accelerator '{accelerator}' with precision '{precision}' cannot be used on this "
+            f"machine: {error}"
+        ) from error
+
+
+def chosen_precision(precision: Precision, device: torch.device) -> ChosenPrecision:
+    """Return the precision itself, or for ``auto`` the fastest of the device.
+
+    That is ``bf16-mixed`` where the device multiplies bfloat16 itself, else ``32-true``.
+
+    Raises:
+        ValueError: bfloat16 is asked of a CPU without it, where it is slow or does not run.
+    """
+    has_bfloat16 = _has_bfloat16(device)
+    if precision == "bf16-mixed" and device.type == "cpu" and not has_bfloat16:
+        raise ValueError("the processor does not multiply bfloat16; 'auto' takes what is best")
+    if precision == "auto":
+        return "bf16-mixed" if has_bfloat16 else "32-true"
+    return precision
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        import torch
+
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & _processor_flags())
+
+
+def _processor_flags() -> set[str]:
+    """Return the names of the processor's instructions; empty where Linux does not list them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(flags.partition(":")[2].split())

@@ -1,0 +1,175 @@
+"""Trained networks together with all that must be known to use them on a new clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.features.settings import FeatureSettings, WindowSettings
+from anomalous_sound.methods.base import NetworkSettings
+from anomalous_sound.methods.discovery import methods
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anomalous_sound.methods.network import Network
+
+SHARED = ""  # the member that judges all machine IDs, where there is one network
+_OF_MACHINE_ID = "id_"
+
+
+@dataclass(frozen=True)
+class NetworkDescription:
+    """What a network is built from, must be fed with, and was trained on.
+
+    Attributes:
+        method: name of the method.
+        network: settings of the network.
+        features: how a recording becomes frames.
+        windows: the form of the windows that are scored.
+        scaling: how frames are scaled, as JSON values.
+        machine_ids: those trained on, in the order in which a network counts them.
+        corpus: what is known of the corpus, as JSON values.
+        trained_on: ``device`` and ``precision``; empty before the training.
+    """
+
+    method: str
+    network: NetworkSettings
+    features: FeatureSettings
+    windows: WindowSettings
+    scaling: dict[str, Any]
+    machine_ids: tuple[str, ...]
+    corpus: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as JSON values."""
+        return {
+            "method": self.method,
+            "network": self.network.model_dump(mode="json"),
+            **self.features.model_dump(mode="json"),
+            "windows": self.windows.model_dump(mode="json"),
+            "scaling": self.scaling,
+            "machine_ids": list(self.machine_ids),
+            "corpus": dict(self.corpus),
+            "trained_on": dict(self.trained_on),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> NetworkDescription:
+        """Read what :meth:`to_json` returned.
+
+        Raises:
+            InputError: it is of an earlier version, or of a method that is not there.
+        """
+        if "method" not in values:
+            raise InputError(
+                "the network was trained by an earlier version; "
+                "train it again: kedro run --pipeline METHOD."
+            )
+        method = methods().get(values["method"])
+        if method is None:
+            raise InputError(
+                f"the network was trained by the method '{values['method']}', which is not "
+                f"installed; there are {', '.join(methods())}."
+            )
+        return cls(
+            method=method.name,
+            network=method.network_settings.model_validate(values["network"]),
+            features=FeatureSettings.model_validate(
+                {name: values[name] for name in FeatureSettings.model_fields}
+            ),
+            windows=WindowSettings.model_validate(values["windows"]),
+            scaling=values["scaling"],
+            machine_ids=tuple(values["machine_ids"]),
+            corpus=values["corpus"],
+            trained_on=values["trained_on"],
+        )
+
+    def build(self) -> Network:
+        """Build an untrained network."""
+        from anomalous_sound.methods.network import InputShape
+
+        shape = InputShape(self.features.log_mel.n_mels, self.windows, self.machine_ids)
+        return methods()[self.method].network_class()(self.network, shape)
+
+    def machine(self, machine_id: str) -> int:
+        """Return the place of a machine ID among those trained on; -1 for any other."""
+        return self.machine_ids.index(machine_id) if machine_id in self.machine_ids else -1
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """The weights of one or several networks, its members, and their description.
+
+    A member is named by the path before its tensors: one network for all machine IDs has the empty
+    name, the network of one machine ID is ``id_<machine ID>``. Where several members judge a
+    machine ID (``seed_0``, ``seed_1``, or ``id_00/seed_0``, …), their errors are averaged.
+
+    Attributes:
+        weights: tensors on the CPU by name: ``<member>/<tensor>``, or ``<tensor>`` alone.
+        description: of all members.
+    """
+
+    weights: Mapping[str, Tensor]
+    description: NetworkDescription
+
+    def members(self) -> tuple[str, ...]:
+        """Return the names of all members."""
+        return tuple(sorted({name.rpartition("/")[0] for name in self.weights}))
+
+    def members_of(self, machine_id: str) -> tuple[str, ...]:
+        """Return the members that judge the clips of a machine ID.
+
+        Raises:
+            InputError: each machine ID has a network of its own, and this one has none.
+        """
+        own = member_name(machine_id)
+        members = self.members()
+        found = tuple(
+            member
+            for member in members
+            if not member.startswith(_OF_MACHINE_ID) or f"{member}/".startswith(f"{own}/")
+        )
+        if not found:
+            raise InputError(
+                f"machine ID '{machine_id}' has no training clips, so it has no network of its own "
+                f"(there are {', '.join(members)}); give it normal clips, leave it out by "
+                "corpus.machine_ids, or share one network: detector.per=machine_type."
+            )
+        return found
+
+    def build(self, member: str = SHARED) -> Network:
+        """Build a member and load its weights into it."""
+        prefix = f"{member}/" if member else ""
+        network = self.description.build()
+        network.load_state_dict(
+            {
+                name.removeprefix(prefix): weights
+                for name, weights in self.weights.items()
+                if name.startswith(prefix)
+            }
+        )
+        return network.eval()
+
+    @classmethod
+    def join(cls, networks: Mapping[str, TrainedNetworks]) -> TrainedNetworks:
+        """Put several networks of one description together.
+
+        Args:
+            networks: by the name that they get: :func:`member_name` of a machine ID, or any other
+                for one that judges all machine IDs.
+        """
+        weights = {
+            f"{name}/{tensor_name}": tensor
+            for name, one in networks.items()
+            for tensor_name, tensor in one.weights.items()
+        }
+        return cls(weights, next(iter(networks.values())).description)
+
+
+def member_name(machine_id: str) -> str:
+    """Return the name of the network of one machine ID."""
+    return _OF_MACHINE_ID + machine_id

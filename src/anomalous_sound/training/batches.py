@@ -1,0 +1,111 @@
+"""The batches of windows that a network is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from anomalous_sound.features.frames import WindowedFrames
+from anomalous_sound.methods.network import Batch
+
+WindowNumbers = NDArray[np.int64] | list[int]
+
+
+class DeviceWindows:
+    """The windows of a :class:`WindowedFrames`, scaled and gathered on a device.
+
+    Frames are copied there once, so that batches never travel. It needs as much memory there as the
+    frames have bytes; on the host one clip at a time.
+    """
+
+    def __init__(self, windows: WindowedFrames, device: torch.device) -> None:
+        """Copy the frames of all clips that have a window."""
+        clips, first_frames, total = windows.placed_clips()
+        self._frames = torch.empty((total, windows.n_bands), device=device)
+        for start, clip in clips:
+            self._frames[start : start + len(clip)] = torch.from_numpy(clip)
+        self._first_frames = torch.from_numpy(first_frames).to(device)
+        self._steps = torch.arange(windows.frames_of_a_window, device=device)
+
+    def __len__(self) -> int:
+        return len(self._first_frames)
+
+    def __getitem__(self, numbers: WindowNumbers) -> Tensor:
+        """Return windows × frames × mel bands, on the device."""
+        chosen = torch.as_tensor(np.asarray(numbers), device=self._first_frames.device)
+        return self._frames[self._first_frames[chosen][:, None] + self._steps]
+
+
+def on_device(windows: WindowedFrames, device: torch.device) -> WindowedFrames | DeviceWindows:
+    """Return windows that are gathered on an accelerator, or on the CPU as they were."""
+    return windows if device.type == "cpu" else DeviceWindows(windows, device)
+
+
+class WindowBatches(Dataset[Batch]):
+    """Windows with their machine IDs, gathered a batch at a time by lists of window numbers."""
+
+    def __init__(
+        self, windows: WindowedFrames, machines: Sequence[int], device: torch.device
+    ) -> None:
+        """Copy the windows to an accelerator.
+
+        Args:
+            windows: the windows.
+            machines: the place of the machine ID of each of :func:`clip_ids_of` the windows.
+            device: where batches are wanted.
+        """
+        _, clip_of_window = _clips(windows)
+        self._windows = on_device(windows, device)
+        self._machines = torch.tensor(machines)[torch.as_tensor(clip_of_window)].to(device)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, numbers: WindowNumbers) -> Batch:
+        """Return the windows of one batch."""
+        frames = torch.as_tensor(self._windows[numbers])
+        return Batch(frames, self._machines[torch.as_tensor(np.asarray(numbers))])
+
+
+def clip_ids_of(windows: WindowedFrames) -> list[str]:
+    """Return the clips that have windows, in the order in which they come."""
+    return _clips(windows)[0]
+
+
+def _clips(windows: WindowedFrames) -> tuple[list[str], Any]:
+    return windows._clip_ids, windows._clip_of_window
+
+
+class BatchSampler(Sampler[NDArray[np.int64]]):
+    """The windows of each batch; as arrays, since millions of Python numbers need much memory."""
+
+    def __init__(self, windows: int, batch_size: int, order: torch.Generator | None) -> None:
+        """Remember how to draw.
+
+        Args:
+            windows: how many there are.
+            batch_size: windows a batch.
+            order: draws the order; None: windows come as they are.
+        """
+        self._windows, self._batch_size, self._order = windows, batch_size, order
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        if self._order is None:
+            numbers = np.arange(self._windows)
+        else:
+            numbers = torch.randperm(self._windows, generator=self._order).numpy()
+        for start in range(0, self._windows, self._batch_size):
+            batch = numbers[start : start + self._batch_size]
+            # a last batch of one window has no variance: batch normalisation cannot train on it
+            left_over = len(batch) == 1 < min(self._batch_size, self._windows)
+            if self._order is None or not left_over:
+                yield batch
+
+    def __len__(self) -> int:
+        return -(-self._windows // self._batch_size)
