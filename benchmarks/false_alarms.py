@@ -18,8 +18,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
+from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import clips_needed, in_words
-from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.strategies import STRATEGIES as REGISTRY
 from anomalous_sound.reporting.figures import BLUE, GREEN, ORANGE, VERMILION
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anomalous_sound.features.settings import AudioSettings, FeatureSettings, LogMelSettings
+from anomalous_sound.configuration.features import AudioSettings, FeatureSettings, LogMelSettings
 
 FEATURES = FeatureSettings(
     audio=AudioSettings(sample_rate=16000, channel=0),

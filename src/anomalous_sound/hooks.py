@@ -22,8 +22,8 @@ from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from anomalous_sound.compute.memory import nothing_to_collect
-from anomalous_sound.configuration.parameters import check_parameters
 from anomalous_sound.errors import InputError
+from anomalous_sound.parameters import check_parameters
 
 logger = logging.getLogger(__name__)
 

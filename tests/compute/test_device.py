@@ -1,12 +1,12 @@
 import pytest
 import torch
-
-from anomalous_sound.compute import processor
 from anomalous_sound.compute.processor import (
     FastestThreads,
     chosen_precision,
     interchangeable_threads,
 )
+
+from anomalous_sound.compute import processor
 from anomalous_sound.compute.threads import torch_threads
 
 CPU = torch.device("cpu")

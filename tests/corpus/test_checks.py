@@ -2,10 +2,10 @@ import hashlib
 
 import pytest
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import checks as module
 from anomalous_sound.corpus.checks import CHECK_COLUMNS, ClipChecks
 from anomalous_sound.corpus.decode import AudioFile
-from anomalous_sound.features.settings import AudioSettings
 
 AUDIO = AudioSettings(sample_rate=16000, channel=0)
 

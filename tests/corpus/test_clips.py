@@ -6,8 +6,8 @@ import pytest
 import soundfile
 from features_of_report import FEATURES
 
+from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.corpus.clips import CLIP_COLUMNS, list_clips, list_new_clips
-from anomalous_sound.corpus.settings import CorpusSettings
 from anomalous_sound.corpus.summary import CorpusSummary, fingerprint, summarise
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError

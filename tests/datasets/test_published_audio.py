@@ -8,8 +8,8 @@ from features_of_report import FEATURES
 from file_server import DOWNLOAD, development, evaluation, mimii, zip_of, zip_with_link
 from kedro.io import DatasetError
 
+from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.corpus.clips import list_clips
-from anomalous_sound.corpus.settings import CorpusSettings
 from anomalous_sound.datasets import PublishedAudioDataset
 from anomalous_sound.errors import InputError
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from scipy import stats
 from scipy.special import digamma
 
-from anomalous_sound.decision.settings import StrategyName, ThresholdSettings
+from anomalous_sound.configuration.decision import StrategyName, ThresholdSettings
 from anomalous_sound.decision.strategies import (
     STRATEGIES,
     conformal,

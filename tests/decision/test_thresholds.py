@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.thresholds import (
     Thresholds,
     decide,

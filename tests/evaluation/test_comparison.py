@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.comparison import (
     baseline_thresholds,
     compare_methods,
@@ -10,7 +11,6 @@ from anomalous_sound.evaluation.comparison import (
     ensemble_scores,
     verdicts,
 )
-from anomalous_sound.evaluation.settings import EvaluationSettings
 
 SETTINGS = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=200, confidence=0.95)
 

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import (
     auc,
     bootstrap_interval,
@@ -14,7 +15,6 @@ from anomalous_sound.evaluation.metrics import (
     pauc,
     rates_of,
 )
-from anomalous_sound.evaluation.settings import EvaluationSettings
 
 
 def draw(seed, count=200, shift=1.0, ties=False):

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from features_of_report import FEATURES, features_with
 
+from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.clips import list_clips
-from anomalous_sound.corpus.settings import CorpusSettings
+from anomalous_sound.corpus.extraction import promise_log_mel
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError
-from anomalous_sound.features import extraction
-from anomalous_sound.features.extraction import promise_log_mel
 from anomalous_sound.features.log_mel import log_mel_spectrogram
 
 SETTINGS = CorpusSettings(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from anomalous_sound.configuration.features import ScalingSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling, fit_scaling
-from anomalous_sound.features.settings import ScalingSettings
 
 CLIPS = {
     name: -80 * np.random.default_rng(frames).random((frames, 6)).astype(np.float32)

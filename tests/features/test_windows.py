@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.configuration.features import ScalingSettings, WindowSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling, fit_scaling
-from anomalous_sound.features.settings import ScalingSettings, WindowSettings
 from anomalous_sound.features.windows import WindowedFrames, index_windows
 
 LENGTHS = {"a.wav": 313, "b.wav": 345, "c.wav": 11, "d.wav": 10}

@@ -3,7 +3,7 @@
 import pytest
 
 from anomalous_sound import methods as methods_module
-from anomalous_sound.configuration import parameters
+from anomalous_sound import parameters
 
 TOY = '''
 """Expects every frame to be the mean of its window."""
@@ -33,7 +33,7 @@ METHOD = Method(
     next_frame=True,
 )
 '''
-NETWORK = '''
+NETWORK = """
 import torch
 from torch import nn
 
@@ -54,7 +54,7 @@ class WindowMean(Network):
     def errors(self, clip: ClipInput):
         steps = torch.arange(self.shape.window.frames)
         return self.squared(clip.frames[clip.first_frames[:, None] + steps])
-'''
+"""
 PARAMETERS = """
 toy:
   network:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from anomalous_sound.configuration.features import AudioSettings, FeatureSettings
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.settings import AudioSettings, FeatureSettings
 from anomalous_sound.reporting import exploration, exploration_figures
 from anomalous_sound.reporting.exploration_page import FIGURES, exploration_page
 

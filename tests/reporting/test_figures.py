@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.decision.thresholds import (
     calibration_tables,
     classification_report,
@@ -11,7 +12,6 @@ from anomalous_sound.decision.thresholds import (
 )
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.report_page import FIGURES, report_page
 

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anomalous_sound.training.device_windows import DeviceWindows, on_device
 
 from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
-from anomalous_sound.training.device_windows import DeviceWindows, on_device
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The accepted parameters."""
+"""The types of all settings, a module for each group of them."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.errors import InputError, UnreadableClipError
-from anomalous_sound.features.settings import AudioSettings
 
 
 @dataclass(frozen=True)

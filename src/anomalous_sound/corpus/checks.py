@@ -11,10 +11,10 @@ from functools import cache, partial
 import pandas as pd
 
 from anomalous_sound.compute.threads import in_threads
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import decode
 from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
 from anomalous_sound.errors import UnreadableClipError
-from anomalous_sound.features.settings import AudioSettings
 from anomalous_sound.storage.identity import code_identity, identity
 
 

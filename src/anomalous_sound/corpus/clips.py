@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipCheck, ClipChecks
-from anomalous_sound.corpus.settings import CorpusSettings
 from anomalous_sound.corpus.split import hold_out_validation, split_where_open
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.log_mel import frame_count
-from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.sources.layout import (
     ClipIdentity,
     choose_machine_type,

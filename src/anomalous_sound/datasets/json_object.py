@@ -34,9 +34,9 @@ class JSONObjectDataset(AbstractDataset[Any, Any]):
 
     ```pycon
     >>> from anomalous_sound.datasets import JSONObjectDataset
-    >>> from anomalous_sound.features.settings import WindowSettings
+    >>> from anomalous_sound.configuration.features import WindowSettings
     >>> dataset = JSONObjectDataset(
-    ...     object="anomalous_sound.features.settings.WindowSettings",
+    ...     object="anomalous_sound.configuration.features.WindowSettings",
     ...     filepath=tmp_path / "windows.json",
     ... )
     >>> dataset.save(WindowSettings(length=10, next_frame=True))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.decision.settings import Per
+from anomalous_sound.configuration.decision import Per
 from anomalous_sound.errors import InputError
 
 

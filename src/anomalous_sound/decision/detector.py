@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.thresholds import Thresholds, decide
@@ -28,7 +29,6 @@ from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
 from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import Score, score_from_json
-from anomalous_sound.scoring.settings import LocalisationSettings
 from anomalous_sound.storage.atomic import replaced_folder
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from types import MappingProxyType
 import numpy as np
 import scipy  # its parts are imported when they are used
 
+from anomalous_sound.configuration.decision import StrategyName, ThresholdSettings
 from anomalous_sound.decision.calibration import (
     checked_scores,
     clips_needed,
     conformal_threshold,
     in_words,
 )
-from anomalous_sound.decision.settings import StrategyName, ThresholdSettings
 
 # below it, a spread is rounding error to the logarithms of the gamma fit
 _LEAST_RELATIVE_SPREAD = 1e-6

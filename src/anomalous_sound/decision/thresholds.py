@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.settings import Per, ThresholdSettings
 from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Label

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts are imported when they are used
 
+from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.vocabulary import Label, Split
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.decision.strategies import validation_mean_plus_k_std
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.metrics import (
@@ -28,7 +29,6 @@ from anomalous_sound.evaluation.metrics import (
     resampled,
     why_no_roc,
 )
-from anomalous_sound.evaluation.settings import EvaluationSettings
 from anomalous_sound.vocabulary import Label, Split
 
 IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.evaluation.settings import EvaluationSettings
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.vocabulary import Label, Split
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.evaluation.metrics import classification, labelled_test_clips, why_no_roc
 from anomalous_sound.evaluation.oracle import ORACLE_STRATEGIES, oracle_thresholds

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from anomalous_sound.features.settings import FeatureSettings
+from anomalous_sound.configuration.features import FeatureSettings
 
 logger = logging.getLogger(__name__)
 

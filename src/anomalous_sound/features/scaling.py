@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from anomalous_sound.configuration.features import ScalingSettings
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.settings import ScalingSettings
 
 Method = Literal["clip", "corpus", "band"]
 

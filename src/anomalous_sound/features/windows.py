@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
-from anomalous_sound.features.settings import WindowSettings
 
 
 def index_windows(

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from anomalous_sound.configuration.base import Settings
-from anomalous_sound.features.settings import WindowSettings
-from anomalous_sound.scoring.settings import ScoreSettings
-from anomalous_sound.training.settings import TrainingSettings
+from anomalous_sound.configuration.features import WindowSettings
+from anomalous_sound.configuration.scoring import ScoreSettings
+from anomalous_sound.configuration.training import TrainingSettings
 
 if TYPE_CHECKING:
     from anomalous_sound.methods.network import Network

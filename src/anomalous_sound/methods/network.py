@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from anomalous_sound.features.settings import WindowSettings
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.methods.base import NetworkSettings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from anomalous_sound.configuration.features import FeatureSettings, WindowSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.settings import FeatureSettings, WindowSettings
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import methods
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.features.log_mel import mel_band_centres_hz
-from anomalous_sound.features.settings import FeatureSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.reporting.drawing import (
     BLUE,
     GREY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from anomalous_sound.features.settings import AudioSettings
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.reporting.facts import CorpusFacts, machine_id_name
 from anomalous_sound.reporting.pages import render
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.evaluation.metrics import labelled_test_clips, why_no_roc
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.reporting.drawing import (
     BLUE,
     GREEN,

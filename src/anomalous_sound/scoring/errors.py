@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.compute.threads import in_threads, torch_threads
+from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.features.frames import Frames, scaled_clip
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.features import WindowSettings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, WindowedFrames
-from anomalous_sound.features.settings import WindowSettings
 from anomalous_sound.methods.trained import NetworkDescription
 from anomalous_sound.scoring.clip_score import apply_score, fit_score
 from anomalous_sound.scoring.errors import WindowScoring, pool_clip
 from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.settings import TrainingSettings
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from types import ModuleType
 
 import pandas as pd
 
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.network import Network
 from anomalous_sound.methods.trained import NetworkDescription
 from anomalous_sound.storage.identity import code_version, reuse_key
-from anomalous_sound.training.settings import TrainingSettings
 
 _CODE = (
     "anomalous_sound.features.frames",

@@ -16,13 +16,13 @@ from tqdm import tqdm
 
 from anomalous_sound.compute.device import chosen_precision, make_fabric
 from anomalous_sound.compute.threads import torch_threads
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.features.frames import WindowedFrames
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks, member_name
 from anomalous_sound.training.batches import BatchSampler, WindowBatches, clip_ids_of
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
-from anomalous_sound.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from anomalous_sound.configuration.base import PositiveInt
-from anomalous_sound.features.settings import WindowSettings
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.methods.base import Method, MethodSettings, NetworkSettings
 
 

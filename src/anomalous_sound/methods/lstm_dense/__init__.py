@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import Field
 
 from anomalous_sound.configuration.base import PositiveInt
-from anomalous_sound.features.settings import WindowSettings
+from anomalous_sound.configuration.features import WindowSettings
+from anomalous_sound.configuration.training import SegmentTrainingSettings
 from anomalous_sound.methods.base import Method, MethodSettings, NetworkSettings
-from anomalous_sound.training.settings import SegmentTrainingSettings
 
 
 class LstmDenseNetworkSettings(NetworkSettings):

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from anomalous_sound import __version__
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.decision import thresholds as thresholding
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.settings import ThresholdSettings
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.scores import Score
-from anomalous_sound.scoring.settings import LocalisationSettings
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)

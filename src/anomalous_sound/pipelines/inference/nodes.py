@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
@@ -16,7 +17,6 @@ from anomalous_sound.scoring.band_errors import BandErrors
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.scores import Score
-from anomalous_sound.scoring.settings import LocalisationSettings, ScoreSettings
 from anomalous_sound.vocabulary import Split
 
 

@@ -8,23 +8,23 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.corpus import clips as clip_table
-from anomalous_sound.corpus.audio_corpus import AudioCorpus
-from anomalous_sound.corpus.checks import ClipChecks
-from anomalous_sound.corpus.settings import CorpusSettings
-from anomalous_sound.corpus.summary import CorpusSummary
-from anomalous_sound.features import scaling as scaling_module
-from anomalous_sound.features import windows as windowing
-from anomalous_sound.features.frames import Frames, PromisedFrames
-from anomalous_sound.features.log_mel import feature_version, log_mel_spectrogram
-from anomalous_sound.features.scaling import Scaling
-from anomalous_sound.features.settings import (
+from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.configuration.features import (
     AudioSettings,
     FeatureSettings,
     LogMelSettings,
     ScalingSettings,
     WindowSettings,
 )
+from anomalous_sound.corpus import clips as clip_table
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.checks import ClipChecks
+from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.features import scaling as scaling_module
+from anomalous_sound.features import windows as windowing
+from anomalous_sound.features.frames import Frames, PromisedFrames
+from anomalous_sound.features.log_mel import feature_version, log_mel_spectrogram
+from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.storage.identity import identity
 from anomalous_sound.vocabulary import Split
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from anomalous_sound.corpus.summary import CorpusSummary
-from anomalous_sound.features.scaling import Scaling
-from anomalous_sound.features.settings import (
+from anomalous_sound.configuration.features import (
     AudioSettings,
     FeatureSettings,
     LogMelSettings,
     WindowSettings,
 )
+from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.methods import method_of
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.trained import NetworkDescription

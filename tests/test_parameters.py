@@ -4,8 +4,8 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from support import REPOSITORY
 
-from anomalous_sound.configuration.parameters import check_parameters
 from anomalous_sound.errors import InputError
+from anomalous_sound.parameters import check_parameters
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
 

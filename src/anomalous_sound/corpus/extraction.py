@@ -7,12 +7,12 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import decoding_identity
 from anomalous_sound.features import log_mel
 from anomalous_sound.features.frames import PromisedFrames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
-from anomalous_sound.features.settings import FeatureSettings
 from anomalous_sound.storage.identity import code_identity, identity
 
 

@@ -12,26 +12,26 @@ from typing import Any, Self
 
 from pydantic import ValidationError, create_model, model_validator
 
-from anomalous_sound.compute.settings import InferenceSettings
 from anomalous_sound.configuration.base import Jobs, Seed, Settings
-from anomalous_sound.configuration.mistakes import describe_mistakes, suggestion
-from anomalous_sound.corpus.settings import CorpusSettings
-from anomalous_sound.decision.settings import ThresholdSettings
-from anomalous_sound.errors import InputError
-from anomalous_sound.evaluation.settings import (
+from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.evaluation import (
     CompareSettings,
     EvaluationSettings,
     ExploreSettings,
 )
-from anomalous_sound.features.settings import (
+from anomalous_sound.configuration.features import (
     AudioSettings,
     LogMelSettings,
     ScalingSettings,
     WindowSettings,
 )
+from anomalous_sound.configuration.inference import InferenceSettings
+from anomalous_sound.configuration.mistakes import describe_mistakes, suggestion
+from anomalous_sound.configuration.scoring import LocalisationSettings
+from anomalous_sound.configuration.training import DetectorSettings
+from anomalous_sound.errors import InputError
 from anomalous_sound.methods import methods
-from anomalous_sound.scoring.settings import LocalisationSettings
-from anomalous_sound.training.settings import DetectorSettings
 
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 
