@@ -31,7 +31,7 @@ from anomalous_sound.configuration.mistakes import describe_mistakes, suggestion
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import methods
 
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import methods
 from anomalous_sound.pipelines import compare, detection, explore, preparation, score
 
 

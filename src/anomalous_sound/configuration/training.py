@@ -13,6 +13,7 @@ from anomalous_sound.configuration.base import (
     Precision,
     Settings,
 )
+from anomalous_sound.configuration.features import WindowSettings
 
 
 class TrainingSettings(Settings):
@@ -26,11 +27,23 @@ class TrainingSettings(Settings):
     precision: Precision
     threads: PositiveInt = Field(description="CPU threads that share a training step")
 
+    def windows(self, scored: WindowSettings) -> WindowSettings:
+        """Return the form of the windows to train on.
+
+        Args:
+            scored: the form of the windows that are scored.
+        """
+        return scored
+
 
 class SegmentTrainingSettings(TrainingSettings):
     """The training on segments that are longer than a window."""
 
     segment: PositiveInt = Field(description="frames of a training segment, without its next frame")
+
+    def windows(self, scored: WindowSettings) -> WindowSettings:
+        """Return the form of the segments."""
+        return WindowSettings(length=self.segment, next_frame=True)
 
 
 class DetectorSettings(Settings):

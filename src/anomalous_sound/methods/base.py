@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from anomalous_sound.configuration.base import Settings
-from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
 
@@ -39,14 +38,6 @@ class MethodSettings(Settings):
     network: NetworkSettings
     training: TrainingSettings
     score: ScoreSettings
-
-    def training_windows(self, windows: WindowSettings) -> WindowSettings:
-        """Return the form of the windows to train on.
-
-        Args:
-            windows: the form of the windows that are scored.
-        """
-        return windows
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods.base import Method
+from anomalous_sound.methods.base import Method, NetworkSettings
 
 ENTRY_POINT_GROUP = "anomalous_sound.methods"
 DEFAULT_METHOD = "lstm"  # the one of `kedro run` alone
@@ -34,6 +34,11 @@ def methods() -> Mapping[str, Method]:
     """
     # an installed package is seen as soon as the path leads to it
     return _methods(tuple(sys.path))
+
+
+def method_of(network: NetworkSettings) -> Method:
+    """Return the method whose network has these settings."""
+    return next(m for m in methods().values() if m.network_settings is type(network))
 
 
 @cache

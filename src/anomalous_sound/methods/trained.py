@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anomalous_sound.configuration.features import FeatureSettings, WindowSettings
+from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.errors import InputError
+from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import methods
 
@@ -29,9 +31,9 @@ class NetworkDescription:
         network: settings of the network.
         features: how a recording becomes frames.
         windows: the form of the windows that are scored.
-        scaling: how frames are scaled, as JSON values.
+        scaling: how frames are scaled.
         machine_ids: those trained on, in the order in which a network counts them.
-        corpus: what is known of the corpus, as JSON values.
+        corpus: the corpus that it was trained on.
         trained_on: ``device`` and ``precision``; empty before the training.
     """
 
@@ -39,9 +41,9 @@ class NetworkDescription:
     network: NetworkSettings
     features: FeatureSettings
     windows: WindowSettings
-    scaling: dict[str, Any]
+    scaling: Scaling
     machine_ids: tuple[str, ...]
-    corpus: Mapping[str, Any] = field(default_factory=dict)
+    corpus: CorpusSummary
     trained_on: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -51,9 +53,9 @@ class NetworkDescription:
             "network": self.network.model_dump(mode="json"),
             **self.features.model_dump(mode="json"),
             "windows": self.windows.model_dump(mode="json"),
-            "scaling": self.scaling,
+            "scaling": self.scaling.to_json(),
             "machine_ids": list(self.machine_ids),
-            "corpus": dict(self.corpus),
+            "corpus": self.corpus.model_dump(mode="json"),
             "trained_on": dict(self.trained_on),
         }
 
@@ -82,9 +84,9 @@ class NetworkDescription:
                 {name: values[name] for name in FeatureSettings.model_fields}
             ),
             windows=WindowSettings.model_validate(values["windows"]),
-            scaling=values["scaling"],
+            scaling=Scaling.from_json(values["scaling"]),
             machine_ids=tuple(values["machine_ids"]),
-            corpus=values["corpus"],
+            corpus=CorpusSummary.model_validate(values["corpus"]),
             trained_on=values["trained_on"],
         )
 
@@ -115,6 +117,17 @@ class TrainedNetworks:
 
     weights: Mapping[str, Tensor]
     description: NetworkDescription
+
+    @property
+    def shared(self) -> bool:
+        """Whether the members judge all machine IDs, also those not trained on."""
+        return not any(member.startswith(_OF_MACHINE_ID) for member in self.members())
+
+    def count_parameters(self) -> int:
+        """Return the number of trained values of all members."""
+        from anomalous_sound.methods.network import count_parameters
+
+        return sum(count_parameters(self.build(member)) for member in self.members())
 
     def members(self) -> tuple[str, ...]:
         """Return the names of all members."""

@@ -6,8 +6,9 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,76 @@ from numpy.typing import NDArray
 
 from anomalous_sound.compute.threads import in_threads, torch_threads
 from anomalous_sound.configuration.inference import ScoringSettings
-from anomalous_sound.features.frames import Frames, scaled_clip
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
-from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
-from anomalous_sound.scoring.clip_score import pool_over_time
+from anomalous_sound.scoring.band_errors import ClipErrors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from anomalous_sound.methods.network import Network
+
+
+class ClipScorer:
+    """Trained networks, ready to be applied to one clip after the other, from several threads."""
+
+    def __init__(self, networks: TrainedNetworks, settings: ScoringSettings) -> None:
+        """Remember the networks; each is built when the first clip needs it.
+
+        Args:
+            networks: the trained networks.
+            settings: device, precision and batch size.
+        """
+        self._networks = networks
+        self._settings = settings
+        self._built: dict[str, Network] = {}
+        self._building = Lock()
+
+    @cached_property
+    def fabric(self) -> Fabric:
+        """Device and precision."""
+        from anomalous_sound.compute.device import make_fabric
+
+        return make_fabric(self._settings.accelerator, self._settings.precision)
+
+    def errors(
+        self,
+        clip_id: str,
+        frames: NDArray[np.float32],
+        first_frames: NDArray[np.int64],
+        machine_id: str,
+    ) -> ClipErrors:
+        """Return the error of every window and mel band of one clip.
+
+        Args:
+            clip_id: what to call the clip.
+            frames: frames × mel bands, dB: the whole clip.
+            first_frames: the first frame of each window in the clip.
+            machine_id: of the clip.
+
+        Raises:
+            InputError: no network judges the machine ID.
+        """
+        started = time.perf_counter()
+        description = self._networks.description
+        errors = errors_of_clip(
+            [self._network(member) for member in self._networks.members_of(machine_id)],
+            description.scaling.scaled(frames),
+            first_frames,
+            machine=description.machine(machine_id),
+            batch_size=self._settings.batch_size,
+            fabric=self.fabric,
+        )
+        seconds = time.perf_counter() - started
+        return ClipErrors.kept(clip_id, errors, errors.mean(axis=1), seconds)
+
+    def _network(self, member: str) -> Network:
+        with self._building:
+            if member not in self._built:
+                network = self._networks.build(member)
+                self.fabric.to_device(network)
+                self._built[member] = network
+            return self._built[member]
 
 
 @dataclass(frozen=True)
@@ -60,49 +122,23 @@ class WindowScoring:
         def members_of(clip_id: str) -> tuple[str, ...]:
             return self.networks.members_of(self.machine_ids[clip_id])
 
-        for members, clip_ids in itertools.groupby(first_frames, members_of):
-            yield from self._of_members(
-                members, {clip_id: first_frames[clip_id] for clip_id in clip_ids}
-            )
-
-    def _of_members(
-        self, members: Sequence[str], first_frames: Mapping[str, NDArray[np.int64]]
-    ) -> Iterator[ClipErrors]:
-        from anomalous_sound.compute.device import make_fabric
-
-        fabric = make_fabric(self.scoring.accelerator, self.scoring.precision)
-        networks = [self.networks.build(member) for member in members]
-        for network in networks:
-            fabric.to_device(network)
-        jobs = self.jobs if fabric.device.type == "cpu" else 1
-        # a clip a thread: threads that share the small products of one clip would mostly wait
-        with torch_threads(1):
+        # the networks of one machine ID are in memory at a time
+        for _, clip_ids in itertools.groupby(first_frames, members_of):
+            scorer = ClipScorer(self.networks, self.scoring)
+            jobs = self.jobs if scorer.fabric.device.type == "cpu" else 1
             yield from in_threads(
                 (
-                    partial(self._of_clip, networks, fabric, clip_id, first)
-                    for clip_id, first in first_frames.items()
+                    partial(self._of_clip, scorer, clip_id, first_frames[clip_id])
+                    for clip_id in clip_ids
                 ),
                 jobs,
             )
 
     def _of_clip(
-        self,
-        networks: Sequence[Network],
-        fabric: Fabric,
-        clip_id: str,
-        first_frames: NDArray[np.int64],
+        self, scorer: ClipScorer, clip_id: str, first_frames: NDArray[np.int64]
     ) -> ClipErrors:
-        started = time.perf_counter()
-        description = self.networks.description
-        errors = errors_of_clip(
-            networks,
-            scaled_clip(self.frames, clip_id, description.scaling),
-            first_frames - self.frames.place(clip_id)[0],
-            machine=description.machine(self.machine_ids[clip_id]),
-            batch_size=self.scoring.batch_size,
-            fabric=fabric,
-        )
-        return ClipErrors(clip_id, errors, errors.mean(axis=1), time.perf_counter() - started)
+        frames = self.frames.clip(clip_id)
+        return scorer.errors(clip_id, frames, first_frames, self.machine_ids[clip_id])
 
 
 def errors_of_clip(
@@ -114,7 +150,7 @@ def errors_of_clip(
     batch_size: int,
     fabric: Fabric,
 ) -> NDArray[np.float32]:
-    """Return the error of every window and mel band of one clip.
+    """Apply networks to one clip.
 
     Args:
         networks: those that judge the clip, on the device; their errors are averaged.
@@ -147,49 +183,7 @@ def errors_of_clip(
         return found
 
 
-def pool_clip(clip: ClipErrors, settings: Mapping[str, Any]) -> np.ndarray:
-    """Pool the errors of one clip over time.
-
-    Returns:
-        One value a mel band; without whitening a single one, the pooled window error.
-    """
-    of_windows = settings["whitening"] == "none"
-    errors = clip.window_errors[:, None] if of_windows else clip.band_errors
-    return pool_over_time(
-        errors, settings["pooling"], percentile=settings["percentile"], decay=settings["decay"]
-    )
-
-
-def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Pool the errors of each clip over time.
-
-    Args:
-        band_errors: the errors of all clips.
-        settings: of the score.
-
-    Returns:
-        ``clip_id`` and the pooled errors of each mel band (``band_0``, ``band_1``, …); without
-        whitening only ``window``, the pooled window error.
-    """
-    values = np.stack([pool_clip(clip, settings) for clip in band_errors])
-    of_windows = settings["whitening"] == "none"
-    columns = ["window"] if of_windows else [f"band_{band}" for band in range(values.shape[1])]
-    table = pd.DataFrame(values, columns=columns)
-    table.insert(0, "clip_id", band_errors.index.clip_id.to_numpy())
-    return table
-
-
-def target_time_s(
-    start_s: NDArray[np.float64], description: NetworkDescription
-) -> NDArray[np.float64]:
-    """Return the time in the clip that each window's error is about: the middle of its target.
-
-    Args:
-        start_s: seconds from the start of the clip to each window.
-        description: of the network.
-
-    Returns:
-        Seconds from the start of the clip.
-    """
+def target_offset_s(description: NetworkDescription) -> float:
+    """Return how long after a window's start the middle of what its error is about lies, s."""
     first, last = description.network.target_frames(description.windows.length)
-    return start_s + (first + last) / 2 * description.features.frame_s
+    return (first + last) / 2 * description.features.frame_s

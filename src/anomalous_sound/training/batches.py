@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from anomalous_sound.features.frames import WindowedFrames
+from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.network import Batch
 
 WindowNumbers = NDArray[np.int64] | list[int]
@@ -57,12 +56,11 @@ class WindowBatches(Dataset[Batch]):
 
         Args:
             windows: the windows.
-            machines: the place of the machine ID of each of :func:`clip_ids_of` the windows.
+            machines: the place of the machine ID of each clip of ``windows.clip_ids``.
             device: where batches are wanted.
         """
-        _, clip_of_window = _clips(windows)
         self._windows = on_device(windows, device)
-        self._machines = torch.tensor(machines)[torch.as_tensor(clip_of_window)].to(device)
+        self._machines = torch.tensor(machines)[torch.as_tensor(windows.clip_codes)].to(device)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -71,15 +69,6 @@ class WindowBatches(Dataset[Batch]):
         """Return the windows of one batch."""
         frames = torch.as_tensor(self._windows[numbers])
         return Batch(frames, self._machines[torch.as_tensor(np.asarray(numbers))])
-
-
-def clip_ids_of(windows: WindowedFrames) -> list[str]:
-    """Return the clips that have windows, in the order in which they come."""
-    return _clips(windows)[0]
-
-
-def _clips(windows: WindowedFrames) -> tuple[list[str], Any]:
-    return windows._clip_ids, windows._clip_of_window
 
 
 class BatchSampler(Sampler[NDArray[np.int64]]):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.trained import NetworkDescription
-from anomalous_sound.scoring.clip_score import apply_score, fit_score
-from anomalous_sound.scoring.errors import WindowScoring, pool_clip
+from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.scoring.pooling import pool_clip
+from anomalous_sound.scoring.scores import fit_score
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.vocabulary import Split
 
@@ -63,7 +64,7 @@ def held_out_scores(
     training: TrainingSettings,
     scoring: ScoringSettings,
     jobs: int,
-    score: Mapping[str, Any],
+    score: ScoreSettings,
     seed: int,
     checkpoint: Checkpoint,
 ) -> pd.DataFrame:
@@ -112,8 +113,7 @@ def held_out_scores(
                 frames,
                 training_windows[training_windows.clip_id.isin(normal.clip_id[chosen])],
                 description.scaling,
-                length=training_form.length,
-                next_frame=training_form.next_frame,
+                training_form,
             )
             for chosen in (~held_out, held_out)
         )
@@ -129,12 +129,14 @@ def held_out_scores(
         )
         scored = windows[windows.clip_id.isin(normal.clip_id)]
         errors = WindowScoring(networks, frames, scored, machine_ids, scoring, jobs)
-        pooled = {clip.clip_id: pool_clip(clip, score) for clip in errors}
+        pooled = {
+            clip.clip_id: pool_clip(score, clip.band_errors, clip.window_errors) for clip in errors
+        }
         of_clips = np.stack([pooled[clip_id] for clip_id in normal.clip_id])
         ids = normal.machine_id.to_numpy()
         known = (~held_out).to_numpy()
-        fitted = fit_score(of_clips[known], ids[known], score, seed=seed)
-        scores = apply_score(fitted, of_clips[~known], ids[~known], score)
+        fitted = fit_score(score, of_clips[known], ids[known], seed=seed)
+        scores = fitted.score(of_clips[~known], ids[~known])
         of_fold = {"clip_id": normal.clip_id[held_out], "fold": fold, "score": scores}
         tables.append(pd.DataFrame(of_fold))
     for finished in checkpoints:

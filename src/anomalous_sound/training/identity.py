@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from importlib import import_module
 from types import ModuleType
 
 import pandas as pd
@@ -13,10 +12,11 @@ from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.network import Network
 from anomalous_sound.methods.trained import NetworkDescription
-from anomalous_sound.storage.identity import code_version, reuse_key
+from anomalous_sound.storage.identity import code_identity, identity
 
 _CODE = (
     "anomalous_sound.features.frames",
+    "anomalous_sound.features.windows",
     "anomalous_sound.methods.network",
     "anomalous_sound.training.batches",
     "anomalous_sound.training.loop",
@@ -48,10 +48,8 @@ def training_identity(
     def contents(clip_ids: Iterable[str]) -> list[list[str]]:
         return by_id.loc[list(clip_ids)].astype(str).reset_index().to_numpy().tolist()
 
-    return reuse_key(
-        code=code_version(
-            [*map(import_module, _CODE), *_modules_of(description.method)], _LIBRARIES
-        ),
+    return identity(
+        code=code_identity(*_CODE, *_modules_of(description.method), distributions=_LIBRARIES),
         description=description.to_json(),
         training=training.model_dump(mode="json", exclude={"epochs"}),
         seed=seed,

@@ -17,10 +17,10 @@ from tqdm import tqdm
 from anomalous_sound.compute.device import chosen_precision, make_fabric
 from anomalous_sound.compute.threads import torch_threads
 from anomalous_sound.configuration.training import TrainingSettings
-from anomalous_sound.features.frames import WindowedFrames
+from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks, member_name
-from anomalous_sound.training.batches import BatchSampler, WindowBatches, clip_ids_of
+from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
 
@@ -125,15 +125,15 @@ def train_network(
         training,
         seed=seed,
         clips=clips,
-        trained_on=clip_ids_of(training_windows),
-        validated_on=clip_ids_of(validation_windows),
+        trained_on=training_windows.clip_ids,
+        validated_on=validation_windows.clip_ids,
     )
     progress = _resume(fabric, network, optimizer, checkpoint, identity, training.epochs)
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     trained_on, validated_on = (
         WindowBatches(
             windows,
-            [description.machine(machine_ids[clip_id]) for clip_id in clip_ids_of(windows)],
+            [description.machine(machine_ids[clip_id]) for clip_id in windows.clip_ids],
             fabric.device,
         )
         for windows in (training_windows, validation_windows)

@@ -9,14 +9,25 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.configuration.evaluation import CompareSettings, EvaluationSettings
+from anomalous_sound.configuration.features import (
+    AudioSettings,
+    FeatureSettings,
+    LogMelSettings,
+    WindowSettings,
+)
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.errors import InputError
 from anomalous_sound.evaluation import comparison as comparing
 from anomalous_sound.evaluation.baselines import persistence_errors
-from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import rms_dbfs
+from anomalous_sound.features.scaling import Scaling
+from anomalous_sound.features.windows import WindowedFrames
+from anomalous_sound.methods import discovery
 from anomalous_sound.reporting import comparison_figures, comparison_page
-from anomalous_sound.reporting.figures import Figure
+from anomalous_sound.reporting.drawing import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +56,7 @@ def select_results(
     features = FeatureSettings(audio=audio, log_mel=log_mel).model_dump(mode="json")
     features["scaling"] = scaling.to_json()
     taken, missing = {}, {}
-    for method in compare.methods or methods():
+    for method in compare.methods or discovery.methods():
         command = f"kedro run --pipeline {method}"
         if audio_dir is not None:
             command += f" --params audio_dir={audio_dir}"
@@ -138,8 +149,9 @@ def collect_scores(
         methods.append({"method": name, "kind": BASELINE})
     for row in methods:
         if "thresholds" not in row:
-            row["thresholds"] = comparing.baseline_thresholds(scores[row["method"]], k=compare.k)
-            row["threshold_strategy"] = "validation_mean_plus_k_std"
+            thresholds = comparing.baseline_thresholds(scores[row["method"]], k=compare.k)
+            row["thresholds"] = dict(thresholds.by_machine_id)
+            row["threshold_strategy"] = thresholds.strategy
     long = pd.concat([table.assign(method=name) for name, table in scores.items()])
     table = pd.DataFrame(methods)
     table["thresholds"] = table.thresholds.map(json.dumps)  # a cell of a table of text
@@ -153,9 +165,7 @@ def compare_methods(
     comparison, differences = comparing.compare_methods(
         _by_method(scores, methods),
         _thresholds(methods),
-        max_fpr=evaluation.max_fpr,
-        resamples=evaluation["bootstrap_resamples"],
-        confidence=evaluation.confidence,
+        evaluation,
         seed=seed,
     )
     costs = methods.drop(columns="thresholds")

@@ -27,9 +27,9 @@ def calibrate(clip_scores: pd.DataFrame, held_out_scores: pd.DataFrame) -> Calib
     """Take the scores of held-out normal clips: those of the folds, or of the validation clips."""
     if held_out_scores.empty:
         return CalibrationScores.from_table(clip_scores[clip_scores.split == Split.VALIDATION])
-    machine_ids = clip_scores.set_index("clip_id").machine_id
-    of_clips = machine_ids.loc[held_out_scores.clip_id].to_numpy()
-    return CalibrationScores.from_table(held_out_scores.assign(machine_id=of_clips))
+    # in the order of the clips, so that sums do not depend on the order of the folds
+    held_out = clip_scores[["clip_id", "machine_id"]].merge(held_out_scores, on="clip_id")
+    return CalibrationScores.from_table(held_out)
 
 
 def deploy_threshold(

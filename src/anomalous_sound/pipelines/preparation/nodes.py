@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.corpus import CorpusSettings
@@ -17,15 +15,14 @@ from anomalous_sound.configuration.features import (
     WindowSettings,
 )
 from anomalous_sound.corpus import clips as clip_table
+from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipChecks
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.features import scaling as scaling_module
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
-from anomalous_sound.features.log_mel import feature_version, log_mel_spectrogram
 from anomalous_sound.features.scaling import Scaling
-from anomalous_sound.storage.identity import identity
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
@@ -60,27 +57,9 @@ def check_clips(
 def extract_log_mel(
     raw_audio: AudioCorpus, clips: pd.DataFrame, audio: AudioSettings, log_mel: LogMelSettings
 ) -> dict[str, PromisedFrames]:
-    """Promise the log-mel spectrogram of each clip; the dataset computes those that it lacks.
-
-    Returns:
-        For each clip ID the promise of float32 frames × mel bands, dB.
-    """
+    """Promise the log-mel spectrogram of each clip; the dataset computes those that it lacks."""
     features = FeatureSettings(audio=audio, log_mel=log_mel)
-    depends_on = {"features": features.model_dump(mode="json"), "version": feature_version()}
-    return {
-        clip_id: PromisedFrames(
-            identity(sha256=sha256, **depends_on),
-            partial(_log_mel_of_clip, raw_audio, clip_id, sha256, features),
-        )
-        for clip_id, sha256 in zip(clips.clip_id, clips.sha256, strict=True)
-    }
-
-
-def _log_mel_of_clip(
-    raw_audio: AudioCorpus, clip_id: str, sha256: str, features: FeatureSettings
-) -> np.ndarray:
-    samples = raw_audio.mono_clip(clip_id, features.audio, sha256=sha256)
-    return log_mel_spectrogram(samples, features)
+    return extraction.promise_log_mel(raw_audio, clips, features)
 
 
 def fit_scaling(log_mel: Frames, clips: pd.DataFrame, scaling: ScalingSettings) -> Scaling:

@@ -23,7 +23,7 @@ from anomalous_sound.evaluation.localisation_rates import hit_rates
 from anomalous_sound.evaluation.threshold_table import threshold_table
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.reporting import challenge, figures, judgement_page, report_page
 from anomalous_sound.reporting.drawing import Figure

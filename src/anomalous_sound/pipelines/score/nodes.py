@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from anomalous_sound.corpus import clips as clip_table
+from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.decision.calibration import CalibrationScores
@@ -13,7 +14,6 @@ from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
 from anomalous_sound.methods.trained import TrainedNetworks
-from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.scores import Score
 
@@ -60,8 +60,7 @@ def extract_log_mel(
     raw_audio: AudioCorpus, clips: pd.DataFrame, detector: Detector
 ) -> dict[str, PromisedFrames]:
     """Promise the log-mel spectrogram of each clip, as the detector was trained on."""
-    features = detector.description.features
-    return preparation.extract_log_mel(raw_audio, clips, features.audio, features.log_mel)
+    return extraction.promise_log_mel(raw_audio, clips, detector.description.features)
 
 
 def index_windows(log_mel: Frames, detector: Detector) -> pd.DataFrame:
