@@ -36,7 +36,7 @@ DISTRIBUTIONS = {
     "normal": [(1.0, stats.norm(10, 1))],
     "gamma": [(1.0, stats.gamma(4))],
     "log-normal (heavy tail)": [(1.0, stats.lognorm(1))],
-    "two working states": [(0.85, stats.norm(10, 1)), (0.15, stats.norm(16, 1))],
+    "two operating states": [(0.85, stats.norm(10, 1)), (0.15, stats.norm(16, 1))],
 }
 COLOURS = dict(zip(SIZES, (VERMILION, ORANGE, GREEN, BLUE), strict=True))
 NAMES = {
