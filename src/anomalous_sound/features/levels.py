@@ -90,8 +90,8 @@ class RunningSpread:
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean = np.zeros(())
-        self._squares = np.zeros(())
+        self.mean: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
 
     def add(self, values: np.ndarray) -> None:
         """Take one more array, of the shape of all others."""
@@ -104,10 +104,11 @@ class RunningSpread:
     def standard_deviation(self) -> np.ndarray:
         """Of the sample, dividing by count - 1; NaN for a single array."""
         if self.count < 2:
-            return np.full_like(self.mean, np.nan)
-        variance: np.ndarray = self._squares / (self.count - 1)
-        return np.sqrt(variance)
+            return np.full(self.mean.shape, np.nan)
+        spread: np.ndarray = np.sqrt(self._squares / (self.count - 1))
+        return spread
 
 
 def _decibel(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(np.maximum(power, _FLOOR))
+    decibel: np.ndarray = 10 * np.log10(np.maximum(power, _FLOOR))
+    return decibel

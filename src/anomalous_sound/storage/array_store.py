@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
 from uuid import uuid4
@@ -17,6 +19,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 _SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows alone has the second
 _PLAIN_KEY = re.compile(r"[a-z0-9_-]{1,80}")
 
 
@@ -66,11 +69,12 @@ class ArraysInMemory:
 class _Layout:
     """Where the numbers of an npy file lie."""
 
+    path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
@@ -117,11 +121,11 @@ class ArrayStore:
         return self._layout(key).shape
 
     def read(self, key: str) -> np.ndarray:
-        """Read a whole array; see :meth:`shape` for the errors."""
+        """Read a whole array, which is not to be written to; see :meth:`shape` for the errors."""
         return self.read_rows(key, 0, self.shape(key)[0])
 
     def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
-        """Read the rows from ``start`` up to, but without, ``stop``.
+        """Read the rows from ``start`` up to, but without, ``stop``; they are not to be written to.
 
         Raises:
             FileNotFoundError: there is no array of this key.
@@ -129,14 +133,13 @@ class ArrayStore:
         """
         layout = self._layout(key)
         _check_rows(key, layout.shape[0], start, stop)
-        rows = np.empty((stop - start, *layout.shape[1:]), layout.dtype)
-        if rows.size:
-            with self._open(key) as file:
-                file.seek(layout.offset + start * layout.row_bytes)
-                read = file.readinto(rows)
-            if read != rows.nbytes:
-                raise ValueError(f"{self.path(key)} ends before row {stop}")
-        return rows
+        start_byte = layout.offset + start * layout.row_bytes
+        count = (stop - start) * layout.row_bytes
+        content = self._read_bytes(layout.path, start_byte, count) if count else b""
+        if len(content) != count:
+            raise ValueError(f"{layout.path} ends before row {stop}")
+        rows = np.frombuffer(content, layout.dtype)
+        return rows.reshape(stop - start, *layout.shape[1:])
 
     def write(self, key: str, array: np.ndarray) -> None:
         """Write an array; under its name it is there whole or not at all."""
@@ -177,18 +180,23 @@ class ArrayStore:
             if path.endswith(_INCOMPLETE) or (path.endswith(_SUFFIX) and path not in kept):
                 self._files.rm_file(path)
 
-    def _open(self, key: str) -> Any:
-        # without fsspec's layer: many short reads are most of the time of gathering a batch
-        return (
-            Path(self.path(key)).open("rb", buffering=0)
-            if self._is_local
-            else self._files.open(self.path(key), "rb")
-        )
+    def _read_bytes(self, path: str, start: int, count: int) -> bytes:
+        if not self._is_local:
+            read: bytes = self._files.cat_file(path, start=start, end=start + count)
+            return read
+        # four system calls: opening files is most of the time of gathering a batch of windows
+        descriptor = os.open(path, _READ_ONLY)
+        try:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            return os.read(descriptor, count)
+        finally:
+            os.close(descriptor)
 
     def _layout(self, key: str) -> _Layout:
         if key not in self._layouts:
-            with self._open(key) as file:
-                self._layouts[key] = _read_layout(file, self.path(key))
+            path = self.path(key)
+            with self._files.open(path, "rb") as file:
+                self._layouts[key] = _read_layout(file, path)
         return self._layouts[key]
 
 
@@ -205,7 +213,7 @@ def _read_layout(file: IO[bytes], path: str) -> _Layout:
             raise ValueError(f"it holds {present} bytes of {promised}")
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-    return _Layout(shape, dtype, offset)
+    return _Layout(path, shape, dtype, offset)
 
 
 def _check_rows(key: str, rows: int, start: int, stop: int) -> None:
