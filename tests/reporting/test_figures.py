@@ -221,7 +221,7 @@ def test_the_page_says_the_metrics():
     validation = scores.score[scores.split == "validation"]
     assert (
         f"\n- Anomaly score of the normal validation clips: {validation.mean():.6f} ± "
-        f"{validation.std(ddof=1):.6f} (mean ± standard deviation)\n\n| machine id |"
+        f"{validation.std(ddof=1):.6f} (mean ± standard deviation)\n\n| machine ID |"
     ) in text
 
 
@@ -235,7 +235,7 @@ def test_the_page_says_how_often_the_marks_hit_a_known_fault():
     rates = {"time_hit": 0.8, "time_chance": 0.3, "frequency_hit": 0.6, "frequency_chance": 0.12}
     assert "simulated anomalous" not in page(scores, table, metrics)
     text = page(scores, table, metrics | {"localisation": {"clips": 6, **rates}})
-    assert "faults of the 6 simulated anomalous test clips" in text
+    assert "For the 6 simulated anomalous test clips, it is known when" in text
     assert "heard in 80% of the marked time (marked at random: 30%), and 60% of" in text
     assert "in its frequency range (marked at random: 12%)" in text
 

@@ -94,8 +94,8 @@ def test_the_judgement_says_what_the_detector_is():
     assert "- Method: GRU autoencoder\n- Trained on: hall 2; machine type slider" in text
     assert "machine IDs (none given), 02; corpus fingerprint `0123`" in text
     assert "- Threshold: conformal (gamma cannot be given: too few clips); a clip" in text
-    assert "machine IDs that it has not been trained on: 07" in text
-    assert "9 held-out normal clips, of which only those of the same machine ID count" in text
+    assert "machine IDs that it has not been trained on (07) are" in text
+    assert "9 held-out normal clips (for each clip, those of its machine ID), so" in text
 
 
 def test_the_judgement_of_nothing_anomalous_has_no_table_of_clips():
@@ -103,7 +103,7 @@ def test_the_judgement_of_nothing_anomalous_has_no_table_of_clips():
     assert "No clip is called anomalous." in text
     assert "labelled" not in text
     assert "not been trained on" not in text
-    assert "| clip id | machine id |" not in text
+    assert "| clip ID | machine ID |" not in text
 
 
 @pytest.mark.parametrize(("real", "told"), [(True, True), (False, False)])
@@ -154,9 +154,9 @@ def test_the_comparison_shows_every_table():
     assert "- Not compared: gru (it has not been run; run: kedro run --pipeline gru)" in text
     assert "| lstm | 12,345 | 1.5 | 2 |" in text
     assert "| level | – | 1.5 | 2 |" in text
-    assert "| method | auc mean | auc id 02 |" in text
+    assert "| method | AUC mean | AUC ID 02 |" in text
     assert "- lstm beats level: AUC +0.100" in text
-    assert "| lstm | level | True |" in text
+    assert "| lstm | level | yes |" in text
     assert "\n0 test clips are not decided alike" in text
     for file in comparison_page.FIGURES:
         assert f"]({file})" in text
@@ -173,7 +173,7 @@ def test_a_comparison_without_two_classes_is_written_without_auc():
     table = compared(labels=("normal", "normal"))
     text = comparison(table)
     assert "| lstm | network |" in text
-    assert "| auc" not in text
+    assert "| AUC" not in text
     lines = comparison_page.summary_lines(table, corpus(), 0.9)
     assert lines[0] == "Methods on hall 3:"
     assert lines[1].endswith("no AUC: it needs normal and anomalous test clips")

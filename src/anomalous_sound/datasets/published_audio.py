@@ -1,4 +1,4 @@
-"""``PublishedAudioDataset`` is a published data set, downloaded at the first use."""
+"""``PublishedAudioDataset`` is a published data set, downloaded on first use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ ARCHIVES_FOLDER = "archives"
 
 
 class PublishedAudioDataset(AudioFolderDataset):
-    """``PublishedAudioDataset`` loads ``audio_dir`` if one is given, else a published data set.
+    """``PublishedAudioDataset`` loads ``audio_dir`` if it is given, or else a published data set.
 
-    Of the data set just the archives of one machine type are downloaded, at the first use, to
-    ``<path>/archives/``. Each is checked and then unpacked to ``<path>/<part>/<machine type>/``,
-    with a ``source.json`` that names the archive, its md5, where it comes from, its licence, what
-    to cite and the day. Without a network, an archive that was put into ``<path>/archives/`` by
-    hand is used.
+    On first use, only the archives of one machine type are downloaded, to ``<path>/archives/``.
+    Each is checked and unpacked to ``<path>/<part>/<machine type>/``, with a ``source.json`` that
+    gives the archive's name, md5, URL, licence and citation, and the date. Where there is no
+    network, put the archives into ``<path>/archives/`` by hand.
 
     Example usage for the YAML API:
 
@@ -81,14 +80,14 @@ class PublishedAudioDataset(AudioFolderDataset):
         Args:
             name: what reports call the data set.
             path: its folder.
-            archives: the archives by part and machine type; see
+            archives: for each part, a
                 :class:`anomalous_sound.sources.download.settings.Part`.
             parts: the parts to load.
             machine_type: the machine type to load.
-            download: how to download; see
+            download: a
                 :class:`anomalous_sound.sources.download.settings.DownloadSettings`.
-            audio_dir: a folder of recordings to load instead; nothing is downloaded then.
-            metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
+            audio_dir: a folder of recordings to load instead, without a download.
+            metadata: arbitrary; ignored by Kedro, read by plugins such as kedro-viz.
         """
         super().__init__(audio_dir=path if audio_dir is None else audio_dir, metadata=metadata)
         self._is_published = audio_dir is None
@@ -99,10 +98,11 @@ class PublishedAudioDataset(AudioFolderDataset):
         self._download = download
 
     def load(self) -> AudioCorpus:
-        """Download and unpack what is not there yet, and list the recordings.
+        """Download and unpack what is missing, and list the recordings.
 
         Raises:
-            InputError: there is no such machine type or part, or an archive cannot be had.
+            InputError: there is no such machine type or part, or an archive cannot be downloaded
+                or unpacked.
         """
         if not self._is_published:
             return super().load()

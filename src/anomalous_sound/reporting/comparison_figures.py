@@ -126,14 +126,15 @@ def agreement_figure(
     pairs = list(itertools.combinations(scores, 2))
     columns = min(max(len(pairs), 1), _PAIRS_IN_A_ROW)
     rows = max(-(-len(pairs) // columns), 1)
-    figure = new_figure(1.2 + 4.3 * columns, 0.8 + 4 * rows)
+    figure = new_figure(max(1.2 + 4.3 * columns, 7), 1 + 4 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for empty in panels[max(len(pairs), 1) :]:
         empty.remove()
     figure.suptitle(
-        f"Scores of each method against the others' – {corpus_title(corpus)}\n"
+        f"Agreement of the methods – {corpus_title(corpus)}\n"
         "test clips; dashed: deployed thresholds\n"
-        "clips in the upper left and the lower right are decided differently"
+        "in the upper left and lower right, the methods decide differently",
+        fontsize=11,
     )
     if not pairs:
         say(panels[0], "At least two methods are needed; only one has been run.")

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from anomalous_sound.reporting.facts import (
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MISSING = "–"
+
+_ABBREVIATIONS = {"auc": "AUC", "pauc": "pAUC", "fpr": "FPR", "tpr": "TPR", "id": "ID", "f1": "F1"}
 
 
 def render(template: str, **facts: Any) -> str:
@@ -40,7 +43,7 @@ def render(template: str, **facts: Any) -> str:
 
 def markdown_table(frame: pd.DataFrame) -> str:
     """Write a table in Markdown, with a dash for each missing value."""
-    header = [str(name).replace("_", " ") for name in frame.columns]
+    header = [_heading(str(name)) for name in frame.columns]
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -75,9 +78,15 @@ def _environment() -> Environment:
     return environment
 
 
+def _heading(column: str) -> str:
+    return " ".join(_ABBREVIATIONS.get(word, word) for word in column.split("_"))
+
+
 def _cell(value: Any) -> str:
     if _is_missing(value):
         return MISSING
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -116,4 +116,6 @@ def _by_machine_id(values: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = [
         {"machine_id": machine_id_name(machine_id), **of_id} for machine_id, of_id in values.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).rename(
+        columns={"n_normal": "normal test clips", "n_anomalous": "anomalous test clips"}
+    )

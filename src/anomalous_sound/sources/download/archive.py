@@ -1,4 +1,4 @@
-"""One archive of a published data set: downloaded, checked and unpacked at its first use."""
+"""One archive of a published data set: downloaded, checked and unpacked on first use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 def is_unpacked(folder: Path, file: ArchiveFile) -> bool:
-    """Say whether a folder holds what was unpacked from just this archive."""
+    """Return whether a folder holds the contents of this very archive."""
     try:
         source = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
-        return source["md5"] == file.md5
+        return bool(source["md5"] == file.md5)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -27,24 +27,25 @@ def is_unpacked(folder: Path, file: ArchiveFile) -> bool:
 def ensure_unpacked(
     folder: Path, archives_folder: Path, part: Part, file: ArchiveFile, settings: DownloadSettings
 ) -> None:
-    """Download and unpack an archive, unless that was done before.
+    """Download and unpack an archive, unless that has been done before.
 
     Args:
-        folder: where its contents go, with a ``source.json`` that says where they come from.
-        archives_folder: where the archive goes.
+        folder: where to put its contents, and a ``source.json`` that says where they come from.
+        archives_folder: where to put the archive.
         part: the part of the data set that the archive belongs to.
         file: the archive.
         settings: how to download.
 
     Raises:
-        InputError: it cannot be had or unpacked, or ``folder`` holds something else.
+        InputError: the archive cannot be downloaded or unpacked, or ``folder`` holds something
+            else.
     """
     if is_unpacked(folder, file):
         return
     _check_replaceable(folder)
     url = part.url.replace("{name}", file.name)
     archive = archives_folder / file.name
-    logger.info("%s is needed once; it comes from %s.", file.name, url)
+    logger.info("Downloading %s once, from %s.", file.name, url)
     logger.info("Its licence: %s. To be cited: %s", part.licence, part.citation)
     fetch(RemoteFile(file.name, url, file.md5, file.bytes), archives_folder, settings)
     source = {
@@ -61,10 +62,10 @@ def ensure_unpacked(
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Leave alone what was not unpacked here."""
+    """Refuse to replace a folder that was not unpacked from an archive."""
     is_ours = (folder / SOURCE_FILE).is_file()
     if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            f"{folder} is there already, but was not unpacked by this program (it holds no "
-            f"{SOURCE_FILE}); move it away, or give it as audio_dir to use it as it is."
+            f"{folder} exists, but was not unpacked by this program (it holds no {SOURCE_FILE}); "
+            "move it away, or give it as audio_dir to use it as it is."
         )

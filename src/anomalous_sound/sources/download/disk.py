@@ -1,4 +1,4 @@
-"""Whether there is room on the disk, before and while something is written."""
+"""Whether the disk has enough room, before and while something is written."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from anomalous_sound.errors import InputError
 
 
 def check_room(folder: Path, needed: int, purpose: str) -> None:
-    """Make sure of room below a folder, which need not exist yet.
+    """Check that there is room in a folder, which need not exist yet.
+
+    Args:
+        folder: where something is to be written.
+        needed: bytes.
+        purpose: what needs them, for the message.
 
     Raises:
-        InputError: there is less than ``needed`` bytes.
+        InputError: fewer than ``needed`` bytes are free.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -25,12 +30,12 @@ def check_room(folder: Path, needed: int, purpose: str) -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Say whether an error means that the disk, or the user's share of it, is full."""
+    """Return whether an error means that the disk, or the user's quota, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def in_words(count: int) -> str:
-    """Say a number of bytes in the unit that suits it."""
+    """Write a number of bytes in a suitable unit."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"

@@ -1,4 +1,8 @@
-"""Download one file: resumed where it stopped, tried again, and trusted only after its md5."""
+"""Download one file: resumed after a break, retried, and trusted only once its md5 is right.
+
+urllib3 retries until an answer begins; what follows it, the published archives need: they hold up
+to 10 GB, so a download resumes where it stopped, in the same run or the next.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -23,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 200, 206, 416, 429
 _TRANSIENT = (TOO_MANY_REQUESTS, *range(500, 600))
-# how a connection ends that breaks off, or falls silent, after the answer has begun
+# what a connection raises that breaks off, or falls silent, after the answer has begun
 _BROKEN_OFF = (
     requests.ConnectionError,
     requests.Timeout,
@@ -36,10 +40,10 @@ class RemoteFile:
     """A file to download.
 
     Attributes:
-        name: what it is called here.
-        url: where it is.
+        name: its local name.
+        url: its address.
         md5: of its contents, in hexadecimal digits.
-        bytes: its size; None where it is not known beforehand.
+        bytes: its size; None if it is not known beforehand.
     """
 
     name: str
@@ -49,22 +53,23 @@ class RemoteFile:
 
 
 def fetch(file: RemoteFile, folder: Path, settings: DownloadSettings) -> Path:
-    """Download a file, unless it is there already, and check it.
+    """Download a file, unless it exists, and check its md5.
 
-    What has arrived of it is kept as ``<name>.part`` until its md5 was right; an interrupted
-    download goes on from there. A file that somebody has put into the folder by hand is checked
-    like a downloaded one, and never removed.
+    What has been received is kept in ``<name>.part`` until its md5 has been checked; an interrupted
+    download continues from there. A file that was put into the folder by hand is checked in the
+    same way, and never removed.
 
     Args:
         file: what to download.
-        folder: where it goes.
-        settings: how.
+        folder: where to put it.
+        settings: how to download.
 
     Returns:
         Path of the file, whose md5 is right.
 
     Raises:
-        InputError: it cannot be had, is not the file that was published, or finds no room.
+        InputError: the file cannot be downloaded, is not the published one, or there is no room
+            for it.
     """
     path = folder / file.name
     if path.exists():
@@ -80,7 +85,7 @@ def md5_of(path: Path) -> str:
 
 
 def _check_put_by_hand(file: RemoteFile, path: Path) -> None:
-    logger.info("Checking %s, which is there already.", path)
+    logger.info("Checking %s, which exists.", path)
     try:
         found = md5_of(path)
     except OSError as error:
@@ -93,9 +98,9 @@ def _check_put_by_hand(file: RemoteFile, path: Path) -> None:
 
 
 class _LoggedRetry(Retry):
-    """Says so when it tries again, and when a server asks to wait; it may be minutes."""
+    """Logs each retry, and each request of the server to wait: that may be minutes."""
 
-    def increment(self, *arguments: Any, **named: Any) -> Retry:
+    def increment(self, *arguments: Any, **named: Any) -> Self:
         left = super().increment(*arguments, **named)
         response, error = named.get("response"), named.get("error")
         reason = f"it answers {response.status}" if response is not None else _reason(error)
@@ -171,7 +176,7 @@ class _Download:
         check_room(self._path.parent, self._needed(total), f"{self._file.name} with its contents")
 
     def _complete(self) -> None:
-        """Receive until nothing is missing, however often the connection breaks off."""
+        """Receive until the part is complete, however often the connection breaks off."""
         if self._total is not None:
             if self._arrived() > self._total:
                 self._part.unlink()
@@ -198,7 +203,7 @@ class _Download:
                     time.sleep(pause)
 
     def _session(self) -> requests.Session:
-        """Return a session that tries again until an answer begins; see _complete for the rest."""
+        """Return a session that retries until an answer begins; _complete does the rest."""
         session = requests.Session()
         retry = _LoggedRetry(
             total=self._settings.retries,
@@ -209,7 +214,7 @@ class _Download:
         )
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
-        # as it lies on the server: a range counts the bytes that are sent
+        # no compression: a range counts the bytes of what is sent
         session.headers["Accept-Encoding"] = "identity"
         return session
 
@@ -231,11 +236,11 @@ class _Download:
                 stream=True,
                 timeout=self._settings.timeout_s,
             )
-        except _BROKEN_OFF as error:  # as often as is allowed: the session has tried again
+        except _BROKEN_OFF as error:  # the session has used up its retries
             raise requests.RequestException(_reason(error)) from error
 
     def _receive(self, session: requests.Session, bar: tqdm) -> None:
-        """Receive what is missing, or all of it from a server that sends no ranges."""
+        """Receive what is missing, or everything if the server does not support ranges."""
         start = self._arrived()
         with self._ask(session, start) as response:
             status = response.status_code
@@ -260,7 +265,7 @@ class _Download:
             raise requests.ConnectionError(f"it ended at {in_words(self._arrived())}")
 
     def _check_size(self, response: requests.Response, start: int) -> None:
-        """Take the size from the answer where it was not known, or else compare."""
+        """Compare the size of the answer with the known one, or take it from there."""
         length = response.headers.get("Content-Length", "")
         if not length.isdecimal():
             return
@@ -284,19 +289,19 @@ class _Download:
 
 
 def _continues(response: requests.Response, start: int) -> bool:
-    """Say whether an answer goes on where the part ends."""
+    """Return whether an answer continues where the part ends."""
     sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return response.status_code == PARTIAL_CONTENT and sent is not None and int(sent[1]) == start
 
 
 def _size_of(response: requests.Response) -> int | None:
-    """Return the size of the whole file that an answer without contents tells."""
+    """Return the size of the whole file as an empty answer states it."""
     told = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
     return int(told[1]) if told else None
 
 
 def _reason(error: BaseException | None) -> str:
-    """Say in a few words what went wrong below the layers of requests and urllib3."""
+    """Return what went wrong below the layers of requests and urllib3, in a few words."""
     while error is not None and error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
     reason = getattr(error, "reason", None)

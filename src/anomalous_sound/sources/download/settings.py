@@ -1,12 +1,13 @@
-"""What the configuration says of published archives, and how they are to be downloaded."""
+"""Settings of published archives and of their download."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from anomalous_sound.configuration.base import PositiveInt, Settings
 from anomalous_sound.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[^/\\:.][^/\\:]*$")]
@@ -14,50 +15,44 @@ Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+class DownloadSettings(Settings):
+    """How archives are downloaded."""
+
+    retries: Annotated[int, Field(ge=0)] = Field(
+        description="attempts after the first; those that receive something do not count"
+    )
+    backoff_s: Seconds = Field(description="pause before the first retry; it doubles each time")
+    max_backoff_s: Seconds = Field(description="longest pause, unless the server asks for more")
+    timeout_s: Annotated[Seconds, Field(gt=0)] = Field(
+        description="silence after which a connection is given up"
+    )
+    chunk_bytes: PositiveInt = Field(description="bytes read and written at once")
+    unpacked_ratio: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="unpacked bytes per archive byte; the disk must have room for them"
+    )
+    keep_archives: bool = Field(description="whether an archive is kept once it is unpacked")
 
 
-class DownloadSettings(_Settings):
-    """How archives are downloaded.
-
-    Attributes:
-        retries: attempts after the first; those that brought something are not counted.
-        backoff_s: pause before the first retry; it doubles with each.
-        max_backoff_s: the longest pause, unless the server asks for more.
-        timeout_s: silence after which a connection is given up.
-        chunk_bytes: read and written at once.
-        unpacked_ratio: unpacked bytes by archive bytes, of which room is made sure of beforehand.
-        keep_archives: whether an archive stays after it was unpacked.
-    """
-
-    retries: Annotated[int, Field(ge=0)]
-    backoff_s: Seconds
-    max_backoff_s: Seconds
-    timeout_s: Annotated[Seconds, Field(gt=0)]
-    chunk_bytes: Annotated[int, Field(gt=0)]
-    unpacked_ratio: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    keep_archives: bool
-
-
-class ArchiveFile(_Settings):
-    """One archive as the configuration lists it; ``bytes`` is None where it is not known."""
+class ArchiveFile(Settings):
+    """One archive."""
 
     name: Name
     md5: Md5
-    bytes: Annotated[int, Field(gt=0)] | None
+    bytes: PositiveInt | None = Field(description="its size; null: not known")
 
 
-class Part(_Settings):
-    """One record of a data set; its ``url`` has ``{name}`` where the name of a file goes."""
+class Part(Settings):
+    """One record of a data set."""
 
-    url: Annotated[str, Field(pattern=r"^https?://.*\{name\}")]
+    url: Annotated[str, Field(pattern=r"^https?://.*\{name\}")] = Field(
+        description="of its files; {name} stands for the name of the file"
+    )
     licence: str
     citation: str
     files: Annotated[dict[Name, ArchiveFile], Field(min_length=1)]
 
 
-class PublishedArchives(_Settings):
+class PublishedArchives(Settings):
     """The archives of a data set by part and machine type, and how they are downloaded."""
 
     archives: dict[Name, Part]
@@ -68,7 +63,7 @@ class PublishedArchives(_Settings):
         """Check the configuration.
 
         Raises:
-            InputError: something is missing, unknown or not accepted; all of it is named.
+            InputError: values are missing, unknown or not accepted; the message names them all.
         """
         try:
             return cls.model_validate({"archives": dict(archives), "download": dict(download)})

@@ -1,4 +1,4 @@
-"""Unpack a zip archive that nobody need trust: whole or not at all, and nowhere else."""
+"""Unpack an untrusted zip archive: completely or not at all, and only into its own folder."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _ENCRYPTED = 0x1
 
 
 def unpack(archive: Path, folder: Path, *, source: Mapping[str, Any], chunk_bytes: int) -> None:
-    """Unpack an archive into a folder of its own, which appears whole or not at all.
+    """Unpack an archive into a folder of its own, completely or not at all.
 
-    Every entry is checked before anything is written. A top folder that has the folder's own name
-    and holds everything is not repeated: ``slider/train/…`` unpacks to ``<folder>/train/…`` where
-    the folder is called ``slider``.
+    Every entry is checked before anything is written. If all entries lie in one top folder that has
+    the name of ``folder``, it is left out: ``slider/train/…`` unpacks to ``<folder>/train/…`` where
+    ``folder`` is called ``slider``.
 
     Args:
         archive: the zip file.
-        folder: where its contents go; what is there is replaced.
-        source: where the archive comes from; written as ``source.json`` with the contents.
-        chunk_bytes: read and written at once.
+        folder: where to put its contents; what is there is replaced.
+        source: where the archive comes from; written to ``source.json`` beside the contents.
+        chunk_bytes: bytes read and written at once.
 
     Raises:
         InputError: an entry would be written outside the folder, or is a link; the archive is
@@ -70,7 +70,7 @@ def _damaged(archive: Path, error: Exception) -> InputError:
 def _targets(
     archive: Path, contents: zipfile.ZipFile, top: str
 ) -> Iterator[tuple[PurePosixPath, zipfile.ZipInfo]]:
-    """Yield each file of an archive with where it goes below the folder.
+    """Yield the path below the folder, and the entry, of each file of an archive.
 
     Raises:
         InputError: an entry is refused.
@@ -91,8 +91,8 @@ def _targets(
 
 
 def _problem(entry: zipfile.ZipInfo) -> str | None:
-    """Say what is wrong with an entry; None if nothing is."""
-    # zipfile puts its own name for backslashes and zero bytes into filename
+    """Return what is wrong with an entry, or None."""
+    # not filename, in which zipfile has already replaced backslashes and cut at zero bytes
     name = entry.orig_filename
     path = PurePosixPath(name)
     mode = entry.external_attr >> 16
@@ -124,7 +124,7 @@ def _write(
         for path, entry in targets.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            # x: nothing that is there already is written through
+            # "x" never writes through anything that exists
             with contents.open(entry) as packed, target.open("xb") as unpacked:
                 while chunk := packed.read(chunk_bytes):
                     unpacked.write(chunk)

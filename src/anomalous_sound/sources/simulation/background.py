@@ -36,7 +36,8 @@ def _noise_floor(rng: np.random.Generator, length: int, sample_rate: int) -> np.
 
     def gain(frequency_hz: np.ndarray) -> np.ndarray:
         rumble = 1 / (1 + np.square(30 / np.maximum(frequency_hz, 1)))
-        return rumble / np.sqrt(1 + (frequency_hz / corner_hz) ** (2 * slope))
+        factors: np.ndarray = rumble / np.sqrt(1 + (frequency_hz / corner_hz) ** (2 * slope))
+        return factors
 
     return coloured_noise(rng, length, sample_rate, gain)
 
@@ -53,7 +54,7 @@ def _neighbour(rng: np.random.Generator, length: int, sample_rate: int) -> np.nd
     wander = 1 + 0.0015 * slow_noise(rng, length, sample_rate, rate_hz=2)
     flicker = 1 + 0.25 * slow_noise(rng, length, sample_rate, rate_hz=10)
     strongest_hz = np.exp(rng.uniform(np.log(180), np.log(1200)))
-    strongest = rng.integers(2, 6)  # the order of the strongest line
+    strongest = int(rng.integers(2, 6))  # the order of the strongest line
     orders = {1, 2, 3, 4, 5, 6, 8, 10, 12} - {strongest}
     levels_db = {strongest: 0.0}
     for order in rng.choice(sorted(orders), 5, replace=False):
@@ -82,7 +83,8 @@ def _distant_impacts(rng: np.random.Generator, length: int, sample_rate: int) ->
     decay_s = rng.uniform(0.03, 0.12)
     envelope = scipy.signal.lfilter([1.0], [1.0, -np.exp(-1 / (decay_s * sample_rate))], hits)
     noise = coloured_noise(rng, length, sample_rate, band_gain(500, 8000))
-    return amplitude(rng.uniform(-34, -18)) * envelope * noise
+    knocks: np.ndarray = amplitude(rng.uniform(-34, -18)) * envelope * noise
+    return knocks
 
 
 def _beeps(rng: np.random.Generator, length: int, sample_rate: int) -> np.ndarray:

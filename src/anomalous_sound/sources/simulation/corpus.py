@@ -190,7 +190,7 @@ def _write_clip(
         fault=planned.fault,
     )
     sf.write(folder / planned.file, clip.samples, settings["sample_rate"], subtype="PCM_16")
-    if planned.fault is None:
+    if planned.fault is None or clip.fault_band_hz is None:
         return None
     low_hz, high_hz = clip.fault_band_hz
     return {
@@ -260,4 +260,5 @@ def _description(folder: Path) -> dict[str, Any]:
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as JSON gives them back."""
-    return json.loads(json.dumps(dict(settings)))
+    plain: dict[str, Any] = json.loads(json.dumps(dict(settings)))
+    return plain

@@ -13,7 +13,8 @@ from anomalous_sound.sources.simulation.signals import amplitude
 
 def in_room(samples: np.ndarray, machine: SlideRail, sample_rate: int) -> np.ndarray:
     """Return what arrives at the microphone."""
-    return scipy.signal.oaconvolve(samples, _room(machine, sample_rate))[: len(samples)]
+    arrived: np.ndarray = scipy.signal.oaconvolve(samples, _room(machine, sample_rate))
+    return arrived[: len(samples)]
 
 
 @lru_cache(maxsize=16)

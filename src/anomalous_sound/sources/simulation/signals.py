@@ -18,7 +18,8 @@ def amplitude(level_db: float | np.ndarray) -> float | np.ndarray:
 
 def rms_of(samples: np.ndarray) -> float:
     """Return the root mean square of a signal that is not empty."""
-    return float(np.linalg.norm(samples)) / np.sqrt(len(samples))
+    rms: float = float(np.linalg.norm(samples)) / np.sqrt(len(samples))
+    return rms
 
 
 def at_level(samples: np.ndarray, level_db: float) -> np.ndarray:
@@ -71,7 +72,9 @@ def slow_noise(
 ) -> np.ndarray:
     """Return a random curve of about unit variance with ``rate_hz`` knots a second."""
     knots = rng.standard_normal(int(length / sample_rate * rate_hz) + 2)
-    return np.interp(np.arange(length) * (rate_hz / sample_rate), np.arange(len(knots)), knots)
+    places = np.arange(length) * (rate_hz / sample_rate)
+    curve: np.ndarray = np.interp(places, np.arange(len(knots)), knots)
+    return curve
 
 
 def coloured_noise(
@@ -94,7 +97,8 @@ def band_gain(low_hz: float, high_hz: float) -> Callable[[np.ndarray], np.ndarra
     def gain(frequency_hz: np.ndarray) -> np.ndarray:
         above = 1 + np.square(np.square(low_hz / np.maximum(frequency_hz, 1)))
         below = 1 + np.square(np.square(frequency_hz / high_hz))
-        return 1 / np.sqrt(above * below)
+        factors: np.ndarray = 1 / np.sqrt(above * below)
+        return factors
 
     return gain
 

@@ -18,6 +18,7 @@ Signals are arrays of shape (n,), one value a sample; levels in dB are of RMS.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def _normal_sound(machine: SlideRail, motion: Motion, rng: np.random.Generator) 
         (_rolling(machine, motion, rng), machine.rolling_level_db),
         (_stroke_ends(machine, motion, rng), machine.impact_level_db),
     )
-    return sum(at_level(share, level_db) for share, level_db in shares)
+    return cast("np.ndarray", sum(at_level(share, level_db) for share, level_db in shares))
 
 
 def _motor(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.ndarray:
@@ -126,7 +127,7 @@ def _motor(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.n
     ripple = 1 + 0.005 * slow_noise(rng, motion.length, motion.sample_rate, rate_hz=30)
     frequency_hz = machine.motor_cycles_per_m * motion.speed_m_s * ripple
     levels_db = dict(enumerate(machine.motor_harmonics_db, start=1))
-    amplitude = (motion.speed_m_s / machine.max_speed_m_s) ** machine.motor_exponent
+    amplitude: np.ndarray = (motion.speed_m_s / machine.max_speed_m_s) ** machine.motor_exponent
     return amplitude * harmonics(frequency_hz, levels_db, motion.sample_rate, rng)
 
 
@@ -141,7 +142,7 @@ def _drive(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.n
 def _rolling(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.ndarray:
     """Return rolling noise: it grows with the speed and excites the modes of the carriage."""
     loudness = (motion.speed_m_s / machine.max_speed_m_s) ** machine.rolling_exponent
-    noise = loudness * band_noise(rng, *motion.shape, machine.rolling_band_hz)
+    noise: np.ndarray = loudness * band_noise(rng, *motion.shape, machine.rolling_band_hz)
     modes = ring(noise, machine.carriage_modes_hz, 0.003, motion.sample_rate)
     return at_level(noise, 0.0) + at_level(modes, -4.0)
 
