@@ -13,7 +13,6 @@ from typing import Literal
 from pydantic import Field
 
 from anomalous_sound.configuration.base import PositiveInt
-from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.training import SegmentTrainingSettings
 from anomalous_sound.methods.base import Method, MethodSettings, NetworkSettings
 
@@ -35,10 +34,6 @@ class LstmDenseSettings(MethodSettings):
 
     network: LstmDenseNetworkSettings
     training: SegmentTrainingSettings
-
-    def training_windows(self, windows: WindowSettings) -> WindowSettings:
-        """Return segments that are longer than a window, each with its next frame."""
-        return WindowSettings(length=self.training.segment, next_frame=True)
 
 
 METHOD = Method(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.configuration.features import (
+    AudioSettings,
+    FeatureSettings,
+    LogMelSettings,
+)
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.features import levels
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.reporting import exploration
-from anomalous_sound.reporting.figures import Figure
+from anomalous_sound.reporting import exploration, exploration_figures, exploration_page
+from anomalous_sound.reporting.drawing import Figure
 
 
 def measure_clips(
     raw_audio: AudioCorpus,
     clips: pd.DataFrame,
-    audio: dict[str, Any],
+    audio: AudioSettings,
     welch_segment: int,
     bands_per_octave: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -30,7 +34,7 @@ def measure_clips(
     """
     measured, spectra = [], {}
     for clip in clips.itertuples():
-        samples = raw_audio.mono_clip(clip.clip_id, **audio)
+        samples = raw_audio.mono_clip(clip.clip_id, audio)
         measured.append((clip.clip_id, levels.rms_dbfs(samples), levels.peak_dbfs(samples)))
         frequencies_hz, decibel = levels.octave_bands(
             *_spectrum(samples, audio, welch_segment), bands_per_octave=bands_per_octave
@@ -56,84 +60,67 @@ def measure_clips(
     )
 
 
-def tabulate_clips(clips: pd.DataFrame, clip_levels: pd.DataFrame) -> pd.DataFrame:
-    """Sum up the clips of each machine ID, split and label."""
-    return exploration.tabulate_clips(clips, clip_levels)
-
-
 def plot_waveforms(
     raw_audio: AudioCorpus,
     clips: pd.DataFrame,
-    corpus_summary: dict[str, Any],
-    audio: dict[str, Any],
+    corpus_summary: CorpusSummary,
+    audio: AudioSettings,
     machine_ids_shown: int,
 ) -> Figure:
     """Draw the waveforms of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
     waveforms = {}
     for clip_id in shown.clip_ids.values():
-        samples = raw_audio.mono_clip(clip_id, **audio)
-        low, high = levels.envelope(samples, exploration.WAVEFORM_POINTS)
-        waveforms[clip_id] = (len(samples) / audio["sample_rate"], low, high)
-    return exploration.waveform_figure(waveforms, shown, corpus_summary)
+        samples = raw_audio.mono_clip(clip_id, audio)
+        low, high = levels.envelope(samples, exploration_figures.WAVEFORM_POINTS)
+        waveforms[clip_id] = (len(samples) / audio.sample_rate, low, high)
+    return exploration_figures.waveform_figure(waveforms, shown, corpus_summary)
 
 
 def plot_spectra(
     raw_audio: AudioCorpus,
     clips: pd.DataFrame,
-    corpus_summary: dict[str, Any],
-    audio: dict[str, Any],
+    corpus_summary: CorpusSummary,
+    audio: AudioSettings,
     welch_segment: int,
     machine_ids_shown: int,
 ) -> Figure:
     """Draw the frequency spectra of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
     spectra = {
-        clip_id: _spectrum(raw_audio.mono_clip(clip_id, **audio), audio, welch_segment)
+        clip_id: _spectrum(raw_audio.mono_clip(clip_id, audio), audio, welch_segment)
         for clip_id in shown.clip_ids.values()
     }
-    return exploration.spectrum_figure(spectra, shown, corpus_summary)
+    return exploration_figures.spectrum_figure(spectra, shown, corpus_summary)
 
 
 def plot_spectrograms(
     log_mel: Frames,
     clips: pd.DataFrame,
-    corpus_summary: dict[str, Any],
-    audio: dict[str, Any],
-    log_mel_settings: dict[str, Any],
+    corpus_summary: CorpusSummary,
+    audio: AudioSettings,
+    log_mel_settings: LogMelSettings,
     machine_ids_shown: int,
 ) -> Figure:
     """Draw the log-mel spectrograms of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
-    settings = {"audio": audio, "log_mel": log_mel_settings}
-    return exploration.spectrogram_figure(log_mel, settings, shown, corpus_summary)
-
-
-def plot_average_spectra(
-    average_spectra: pd.DataFrame,
-    corpus_summary: dict[str, Any],
-    bands_per_octave: int,
-    machine_ids_shown: int,
-) -> Figure:
-    """Draw the average spectra of normal against anomalous clips of each machine ID."""
-    return exploration.average_spectrum_figure(
-        average_spectra, corpus_summary, bands_per_octave, machine_ids_shown
-    )
+    features = FeatureSettings(audio=audio, log_mel=log_mel_settings)
+    return exploration_figures.spectrogram_figure(log_mel, features, shown, corpus_summary)
 
 
 def write_report(
-    corpus_summary: dict[str, Any],
+    corpus_summary: CorpusSummary,
     clip_table: pd.DataFrame,
     rejected_clips: pd.DataFrame,
-    audio: dict[str, Any],
+    audio: AudioSettings,
 ) -> str:
     """Write the page that a person reads first."""
-    return exploration.exploration_page(
+    return exploration_page.exploration_page(
         corpus=corpus_summary, clip_table=clip_table, rejected_clips=rejected_clips, audio=audio
     )
 
 
 def _spectrum(
-    samples: np.ndarray, audio: dict[str, Any], welch_segment: int
+    samples: np.ndarray, audio: AudioSettings, welch_segment: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    return levels.power_spectrum(samples, sample_rate=audio["sample_rate"], segment=welch_segment)
+    return levels.power_spectrum(samples, sample_rate=audio.sample_rate, segment=welch_segment)

@@ -3,6 +3,8 @@
 from kedro.pipeline import Pipeline, node
 
 from anomalous_sound.pipelines.explore import nodes
+from anomalous_sound.reporting.exploration import tabulate_clips
+from anomalous_sound.reporting.exploration_figures import average_spectrum_figure
 
 
 def create_pipeline() -> Pipeline:
@@ -30,7 +32,7 @@ def _measurements() -> list:
             name="measure_clips",
         ),
         node(
-            nodes.tabulate_clips,
+            tabulate_clips,
             inputs=["clips", "clip_levels"],
             outputs="clip_table",
             name="tabulate_clips",
@@ -79,7 +81,7 @@ def _figures() -> list:
             name="plot_spectrograms",
         ),
         node(
-            nodes.plot_average_spectra,
+            average_spectrum_figure,
             inputs=[
                 "average_spectra",
                 "corpus_summary",
