@@ -15,8 +15,7 @@ import pandas as pd
 from anomalous_sound.compute.threads import in_threads, torch_threads
 from anomalous_sound.features.frames import Frames, scaled_clip
 from anomalous_sound.methods.trained_network import TrainedNetwork, architecture_class
-from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
-from anomalous_sound.scoring.clip_score import pool_over_time
+from anomalous_sound.scoring.band_errors import ClipErrors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -106,38 +105,6 @@ class WindowScoring:
                 )
             errors = errors.float().cpu().numpy()
         return ClipErrors(clip_id, errors, errors.mean(axis=1), time.perf_counter() - started)
-
-
-def pool_clip(clip: ClipErrors, settings: Mapping[str, Any]) -> np.ndarray:
-    """Pool the errors of one clip over time.
-
-    Returns:
-        One value a mel band; without whitening a single one, the pooled window error.
-    """
-    of_windows = settings["whitening"] == "none"
-    errors = clip.window_errors[:, None] if of_windows else clip.band_errors
-    return pool_over_time(
-        errors, settings["pooling"], percentile=settings["percentile"], decay=settings["decay"]
-    )
-
-
-def pool_errors(band_errors: BandErrors, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Pool the errors of each clip over time.
-
-    Args:
-        band_errors: the errors of all clips.
-        settings: of the score.
-
-    Returns:
-        ``clip_id`` and the pooled errors of each mel band (``band_0``, ``band_1``, …); without
-        whitening only ``window``, the pooled window error.
-    """
-    values = np.stack([pool_clip(clip, settings) for clip in band_errors])
-    of_windows = settings["whitening"] == "none"
-    columns = ["window"] if of_windows else [f"band_{band}" for band in range(values.shape[1])]
-    table = pd.DataFrame(values, columns=columns)
-    table.insert(0, "clip_id", band_errors.index.clip_id.to_numpy())
-    return table
 
 
 def target_time_s(errors: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:
