@@ -8,8 +8,7 @@ from support import with_bfloat16
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
-from anomalous_sound.scoring.band_errors import BandErrors
-from anomalous_sound.scoring.errors import WindowScoring, pool_errors, target_time_s
+from anomalous_sound.scoring.errors import WindowScoring, target_time_s
 
 SETTINGS = {
     "network": {"architecture": "lstm_predictor", "hidden_size": 8, "num_layers": 1},
@@ -114,33 +113,6 @@ def test_each_machine_id_is_judged_by_its_own_network(frames):
         np.testing.assert_allclose(clips[clip_id].band_errors, expected, rtol=1e-4, atol=1e-7)
     with pytest.raises(InputError, match=r"machine ID '05' has no .* \(there are id_00, id_02\)"):
         scored(joined, frames, machine_ids=["00", "05", "00"])
-
-
-def errors_of(*clips):
-    windows = [len(clip) for clip in clips]
-    index = pd.DataFrame({"clip_id": list("ab")[: len(clips)], "windows": windows})
-    index["first_window"] = index.windows.cumsum() - index.windows
-    index["seconds"] = 0.1
-    everything = np.concatenate(clips).astype(np.float32)
-    return BandErrors(np.sqrt(everything).astype(np.float16), everything.mean(axis=1), index)
-
-
-SCORE = {"pooling": "maximum", "percentile": 50.0, "decay": 0.5, "whitening": "none"}
-
-
-def test_without_whitening_window_errors_are_pooled():
-    errors = errors_of([[1, 3], [4, 2], [2, 2]], [[9, 1]])
-    pooled = pool_errors(errors, SCORE)
-    assert pooled.columns.tolist() == ["clip_id", "window"]
-    assert pooled.clip_id.tolist() == ["a", "b"]
-    assert pooled.window.tolist() == [3, 5]
-
-
-def test_with_whitening_each_band_is_pooled():
-    errors = errors_of([[1, 4], [4, 1], [1, 1]], [[9, 1]])
-    pooled = pool_errors(errors, SCORE | {"whitening": "band"})
-    assert pooled.columns.tolist() == ["clip_id", "band_0", "band_1"]
-    assert pooled[["band_0", "band_1"]].to_numpy().tolist() == [[4, 4], [9, 1]]
 
 
 def test_an_error_is_drawn_at_the_frame_it_belongs_to():

@@ -1,0 +1,86 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.pooling import pool_clip, pool_errors, pool_over_time
+from anomalous_sound.scoring.settings import Pooling, ScoreSettings
+
+
+def pooling(**values):
+    return TypeAdapter(Pooling).validate_python(values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"type": "mean"}, [4.0, 1.0]),
+        ({"type": "median"}, [3.0, 0.5]),
+        ({"type": "maximum"}, [9.0, 3.0]),
+        # three quarters of the way through 1, 2, 4, 9: a quarter of the step from 4 to 9
+        ({"type": "percentile", "percentile": 75.0}, [5.25, 1.5]),
+        # weights 1, 1/2, 1/4, 1/8 of the errors from the highest down
+        (
+            {"type": "ranked", "decay": 0.5},
+            [(9 + 4 / 2 + 2 / 4 + 1 / 8) / 1.875, (3 + 1 / 2) / 1.875],
+        ),
+    ],
+)
+def test_pooling_over_time_by_hand(settings, expected):
+    errors = np.array([[1, 0], [9, 1], [2, 0], [4, 3]], dtype=np.float32)
+    pooled = pool_over_time(errors, pooling(**settings))
+    assert pooled == pytest.approx(expected)
+    assert pooled.dtype == np.float64
+
+
+def test_ranked_pooling_lies_between_the_maximum_and_the_mean():
+    errors = np.random.default_rng(0).random((303, 8))
+    for decay, expected in ((1.0, errors.mean(axis=0)), (0.0, errors.max(axis=0))):
+        found = pool_over_time(errors, pooling(type="ranked", decay=decay))
+        assert found == pytest.approx(expected)
+
+
+def test_unknown_pooling():
+    accepted = "'mean', 'median', 'maximum', 'percentile', 'ranked'"
+    with pytest.raises(ValidationError, match=f"'middle' .* expected tags: {accepted}"):
+        pooling(type="middle")
+
+
+MAXIMUM = {"pooling": {"type": "maximum"}}
+POOLED_ERROR, BAND_DEVIATION = (
+    TypeAdapter(ScoreSettings).validate_python(values | MAXIMUM)
+    for values in (
+        {"type": "pooled_error"},
+        {
+            "type": "band_deviation",
+            "scale": "linear",
+            "whitening": "band",
+            "reference": "machine_id",
+            "backend": {"type": "mean"},
+        },
+    )
+)
+
+
+def clip_errors(clip_id, band_errors):
+    band_errors = np.array(band_errors, dtype=np.float32)
+    return ClipErrors(clip_id, band_errors, band_errors.mean(axis=1), 0.1)
+
+
+def test_a_pooled_error_score_reads_window_errors():
+    clips = [clip_errors("b", [[1, 3], [4, 2], [2, 2]]), clip_errors("a", [[9, 1]])]
+    pooled = pool_errors(clips, POOLED_ERROR)
+    expected = pd.DataFrame({"clip_id": ["b", "a"], "window": [3.0, 5.0]})
+    pd.testing.assert_frame_equal(pooled, expected)
+    clip = clips[0]
+    assert pool_clip(POOLED_ERROR, clip.band_errors, clip.window_errors).tolist() == [3]
+
+
+def test_a_band_deviation_score_reads_each_band():
+    clips = [clip_errors("a", [[1, 4], [4, 1], [1, 1]]), clip_errors("b", [[9, 1]])]
+    pooled = pool_errors(iter(clips), BAND_DEVIATION)
+    expected = pd.DataFrame({"clip_id": ["a", "b"], "band_0": [4.0, 9], "band_1": [4.0, 1]})
+    pd.testing.assert_frame_equal(pooled, expected)
+    clip = clips[0]
+    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [4, 4]
