@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from anomalous_sound.scoring.clip_score import apply_score, fit_score, pool_over_time
 
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.evaluation.metrics import auc
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.pipelines.preparation.nodes import check_clips
-from anomalous_sound.scoring.clip_score import apply_score, fit_score, pool_over_time
 from anomalous_sound.scoring.errors import WindowScoring
 from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES

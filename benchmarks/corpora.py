@@ -14,7 +14,8 @@ from kedro.config import OmegaConfigLoader
 
 from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
-from anomalous_sound.features.frames import Frames, WindowedFrames
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 from anomalous_sound.sources.simulation.corpus import is_current, write_corpus

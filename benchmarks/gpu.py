@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from anomalous_sound.compute.processor import chosen_precision
 from torch.utils.data import DataLoader
 
-from anomalous_sound.compute.processor import chosen_precision
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
 from benchmarks.corpora import configuration

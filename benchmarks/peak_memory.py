@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
 from anomalous_sound.storage.row_file import RowFile, write_header
+
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
 from benchmarks.corpora import configuration

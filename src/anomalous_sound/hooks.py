@@ -23,7 +23,7 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
 from anomalous_sound.compute.memory import nothing_to_collect
 from anomalous_sound.errors import InputError
-from anomalous_sound.parameters import check_parameters
+from anomalous_sound.parameters import parse_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class ParameterHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check all parameters, those of ``--params`` included."""
-        parameters = context.config_loader["parameters"]  # those of context.params, unprepared
-        check_parameters(parameters)
-        context.config_loader["parameters"] = parameters  # kedro need not read them again
+        """Parse all parameters, those of ``--params`` included, and pass them on as types."""
+        context.config_loader["parameters"] = dict(
+            parse_parameters(context.config_loader["parameters"])
+        )
 
 
 class TrackingHooks(MlflowHook):

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anomalous_sound.methods.frame_network import count_parameters
 
 from anomalous_sound.evaluation.baselines import persistence_errors
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.autoencoder.network import DenseAutoencoder
-from anomalous_sound.methods.frame_network import count_parameters
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
 

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 from scipy.stats import spearmanr
 from support import with_bfloat16
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, index_windows
-from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 from anomalous_sound.scoring.errors import WindowScoring, target_time_s
 
 SETTINGS = {

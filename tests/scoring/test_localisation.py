@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.scoring.localisation import WindowReference, fit_window_reference, localise
-from anomalous_sound.scoring.settings import LocalisationSettings
 
 RNG = np.random.default_rng(0)
 NORMAL = {

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from anomalous_sound.configuration.scoring import Pooling, ScoreSettings
 from anomalous_sound.scoring.band_errors import ClipErrors
 from anomalous_sound.scoring.pooling import pool_clip, pool_errors, pool_over_time
-from anomalous_sound.scoring.settings import Pooling, ScoreSettings
 
 
 def pooling(**values):

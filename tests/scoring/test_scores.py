@@ -9,9 +9,9 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
 
+from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.scoring import pooling, scores
-from anomalous_sound.scoring.scores import PooledErrorScore, fit_score, score_from_json
-from anomalous_sound.scoring.settings import ScoreSettings
+from anomalous_sound.scoring.scores import PooledErrorScore, Score, fit_score
 
 MIXTURE = {"type": "gaussian_mixture", "components": 2, "reg_covar": 0.1}
 NEIGHBOURS = {"type": "nearest_neighbours", "neighbours": 3}
@@ -164,7 +164,7 @@ def test_gaussian_mixture_is_the_density_of_its_parts():
 
 @pytest.mark.parametrize("shift", [0, 3, 100, 1000])
 def test_the_density_of_a_restored_mixture_is_exact_far_from_normal_too(shift):
-    score = score_from_json(fit(NORMAL, IDS, backend=MIXTURE).to_json())
+    score = Score.from_json(fit(NORMAL, IDS, backend=MIXTURE).to_json())
     z = score.whiten(NORMAL + shift, IDS)
     expected = np.logaddexp.reduce(
         [np.log(weight) + component.logpdf(z) for weight, component in components_of(score)]
@@ -185,7 +185,7 @@ def test_a_single_gaussian_is_the_mean_squared_deviation_in_decibel():
 @pytest.mark.parametrize("whitening", ["band", "mahalanobis"])
 def test_what_is_strange_scores_higher_than_what_is_usual(whitening, backend):
     score = fit(NORMAL, IDS, whitening=whitening, backend=backend)
-    score = score_from_json(json.loads(json.dumps(score.to_json())))
+    score = Score.from_json(json.loads(json.dumps(score.to_json())))
     strange = score.score(NORMAL[:10] + 8, IDS[:10])
     usual = score.score(NORMAL, IDS)
     assert strange.min() > usual.max()
@@ -224,7 +224,7 @@ def in_short(values):
 def test_a_score_goes_to_json_and_back_without_losing_a_bit(values):
     score = fit_score(parsed(values), NORMAL, IDS, seed=1)
     written = json.dumps(score.to_json())
-    again = score_from_json(json.loads(written))
+    again = Score.from_json(json.loads(written))
     clips, ids = NORMAL * 1.1, np.where(np.arange(len(IDS)) % 10, IDS, "05")
     found = again.score(clips, ids)
     assert found.dtype == np.float64
@@ -256,7 +256,7 @@ def test_a_score_says_what_it_measures(changes, expected):
 
 def test_a_score_of_another_kind_is_refused():
     with pytest.raises(ValidationError, match="expected tags: 'pooled_error', 'band_deviation'"):
-        score_from_json({"settings": {"type": "loudness"}, "fitted": {}})
+        Score.from_json({"settings": {"type": "loudness"}, "fitted": {}})
 
 
 @pytest.mark.parametrize("whitening", ["band", "mahalanobis"])

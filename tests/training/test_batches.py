@@ -4,7 +4,8 @@ import pytest
 import torch
 from anomalous_sound.training.device_windows import DeviceWindows, on_device
 
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anomalous_sound.compute.processor import FastestThreads
+from anomalous_sound.methods.trained_network import build_network
 from support import with_bfloat16
 
 from anomalous_sound.compute import processor
-from anomalous_sound.compute.processor import FastestThreads
 from anomalous_sound.compute.threads import torch_threads
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
-from anomalous_sound.methods.trained_network import build_network
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network

@@ -3,9 +3,11 @@
 from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.datasets.band_errors import BandErrorsDataset
 from anomalous_sound.datasets.checkpoint import CheckpointDataset
+from anomalous_sound.datasets.detector import DetectorDataset
 from anomalous_sound.datasets.earlier_table import EarlierTableDataset
 from anomalous_sound.datasets.figure import FigureDataset
 from anomalous_sound.datasets.frames import FramesDataset
+from anomalous_sound.datasets.json_object import JSONObjectDataset
 from anomalous_sound.datasets.network import NetworkDataset
 from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
@@ -15,9 +17,11 @@ __all__ = [
     "AudioFolderDataset",
     "BandErrorsDataset",
     "CheckpointDataset",
+    "DetectorDataset",
     "EarlierTableDataset",
     "FigureDataset",
     "FramesDataset",
+    "JSONObjectDataset",
     "NetworkDataset",
     "PublishedAudioDataset",
     "ResultsDataset",

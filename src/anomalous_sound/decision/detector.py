@@ -28,7 +28,7 @@ from anomalous_sound.scoring.band_errors import ClipErrors
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
 from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
-from anomalous_sound.scoring.scores import Score, score_from_json
+from anomalous_sound.scoring.scores import Score
 from anomalous_sound.storage.atomic import replaced_folder
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class Detector:
             )
         return cls(
             networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
-            score=score_from_json(values["score"]),
+            score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
             reference=WindowReference.from_json(values["reference"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalous_sound.features.frames import WindowedFrames
+from anomalous_sound.features.windows import WindowedFrames
 
 _WINDOWS_AT_ONCE = 4096
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.scoring.settings import (
+from anomalous_sound.configuration.scoring import (
     Backend,
     GaussianMixtureBackend,
     MaximumBackend,

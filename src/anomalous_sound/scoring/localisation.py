@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.scoring.settings import LocalisationSettings
+from anomalous_sound.configuration.scoring import LocalisationSettings
 
 LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
 TIME, FREQUENCY = "time", "frequency"

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.scoring.band_errors import ClipErrors
-from anomalous_sound.scoring.settings import (
+from anomalous_sound.configuration.scoring import (
     MaximumPooling,
     MeanPooling,
     MedianPooling,
@@ -18,6 +17,7 @@ from anomalous_sound.scoring.settings import (
     RankedPooling,
     ScoreSettings,
 )
+from anomalous_sound.scoring.band_errors import ClipErrors
 
 
 def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:

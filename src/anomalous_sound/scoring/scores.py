@@ -2,12 +2,12 @@
 
 A score is fitted on normal training clips alone, with :func:`fit_score`:
 
-    >>> from anomalous_sound.scoring.settings import MeanPooling
+    >>> from anomalous_sound.configuration.scoring import MeanPooling
     >>> settings = PooledErrorSettings(type="pooled_error", pooling=MeanPooling(type="mean"))
     >>> score = fit_score(settings, np.array([[0.5]]), np.array(["00"]), seed=0)
     >>> score.score(np.array([[0.7], [0.4]]), np.array(["00", "02"]))
     array([0.7, 0.4])
-    >>> score_from_json(score.to_json()).unit
+    >>> Score.from_json(score.to_json()).unit
     'mean over time of the squared error of scaled log-mel values'
 """
 
@@ -22,8 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter
 
-from anomalous_sound.scoring.backends import FittedBackend, backend_from_json, fit_backend
-from anomalous_sound.scoring.settings import (
+from anomalous_sound.configuration.scoring import (
     BandDeviationSettings,
     GaussianMixtureBackend,
     MaximumBackend,
@@ -35,6 +34,7 @@ from anomalous_sound.scoring.settings import (
     Pooling,
     ScoreSettings,
 )
+from anomalous_sound.scoring.backends import FittedBackend, backend_from_json, fit_backend
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,21 @@ class Score(ABC):
     def to_json(self) -> dict[str, Any]:
         """Return ``settings`` and what was ``fitted``, as JSON values; no bit is lost."""
 
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Score:
+        """Rebuild a score from what :meth:`to_json` returned.
+
+        Raises:
+            pydantic.ValidationError: the settings are not those of a score.
+        """
+        adapter: TypeAdapter[ScoreSettings] = TypeAdapter(ScoreSettings)
+        settings = adapter.validate_python(values["settings"])
+        match settings:
+            case PooledErrorSettings():
+                return PooledErrorScore(settings)
+            case BandDeviationSettings():
+                return BandDeviationScore.from_fitted(settings, values["fitted"])
+
 
 def fit_score(
     settings: ScoreSettings, pooled_errors: np.ndarray, machine_ids: np.ndarray, *, seed: int
@@ -85,21 +100,6 @@ def fit_score(
             return PooledErrorScore(settings)
         case BandDeviationSettings():
             return BandDeviationScore.fit(settings, pooled_errors, machine_ids, seed=seed)
-
-
-def score_from_json(values: Mapping[str, Any]) -> Score:
-    """Rebuild a score from what :meth:`Score.to_json` returned.
-
-    Raises:
-        pydantic.ValidationError: the settings are not those of a score.
-    """
-    adapter: TypeAdapter[ScoreSettings] = TypeAdapter(ScoreSettings)
-    settings = adapter.validate_python(values["settings"])
-    match settings:
-        case PooledErrorSettings():
-            return PooledErrorScore(settings)
-        case BandDeviationSettings():
-            return BandDeviationScore.from_json(settings, values["fitted"])
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,12 @@ class BandDeviationScore(Score):
                 "Machine IDs without normal training clips are compared with all others': %s.",
                 ", ".join(sorted(unknown)),
             )
-        return self.backend.score(self.whiten(pooled_errors, machine_ids))
+        # one clip at a time: in a product of many clips, the last bit of each depends on the others
+        one_by_one = [
+            self.backend.score(self.whiten(pooled_errors[clip : clip + 1], machine_ids[[clip]]))
+            for clip in range(len(pooled_errors))
+        ]
+        return np.concatenate([np.empty(0), *one_by_one])
 
     def to_json(self) -> dict[str, Any]:
         """Return ``settings`` and what was ``fitted``, as JSON values; no bit is lost."""
@@ -239,7 +244,7 @@ class BandDeviationScore(Score):
         return {"settings": self.settings.model_dump(mode="json"), "fitted": fitted}
 
     @classmethod
-    def from_json(
+    def from_fitted(
         cls, settings: BandDeviationSettings, fitted: Mapping[str, Any]
     ) -> BandDeviationScore:
         """Rebuild a score from its settings and the ``fitted`` part of its JSON values."""
