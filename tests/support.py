@@ -41,7 +41,7 @@ SMALL_METHOD = {"network": {"hidden_size": 16}, "training": SMALL_TRAINING}
 SMALL_PARAMETERS = {
     "evaluation": {"bootstrap_resamples": 50},
     "lstm": SMALL_METHOD,
-    "lstm_dense": {**SMALL_METHOD, "training": {**SMALL_TRAINING, "stretch": 20}},
+    "lstm_dense": {**SMALL_METHOD, "training": {**SMALL_TRAINING, "segment": 20}},
     "gru": SMALL_METHOD,
     "autoencoder": SMALL_METHOD,
 }

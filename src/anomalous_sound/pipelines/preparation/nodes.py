@@ -18,7 +18,7 @@ from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipChecks
-from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.corpus.summary import CorpusSummary, summarise
 from anomalous_sound.features import scaling as scaling_module
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
@@ -50,7 +50,7 @@ def check_clips(
         raw_audio, corpus, features, seed=seed, checks=checks, jobs=jobs
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
-    summary = clip_table.summarise(raw_audio, clips, rejected)
+    summary = summarise(raw_audio, clips, rejected)
     return clips, rejected, summary, checks.table()
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
-from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.corpus.summary import CorpusSummary, summarise
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
@@ -53,7 +53,7 @@ def check_clips(
         min_frames=description.windows.frames,
         jobs=jobs,
     )
-    return clips, rejected, clip_table.summarise(raw_audio, clips, rejected)
+    return clips, rejected, summarise(raw_audio, clips, rejected)
 
 
 def extract_log_mel(
