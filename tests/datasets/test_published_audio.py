@@ -121,7 +121,7 @@ def test_archives_may_be_kept(published, tmp_path):
 def test_an_archive_put_there_by_hand_is_used(published, file_server, tmp_path):
     folder = tmp_path / "dcase2020" / "archives"
     file_server.stop()
-    assert f"put it there as {folder / 'dev_slider.zip'}" in refused(published())
+    assert f"save it as {folder / 'dev_slider.zip'};" in refused(published())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dev_slider.zip").write_bytes(file_server.files["dev_fan.zip"])
     assert "is not the published file: its md5 is" in refused(published())

@@ -71,7 +71,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(remote, file_server, tmp_p
 
 def test_an_interrupted_download_goes_on_in_the_next_call(remote, file_server, tmp_path):
     file_server.always = "drop"
-    assert "which goes on from what has arrived" in refused(remote, tmp_path, retries=0)
+    assert "which resumes where it stopped" in refused(remote, tmp_path, retries=0)
     part = tmp_path / f"{NAME}.part"
     assert only_file(tmp_path) == part.name
     assert part.stat().st_size == HALF
@@ -150,7 +150,7 @@ def test_a_file_that_stays_wrong_is_not_kept(remote, file_server, tmp_path):
     file_server.always = "wrong"
     found = hashlib.md5(bytes(255 - value for value in CONTENTS)).hexdigest()
     message = refused(remote, tmp_path)
-    assert f"arrived twice with another md5 than the published one: {found}" in message
+    assert f"arrived twice with the wrong md5: {found}" in message
     assert remote.md5 in message
     assert not list(tmp_path.iterdir())
     assert len(file_server.requests) == 2
@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_told_at_once(remote, file_server, tmp_path,
     file_server.always = status
     message = refused(remote, tmp_path)
     assert f"{remote.url} answers {status} " in message
-    assert f"put it there as {tmp_path / NAME}" in message
+    assert f"save it as {tmp_path / NAME};" in message
     assert len(file_server.requests) == 1
 
 
@@ -205,7 +205,7 @@ def test_without_a_server_one_sentence_says_what_to_do_by_hand(remote, file_serv
     assert message.startswith(f"{NAME} cannot be downloaded from {remote.url} (")
     assert "Connection refused" in message
     assert "object at 0x" not in message
-    assert f"put it there as {tmp_path / NAME}, where it is taken after its md5" in message
+    assert f"save it as {tmp_path / NAME}; its md5 ({remote.md5}) is checked" in message
     (tmp_path / NAME).write_bytes(CONTENTS)
     assert get(remote, tmp_path) == tmp_path / NAME
 

@@ -93,7 +93,7 @@ def _check_put_by_hand(file: RemoteFile, path: Path) -> None:
     if found != file.md5:
         raise InputError(
             f"{path} is not the published file: its md5 is {found}, expected {file.md5}; replace "
-            f"it with the file from {file.url}, or remove it and it is downloaded."
+            f"it with the file from {file.url}, or remove it to have it downloaded."
         )
 
 
@@ -104,7 +104,7 @@ class _LoggedRetry(Retry):
         left = super().increment(*arguments, **named)
         response, error = named.get("response"), named.get("error")
         reason = f"it answers {response.status}" if response is not None else _reason(error)
-        logger.warning("No file from the server yet (%s); trying again.", reason)
+        logger.warning("The server has not sent the file yet (%s); trying again.", reason)
         return left
 
     def sleep_for_retry(self, response: Any) -> bool:
@@ -121,8 +121,8 @@ class _Download:
         self._settings = settings
         self._total = file.bytes
         self._by_hand = (
-            f"get it in another way and put it there as {path}, where it is taken after its md5 "
-            f"({file.md5}) was checked"
+            f"get it in another way and save it as {path}; its md5 ({file.md5}) is checked before "
+            "it is used"
         )
 
     def run(self) -> Path:
@@ -137,22 +137,21 @@ class _Download:
                 self._part.unlink()
                 if not last_attempt:
                     logger.warning(
-                        "%s has arrived with another md5 (%s) than the published one (%s); "
-                        "downloading it once more.",
+                        "%s has the wrong md5 (%s, expected %s); downloading it once more.",
                         *(self._file.name, found, self._file.md5),
                     )
         except requests.RequestException as error:
             raise InputError(
                 f"{self._file.name} cannot be downloaded from {self._file.url} "
-                f"({_reason(error)}); try again later with the same command, which goes on from "
-                f"what has arrived, or {self._by_hand}."
+                f"({_reason(error)}); try again later with the same command, which resumes where "
+                f"it stopped, or {self._by_hand}."
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
         raise InputError(
-            f"{self._file.name} from {self._file.url} has arrived twice with another md5 than the "
-            f"published one: {found}, expected {self._file.md5}; nothing of it was kept. Something "
-            f"on the way damages it, or the published file was changed: {self._by_hand}."
+            f"{self._file.name} from {self._file.url} arrived twice with the wrong md5: {found}, "
+            f"expected {self._file.md5}; nothing of it was kept. Either it is damaged on the way, "
+            f"or the published file has changed: {self._by_hand}."
         )
 
     def _unwritable(self, error: OSError) -> InputError:
@@ -163,7 +162,7 @@ class _Download:
             missing = f"{in_words(self._needed(self._total))} more, to download and unpack it"
         return InputError(
             f"{self._part}: the disk is full; {self._file.name} needs {missing}. Make room and "
-            "give the same command again: it goes on from what has arrived."
+            "give the same command again; it resumes where it stopped."
         )
 
     def _arrived(self) -> int:
@@ -197,7 +196,7 @@ class _Download:
                     )
                     failures += 1
                     logger.warning(
-                        "The connection broke off after %s of %s (%s); going on in %.1f s.",
+                        "The connection broke off after %s of %s (%s); resuming in %.1f s.",
                         *(in_words(self._arrived()), self._file.name, _reason(error), pause),
                     )
                     time.sleep(pause)
@@ -276,8 +275,8 @@ class _Download:
         elif size != self._file.bytes:
             raise InputError(
                 f"{self._file.url} answers with {size} bytes, and the published {self._file.name} "
-                f"has {self._file.bytes}: something else answers in its place, or it was changed; "
-                f"{self._by_hand}."
+                f"has {self._file.bytes}: the server sends something else, or the published file "
+                f"has changed; {self._by_hand}."
             )
 
     def _refused(self, response: requests.Response) -> InputError:

@@ -63,7 +63,7 @@ def unpack(archive: Path, folder: Path, *, source: Mapping[str, Any], chunk_byte
 def _damaged(archive: Path, error: Exception) -> InputError:
     return InputError(
         f"{archive} is no zip archive that can be unpacked: {error}; remove it and give the same "
-        "command again, and it is downloaded anew."
+        "command again to download it anew."
     )
 
 

@@ -127,8 +127,9 @@ def _motor(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.n
     ripple = 1 + 0.005 * slow_noise(rng, motion.length, motion.sample_rate, rate_hz=30)
     frequency_hz = machine.motor_cycles_per_m * motion.speed_m_s * ripple
     levels_db = dict(enumerate(machine.motor_harmonics_db, start=1))
-    amplitude: np.ndarray = (motion.speed_m_s / machine.max_speed_m_s) ** machine.motor_exponent
-    return amplitude * harmonics(frequency_hz, levels_db, motion.sample_rate, rng)
+    amplitude = (motion.speed_m_s / machine.max_speed_m_s) ** machine.motor_exponent
+    sound: np.ndarray = amplitude * harmonics(frequency_hz, levels_db, motion.sample_rate, rng)
+    return sound
 
 
 def _drive(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.ndarray:
@@ -142,9 +143,10 @@ def _drive(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.n
 def _rolling(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.ndarray:
     """Return rolling noise: it grows with the speed and excites the modes of the carriage."""
     loudness = (motion.speed_m_s / machine.max_speed_m_s) ** machine.rolling_exponent
-    noise: np.ndarray = loudness * band_noise(rng, *motion.shape, machine.rolling_band_hz)
+    noise = loudness * band_noise(rng, *motion.shape, machine.rolling_band_hz)
     modes = ring(noise, machine.carriage_modes_hz, 0.003, motion.sample_rate)
-    return at_level(noise, 0.0) + at_level(modes, -4.0)
+    sound: np.ndarray = at_level(noise, 0.0) + at_level(modes, -4.0)
+    return sound
 
 
 def _stroke_ends(machine: SlideRail, motion: Motion, rng: np.random.Generator) -> np.ndarray:
