@@ -3,7 +3,7 @@
 Scores are drawn from four known distributions, so the rate that a threshold delivers is not
 counted on a sample but computed: the part of the distribution at or above it. Writes
 experiments/results/false_alarms.csv and docs/images/false_alarms.png, and prints the table of
-experiments/README.md. From the repository root, some minutes on one core:
+docs/thresholds.md. From the repository root, some minutes on one core:
 
     python -m experiments.false_alarms
 """
@@ -187,7 +187,7 @@ def figure(table):
 
 
 def markdown(table):
-    """Lay the means out as the table of experiments/README.md, false alarms per 100 normal clips."""
+    """Lay the means out as the table of docs/thresholds.md: false alarms per 100 normal clips."""
     lines = [
         "| promised | threshold | " + " | ".join(f"{clips} clips" for clips in SIZES) + " |",
         "|---|---|" + "---|" * len(SIZES),
