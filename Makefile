@@ -26,7 +26,7 @@ bench: $(INSTALLED)
 
 # the documentation as a site, in site/
 docs: $(INSTALLED)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 setup: $(INSTALLED)
 

@@ -111,15 +111,17 @@ def svg(name: str, pipeline: Pipeline) -> str:
             places[box] = (left + number * (WIDTH + GAP) + WIDTH / 2, top)
         top += max(boxes[box].height for box in row) + GAP
     height = top - GAP + 1
+    head = f"head-{name}"
     parts = [
-        *(_arrow(places[start], boxes[start].height, places[end]) for start, end in edges),
+        *(_arrow(places[s], boxes[s].height, places[e], head) for s, e in edges),
         *(part for index, box in enumerate(boxes) for part in _drawn(box, *places[index])),
     ]
     label = f"The pipeline {name}: " + ", then ".join(box.name for box in boxes)
     return (
         f'<svg class="pipeline" role="img" aria-label="{escape(label)}" '
         f'viewBox="-1 0 {width + 2:g} {height:g}" style="max-width: {width + 2:g}px" '
-        'xmlns="http://www.w3.org/2000/svg"><defs><marker id="head" viewBox="0 0 8 8" refX="7" '
+        'xmlns="http://www.w3.org/2000/svg"><defs>'
+        f'<marker id="{head}" viewBox="0 0 8 8" refX="7" '
         'refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0 L8 4 L0 8 z"/></marker></defs>{"".join(parts)}</svg>'
     )
@@ -138,13 +140,12 @@ def _drawn(box: Box, middle: float, top: float) -> Iterator[str]:
     yield "</g>"
 
 
-def _arrow(start: tuple[float, float], height: int, end: tuple[float, float]) -> str:
+def _arrow(start: tuple[float, float], height: int, end: tuple[float, float], head: str) -> str:
     (x0, top), (x1, y1) = start, end
     y0 = top + height
     bend = (y0 + y1) / 2
-    return (
-        f'<path class="arrow" d="M{x0:g} {y0:g} C{x0:g} {bend:g} {x1:g} {bend:g} {x1:g} {y1:g}"/>'
-    )
+    curve = f"M{x0:g} {y0:g} C{x0:g} {bend:g} {x1:g} {bend:g} {x1:g} {y1:g}"
+    return f'<path class="arrow" d="{curve}" marker-end="url(#{head})"/>'
 
 
 @cache
