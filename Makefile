@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test bench lint setup clean
+.PHONY: run test bench docs setup clean
 
 run: $(INSTALLED)
 	for pipeline in explore lstm gru autoencoder lstm_dense compare; do \
@@ -23,6 +23,10 @@ test: $(INSTALLED)
 # ratios against the plain way, written to benchmarks/RESULTS.md
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+# the documentation as a site, in site/
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 setup: $(INSTALLED)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
+
 from anomalous_sound.scoring.errors import WindowScoring
 from benchmarks.corpora import Corpus
 from benchmarks.harness import CEILING, OURS, PLAIN, Row, compared, in_turns, table

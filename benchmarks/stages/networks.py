@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from anomalous_sound.compute.processor import chosen_precision
 from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
+
 from anomalous_sound.scoring.errors import WindowScoring
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network

@@ -1,8 +1,8 @@
 import torch
+from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 from safetensors import safe_open
 
 from anomalous_sound.datasets import NetworkDataset
-from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 
 SETTINGS = {
     "network": {"architecture": "lstm_predictor", "hidden_size": 8, "num_layers": 2},

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-
 from anomalous_sound.methods.frame_network import count_parameters
+
 from anomalous_sound.methods.lstm.network import LstmPredictor
 
 

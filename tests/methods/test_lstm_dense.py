@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anomalous_sound.methods.trained_network import TrainedNetwork
 
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.methods.lstm.network import LstmPredictor
 from anomalous_sound.methods.lstm_dense.network import LstmDensePredictor
-from anomalous_sound.methods.trained_network import TrainedNetwork
 from anomalous_sound.scoring.errors import WindowScoring
 
 SIZES = {"n_mels": 6, "hidden_size": 5, "num_layers": 2}

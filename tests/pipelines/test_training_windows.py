@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anomalous_sound.pipelines.detection.nodes import training
 
 from anomalous_sound.features.frames import Frames, index_windows
-from anomalous_sound.pipelines.detection.nodes import training
 from anomalous_sound.training import loop as training_module
 
 FORM = {"length": 10, "next_frame": True}

@@ -2,10 +2,10 @@
 
 Scores are drawn from four known distributions, so the rate that a threshold delivers is not
 counted on a sample but computed: the part of the distribution at or above it. Writes
-benchmarks/results/false_alarms.csv and docs/images/false_alarms.png, and prints the table of
+experiments/results/false_alarms.csv and docs/images/false_alarms.png, and prints the table of
 docs/thresholds.md. From the repository root, some minutes on one core:
 
-    python benchmarks/false_alarms.py
+    python -m experiments.false_alarms
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from anomalous_sound.decision.strategies import STRATEGIES as REGISTRY
 from anomalous_sound.reporting.figures import BLUE, GREEN, ORANGE, VERMILION
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "false_alarms.csv"
+RESULTS = ROOT / "experiments" / "results" / "false_alarms.csv"
 IMAGE = ROOT / "docs" / "images" / "false_alarms.png"
 RATES = (1 / 50, 1 / 20, 1 / 10)
 SIZES = (20, 49, 100, 300)
@@ -202,7 +202,7 @@ def figure(table):
 
 
 def markdown(table):
-    """Lay the means out as the table of docs/thresholds.md, false alarms per 100 normal clips."""
+    """Lay the means out as the table of docs/thresholds.md: false alarms per 100 normal clips."""
     lines = [
         "| promised | threshold | " + " | ".join(f"{clips} clips" for clips in SIZES) + " |",
         "|---|---|" + "---|" * len(SIZES),

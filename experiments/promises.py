@@ -1,11 +1,11 @@
 """Is the promised false-alarm rate kept on whole corpora, with networks trained on each?
 
-    python -m benchmarks.promises [--corpora 20] [--rate 0.05] [--epochs 5]
+    python -m experiments.promises [--corpora 20] [--rate 0.05] [--epochs 5]
 
 For each seed a simulated corpus of its own (two machine IDs, 24 normal clips each to train and
 calibrate on, 30 normal test clips each) goes the whole way: LSTM frame prediction with the
 standard score, thresholds from the held-out normal clips, false alarms counted on the normal test
-clips. Written to benchmarks/results/promises.csv; docs/images/promises.png shows it.
+clips. Written to experiments/results/promises.csv; docs/images/promises.png shows it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from anomalous_sound.pipelines.detection.nodes import training as detection
+from anomalous_sound.scoring.clip_score import apply_score, fit_score
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.decision.calibration import binomial_interval, calibration_table
-from anomalous_sound.pipelines.detection.nodes import training as detection
 from anomalous_sound.pipelines.preparation import nodes as preparation
 from anomalous_sound.reporting.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
-from anomalous_sound.scoring.clip_score import apply_score, fit_score
 from anomalous_sound.scoring.errors import WindowScoring, pool_clip
 from anomalous_sound.sources.simulation.corpus import write_corpus
 from anomalous_sound.training.checkpoint import Checkpoint
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     arguments = parser.parse_args()
     table = promises(arguments.corpora, arguments.rate, arguments.epochs)
-    table.to_csv(REPOSITORY / "benchmarks" / "results" / "promises.csv", index=False)
+    table.to_csv(REPOSITORY / "experiments" / "results" / "promises.csv", index=False)
     figure(table, arguments.rate).savefig(REPOSITORY / "docs" / "images" / "promises.png", dpi=110)
     for name, group in table.groupby("strategy", sort=False):
         alarms, clips = int(group.alarms.sum()), int(group.test_clips.sum())

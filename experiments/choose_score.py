@@ -1,6 +1,6 @@
 """How the standard score was chosen: on normal recordings with simulated faults mixed in.
 
-    python -m benchmarks.choose_score --audio-dir FOLDER [--method lstm] [--folds 4]
+    python -m experiments.choose_score --audio-dir FOLDER [--method lstm] [--folds 4]
 
 No test clip is read. The normal training clips are divided into folds; a network is trained on
 the others, and the fold's clips are scored as they are and with the sound of each of the

@@ -1,6 +1,6 @@
 """What training on fewer windows costs: AUC of each profile against training on every window.
 
-    python -m benchmarks.quality [--audio-dir DIR ...]
+    python -m experiments.quality [--audio-dir DIR ...]
 
 On the simulated corpus and on each folder of recordings given, each method is run as a command of
 its own with the standard profile on every window (`every window`), as it is (`standard`), and with

@@ -1,0 +1,1 @@
+"""How the standard score and the thresholds were chosen."""
