@@ -31,7 +31,7 @@ from anomalous_sound.configuration.mistakes import describe_mistakes, suggestion
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods import Method, methods
 
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 
@@ -93,10 +93,14 @@ class SharedParameters(Settings):
         return self
 
 
-@cache
 def parameters_type() -> type[SharedParameters]:
     """Return the type of all parameters: the shared ones and a group for each method."""
-    groups: dict[str, Any] = {name: (method.settings, ...) for name, method in methods().items()}
+    return _parameters_type(tuple(methods().values()))
+
+
+@cache
+def _parameters_type(of_methods: tuple[Method, ...]) -> type[SharedParameters]:
+    groups: dict[str, Any] = {method.name: (method.settings, ...) for method in of_methods}
     return create_model("Parameters", __base__=SharedParameters, **groups)
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from anomalous_sound import methods as methods_module
-from anomalous_sound import parameters
+from anomalous_sound.methods import methods
 
 TOY = '''
 """Expects every frame to be the mean of its window."""
@@ -43,6 +42,7 @@ from anomalous_sound.methods.network import Batch, ClipInput, Network
 class WindowMean(Network):
     def __init__(self, settings, shape):
         super().__init__(settings, shape)
+        self.shape = shape
         self.gain = nn.Parameter(torch.ones(()))
 
     def squared(self, frames):
@@ -71,11 +71,6 @@ toy:
 """
 
 
-def forget_methods():
-    methods_module.methods.cache_clear()
-    parameters.parameters_type.cache_clear()
-
-
 @pytest.fixture
 def toy_package(tmp_path, monkeypatch):
     """Install a package with a method, as pip would: a folder and its entry point."""
@@ -86,19 +81,16 @@ def toy_package(tmp_path, monkeypatch):
     (site / "toy_sound-1.0.dist-info").mkdir()
     (site / "toy_sound-1.0.dist-info" / "METADATA").write_text("Name: toy-sound\nVersion: 1.0\n")
     (site / "toy_sound-1.0.dist-info" / "entry_points.txt").write_text(
-        "[anomalous_sound.methods]\ntoy = toy_sound\n"
+        "[anomalous_sound.methods]\ntoy = toy_sound:METHOD\n"
     )
     monkeypatch.syspath_prepend(site)
-    forget_methods()
-    yield
-    forget_methods()
 
 
 @pytest.mark.slow
 def test_a_toy_method_is_found_trained_and_compared(toy_package, project, dcase_folder):
     (project.path / "conf" / "base" / "parameters_toy.yml").write_text(PARAMETERS)
-    assert list(methods_module.methods())[:2] == ["lstm", "gru"]
-    assert methods_module.methods()["toy"].title == "Window mean"
+    assert list(methods())[:2] == ["lstm", "gru"]
+    assert methods()["toy"].title == "Window mean"
     audio_dir = str(dcase_folder)
     project.run("toy", audio_dir=audio_dir)
     project.run("lstm", audio_dir=audio_dir)

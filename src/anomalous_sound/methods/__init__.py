@@ -3,3 +3,8 @@
 :mod:`base` holds the types that describe a method, :mod:`discovery` finds those that there are,
 :mod:`network` is what their networks have in common, and :mod:`trained` a network with its weights.
 """
+
+from anomalous_sound.methods.base import Method
+from anomalous_sound.methods.discovery import methods
+
+__all__ = ["Method", "methods"]
