@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
-import gc
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import pipelines, settings
+from kedro.framework.project import pipelines
 from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.hooks import TrackingHooks
+from anomalous_sound.hooks import mark_as_killed
 
 
 @click.group(name=__package__)
@@ -38,14 +36,13 @@ def _check_pipelines(names: list[str]) -> None:
 def _run(**options: Any) -> Any:
     if "audio_dir" in options["params"] and not options["params"]["audio_dir"]:
         raise click.ClickException("audio_dir is empty; give a folder of recordings.")
-    # else Python searches all that the libraries have made once more before it ends: two seconds
-    atexit.register(gc.freeze)
+    if options["pipeline"] and not options["pipelines"]:
+        # Kedro warns of the singular, which is a public name of this project
+        options |= {"pipelines": [options["pipeline"]], "pipeline": ""}
     try:
         return kedro_run.callback(**options)
     except KeyboardInterrupt:
-        for hooks in settings.HOOKS:
-            if isinstance(hooks, TrackingHooks):
-                hooks.stop()
+        mark_as_killed()
         raise click.ClickException(
             "stopped. The same command goes on: a training continues after its last whole epoch."
         ) from None
@@ -55,7 +52,7 @@ def _run(**options: Any) -> Any:
             "in conf/base/globals.yml)."
         ) from error
     except Exception as error:
-        _check_pipelines([options["pipeline"]] if options["pipeline"] else options["pipelines"])
+        _check_pipelines(options["pipelines"])
         mistake = _input_error(error)
         if mistake is None:
             raise

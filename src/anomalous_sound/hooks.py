@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import subprocess
-import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
-from kedro_mlflow.framework.hooks.utils import _assert_mlflow_enabled, _flatten_dict
-from mlflow.tracking.context.default_context import DefaultRunContext
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
+from pydantic import BaseModel
 
-from anomalous_sound.compute.memory import nothing_to_collect
 from anomalous_sound.configuration.parameters import check_parameters
 from anomalous_sound.errors import InputError
 
@@ -42,24 +41,22 @@ class ParameterHooks:
 class TrackingHooks(MlflowHook):
     """kedro-mlflow's tracking, with what it leaves out.
 
-    The namespace is stripped from the names of parameters, so that two methods line up in MLflow's
-    comparison, and the git revision, the environment and the corpus are recorded. The store is
-    opened when a run begins, not by every command.
+    All parameters are recorded when the run begins, and without the method's name, so that two
+    methods line up in MLflow's comparison; so are the git revision, the environment and the corpus.
+    The store is opened when a run begins, not by every command.
     """
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Place the store in the project wherever the command is given; nothing is opened."""
+        """Place the store in the project, whatever the working directory; nothing is opened."""
         self._context = context
-        self._project_path = Path(context.project_path)
         loader = context.config_loader
-        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
-        server = {**loader["mlflow"]["server"]}
+        server = dict(loader["mlflow"]["server"])
         server["mlflow_tracking_uri"] = _in_project(
-            server["mlflow_tracking_uri"], self._project_path
+            server["mlflow_tracking_uri"], Path(context.project_path)
         )
         loader["mlflow"] = {**loader["mlflow"], "server": server}
-        # for ``kedro mlflow ui`` and notebooks
+        # for `kedro mlflow ui` and notebooks
         context.__setattr__("mlflow", KedroMlflowConfig.model_validate(loader["mlflow"]))
         mlflow.set_tracking_uri(server["mlflow_tracking_uri"])
 
@@ -67,111 +64,40 @@ class TrackingHooks(MlflowHook):
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Start the MLflow run; record revision, environment and all parameters."""
-        self._namespaces = {node.namespace for node in pipeline.nodes if node.namespace}
-        try:
-            with nothing_to_collect():  # MLflow imports what opens its store
-                super().after_context_created(self._context)
-        except Exception as error:
-            store = self._context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"]
-            raise InputError(
-                f"MLflow cannot use {store}: {str(error).splitlines()[0]}. If the store is "
-                "damaged, move it away, and a new one is made."
-            ) from error
-        self._create_run(run_params["pipeline_names"] or ["__default__"])
-        super().before_pipeline_run(run_params, pipeline, catalog)
-        if self._is_mlflow_enabled:
-            mlflow.set_tags(git_revision(self._project_path))
-            mlflow.log_dict(environment(), "environment.json")
-            parameters = {}
-            for name in pipeline.inputs():
-                if name.startswith("params:"):
-                    parameters[name.removeprefix("params:")] = catalog.get(name).load()
-            self._log_params(_flatten_dict(parameters, True, "."))
+        """Start the MLflow run; record the revision, the environment and all parameters.
 
-    def _create_run(self, pipeline_names: list[str]) -> None:
-        """Create the run that kedro-mlflow then starts.
-
-        Started without one, MLflow asks whether this is a notebook or a cluster's job, and imports
-        half a second of libraries to find out.
+        Raises:
+            InputError: MLflow cannot use its store.
         """
-        tracking = self.mlflow_config.tracking
-        given = self._already_active_mlflow or tracking.run.id or os.environ.get("MLFLOW_RUN_ID")
-        if given or not _assert_mlflow_enabled(pipeline_names, self.mlflow_config):
+        self.run_id = None  # that of an earlier run in this process
+        try:
+            super().after_context_created(self._context)
+        except Exception as error:
+            raise InputError(
+                f"MLflow cannot use {mlflow.get_tracking_uri()}: {str(error).splitlines()[0]}. If "
+                "the store is damaged, move it away, and a new one is made."
+            ) from error
+        super().before_pipeline_run(run_params, pipeline, catalog)
+        if self.run_id is None:  # tracking is switched off for this pipeline
             return
-        run = mlflow.MlflowClient().create_run(
-            tracking.experiment._experiment.experiment_id,
-            run_name=tracking.run.name or "+".join(pipeline_names),
-            tags=DefaultRunContext().tags(),
-        )
-        tracking.run.id = run.info.run_id
+        mlflow.set_tags(git_revision(Path(self._context.project_path)))
+        mlflow.log_dict(environment(), "environment.json")
+        parameters = parameters_of(pipeline, catalog)
+        # MLflow would truncate a long parameter
+        long = {key for key, value in parameters.items() if len(value) > MAX_PARAM_VAL_LENGTH}
+        mlflow.set_tags({key: parameters[key] for key in long})
+        mlflow.log_params({key: parameters[key] for key in parameters if key not in long})
 
     @hook_impl
-    def before_node_run(self) -> None:
-        """Nothing: the parameters of all nodes are recorded when the run begins."""
-
-    @hook_impl
-    def after_node_run(self) -> None:
-        """Enter the MLflow run before what the node returned is saved and recorded."""
-        self._enter()
-
-    def _enter(self) -> None:
-        """Make the run this thread's active one, for to MLflow every thread has its own."""
-        if self._is_mlflow_enabled and not mlflow.active_run():
-            mlflow.start_run(run_id=self.run_id)
+    def before_node_run(self, node: Node, catalog: CatalogProtocol, is_async: bool) -> None:
+        """Enter the MLflow run in the node's thread; its parameters are recorded already."""
+        super().before_node_run(node, catalog, {}, is_async)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record which corpus the run is about, and on what its network was trained."""
-        if dataset_name.endswith(".network") and self._is_mlflow_enabled:
-            trained_on = data.settings["trained_on"]
-            mlflow.set_tags({f"trained_{name}": value for name, value in trained_on.items()})
-        if dataset_name in ("corpus_summary", "score.corpus_summary") and self._is_mlflow_enabled:
-            tags = {
-                "corpus": data["name"],
-                "corpus_fingerprint": data["fingerprint"],
-                "simulated": str(data["simulated"]).lower(),
-                "machine_type": data["machine_type"],
-                "machine_ids": ", ".join(data["machine_ids"]),
-            }
+        if self.run_id is not None and (tags := tags_of(dataset_name, data)):
             mlflow.set_tags(tags)
-
-    @hook_impl
-    def after_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
-        """End the MLflow run."""
-        self._enter()
-        super().after_pipeline_run(run_params, pipeline, catalog)
-
-    @hook_impl
-    def on_pipeline_error(
-        self,
-        error: Exception,
-        run_params: dict[str, Any],
-        pipeline: Pipeline,
-        catalog: CatalogProtocol,
-    ) -> None:
-        """Mark the MLflow run as failed."""
-        self._enter()
-        super().on_pipeline_error(error, run_params, pipeline, catalog)
-
-    def stop(self) -> None:
-        """Mark the MLflow run as stopped by the user."""
-        while mlflow.active_run():
-            mlflow.end_run("KILLED")
-
-    def _log_params(self, parameters: dict[str, Any]) -> None:
-        """Record all parameters at once: each one alone would be a transaction of the store."""
-        short = {}
-        for name, value in parameters.items():
-            namespace, _, rest = name.partition(".")
-            key = rest if namespace in self._namespaces else name
-            if len(str(value)) <= MAX_PARAM_VAL_LENGTH:
-                short[key] = value
-            else:
-                self._log_param(key, value)
-        mlflow.log_params(short)
 
 
 class SummaryHooks:
@@ -185,6 +111,59 @@ class SummaryHooks:
                 filepath = Path(catalog.get(name)._describe()["filepath"])
                 logger.info("Report: %s", _short(filepath))
                 logger.info("Runs side by side: kedro mlflow ui")
+
+
+def mark_as_killed() -> None:
+    """Mark the MLflow run as stopped by the user."""
+    while mlflow.active_run():
+        mlflow.end_run("KILLED")
+
+
+def parameters_of(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str]:
+    """Return the parameters that a pipeline reads, flat: ``training.epochs``, ``log_mel.n_mels``.
+
+    The first part of a node's namespace, the method's name, is removed.
+    """
+    methods = {node.namespace.split(".")[0] for node in pipeline.nodes if node.namespace}
+    parameters = {}
+    for name in sorted(pipeline.inputs()):
+        if name.startswith("params:"):
+            for key, value in _flat(name.removeprefix("params:"), catalog.load(name)):
+                first, _, rest = key.partition(".")
+                parameters[rest if rest and first in methods else key] = str(value)
+    return parameters
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    value = _plain(value)
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    else:
+        yield name, value
+
+
+def tags_of(dataset_name: str, data: Any) -> dict[str, str]:
+    """Return what MLflow is to know of a saved dataset: of a network and of a corpus summary."""
+    if dataset_name.endswith(".network"):
+        described = getattr(data, "description", None)
+        trained_on = described.trained_on if described else data.settings["trained_on"]
+        return {f"trained_{name}": str(value) for name, value in _plain(trained_on).items()}
+    if dataset_name.split(".")[-1] == "corpus_summary":
+        corpus = _plain(data)
+        return {
+            "corpus": corpus["name"],
+            "corpus_fingerprint": corpus["fingerprint"],
+            "simulated": str(corpus["simulated"]).lower(),
+            "machine_type": corpus["machine_type"],
+            "machine_ids": ", ".join(corpus["machine_ids"]),
+        }
+    return {}
+
+
+def _plain(value: Any) -> Any:
+    """Return a model's values as those of JSON, and anything else as it is."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def git_revision(folder: Path) -> dict[str, str]:
@@ -205,10 +184,8 @@ def git_revision(folder: Path) -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """Return Python, platform and the version of every installed package."""
-    # the folders' names tell; importlib.metadata would parse a file for each package
-    places = [Path(place) for place in reversed(sys.path)]
-    found = [folder.stem.split("-")[:2] for place in places for folder in place.glob("*.dist-info")]
-    packages = {name.lower().replace("_", "-"): version for name, version in found}
+    # the first on the path is the one imported, so it is put in last
+    packages = {found.name: found.version for found in reversed(list(distributions()))}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -217,7 +194,7 @@ def environment() -> dict[str, Any]:
 
 
 def _in_project(uri: str, project_path: Path) -> str:
-    """Make the path of a sqlite store absolute; MLflow would take it from the working directory."""
+    """Make the path of a SQLite store absolute; MLflow would take it from the working directory."""
     scheme, separator, path = uri.partition("sqlite:///")
     if scheme or not separator or Path(path).is_absolute():
         return uri

@@ -1,15 +1,21 @@
 """Kedro's settings of this project."""
 
 import os
-
-from anomalous_sound.compute.memory import nothing_to_collect
-
-with nothing_to_collect():
-    from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks
+import warnings
 
 # nothing leaves the machine that the user did not ask for
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# conf/logging.yml says what is logged, not MLflow
+os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+# MLflow warns of a class in kedro-mlflow, and puts its own filter before any of ours
+with warnings.catch_warnings(record=True) as caught:
+    import kedro_mlflow.mlflow  # noqa: F401
+for other in caught:
+    if "Add type hints to the `predict` method" not in str(other.message):
+        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks  # noqa: E402
 
 # kedro runs the hooks registered last first: parameters are checked before MLflow hears of a run
 HOOKS = (SummaryHooks(), TrackingHooks(), ParameterHooks())
@@ -20,4 +26,5 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # an environment, or --params, changes single values of a group and leaves the others
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
 }
