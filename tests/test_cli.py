@@ -56,6 +56,22 @@ def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message
     assert not project.data("02_intermediate").exists()
 
 
+@pytest.mark.parametrize("command", ["registry list", "catalog list-patterns"])
+def test_a_command_prints_no_warning_of_a_library(project, command):
+    result = kedro(project, *command.split())
+    assert result.returncode == 0
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("option", ["--pipeline", "--pipelines"])
+def test_the_first_run_of_a_project_prints_no_warning_of_a_library(project, dcase_folder, option):
+    (project.path / "mlflow.db").unlink()
+    result = kedro(project, "run", option, "explore", "--params", f"audio_dir={dcase_folder}")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert "WARNING" not in result.stdout
+
+
 def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folder):
     result = kedro(project, "run", "--pipeline", "lstm", "--params", f"audio_dir={dcase_folder}")
     assert result.returncode == 0, result.stderr

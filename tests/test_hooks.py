@@ -1,16 +1,50 @@
 """What MLflow learns of a run however it ends; the whole of a good run is in test_lstm.py."""
 
-import sys
+from __future__ import annotations
+
+import importlib.metadata
+from types import SimpleNamespace
 
 import mlflow
 import pytest
-from kedro.framework.project import settings
-from kedro.io import DatasetError
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.pipeline import Pipeline, node
 from kedro.runner import ThreadRunner
 
+from anomalous_sound import hooks
+from anomalous_sound.configuration.base import Settings
 from anomalous_sound.errors import InputError
-from anomalous_sound.hooks import TrackingHooks
+from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.scoring.settings import ScoreSettings
+from anomalous_sound.training.settings import TrainingSettings
+
+TRAINING = {
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 0.001,
+    "stride": 4,
+    "accelerator": "cpu",
+    "precision": "auto",
+    "threads": 1,
+}
+
+
+class MethodSettings(Settings):
+    """Settings of a method, as far as these tests need them."""
+
+    training: TrainingSettings
+    score: ScoreSettings
+
+
+class CorpusSummary(Settings):
+    """A corpus summary that is a model."""
+
+    name: str
+    fingerprint: str
+    simulated: bool
+    machine_type: str
+    machine_ids: list[str]
 
 
 def the_only_run(project):
@@ -37,8 +71,7 @@ def test_a_run_that_is_interrupted_at_its_first_node_is_marked(project, dcase_fo
     monkeypatch.setattr(nodes, "ClipChecks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         project.run(audio_dir=str(dcase_folder))
-    (tracking,) = (hooks for hooks in settings.HOOKS if isinstance(hooks, TrackingHooks))
-    tracking.stop()
+    mark_as_killed()
     assert the_only_run(project).info.status == "KILLED"
     assert mlflow.active_run() is None
 
@@ -72,8 +105,7 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
     project, dcase_folder, monkeypatch
 ):
     monkeypatch.setenv("LOGNAME", "ada")
-    for module in ("anomalous_sound.hooks", "kedro_mlflow.framework.hooks.mlflow_hook"):
-        monkeypatch.setattr(sys.modules[module], "MAX_PARAM_VAL_LENGTH", 3)
+    monkeypatch.setattr(hooks, "MAX_PARAM_VAL_LENGTH", 3)
     project.run("explore", audio_dir=str(dcase_folder))
     run = the_only_run(project)
     assert run.info.run_name == "explore"
@@ -88,3 +120,118 @@ def test_a_store_that_cannot_be_read_is_named(project, dcase_folder):
     (project.path / "mlflow.db").write_text("text")
     with pytest.raises(InputError, match=r"mlflow\.db: .*not a database.*move it away"):
         project.run(audio_dir=str(dcase_folder))
+
+
+def test_every_parameter_of_a_model_is_recorded_when_the_run_begins(project):
+    """The parameters of nodes with nested namespaces; the first node has not run yet."""
+    method = MethodSettings.model_validate(
+        {
+            "training": TRAINING,
+            "score": {
+                "type": "pooled_error",
+                "pooling": {"type": "percentile", "percentile": 90.0},
+            },
+        }
+    )
+    catalog = DataCatalog(
+        {
+            "params:lstm": MemoryDataset(method),
+            "params:lstm.training": MemoryDataset(method.training),
+            "params:log_mel": MemoryDataset({"n_mels": 128, "names": ["a", "b"], "gone": None}),
+            "params:seed": MemoryDataset(1),
+        }
+    )
+
+    def nothing(*parameters):
+        return None
+
+    pipeline = Pipeline(
+        [
+            node(
+                nothing,
+                ["params:lstm.training", "params:seed"],
+                "network",
+                name="train",
+                namespace="lstm.training",
+            ),
+            node(
+                nothing,
+                ["params:lstm", "params:log_mel", "network"],
+                "scores",
+                name="score",
+                namespace="lstm.inference",
+            ),
+        ]
+    )
+    expected = {
+        **{f"training.{name}": str(value) for name, value in TRAINING.items()},
+        "score.type": "pooled_error",
+        "score.pooling.type": "percentile",
+        "score.pooling.percentile": "90.0",
+        "log_mel.n_mels": "128",
+        "log_mel.names": "['a', 'b']",
+        "log_mel.gone": "None",
+        "seed": "1",
+    }
+    assert parameters_of(pipeline, catalog) == expected
+    with project.session() as session:
+        tracking = TrackingHooks()
+        tracking.after_context_created(session.load_context())
+        run_params = dict.fromkeys(
+            ["tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "load_versions"]
+        )
+        tracking.before_pipeline_run({**run_params, "pipeline_names": ["lstm"]}, pipeline, catalog)
+        assert the_only_run(project).data.params == expected
+        tracking.after_pipeline_run(run_params, pipeline, catalog)
+    assert the_only_run(project).info.status == "FINISHED"
+    assert mlflow.active_run() is None
+
+
+@pytest.mark.parametrize("as_model", [False, True])
+def test_the_tags_of_a_corpus_and_of_what_was_trained_on(as_model):
+    summary = {
+        "name": "slider",
+        "fingerprint": "0a1b",
+        "simulated": True,
+        "machine_type": "slider",
+        "machine_ids": ["00", "02"],
+    }
+    trained_on = {"device": "cpu", "precision": "32-true"}
+    network = SimpleNamespace(settings={"trained_on": trained_on})
+    if as_model:
+        summary = CorpusSummary.model_validate(summary)
+        network = SimpleNamespace(description=SimpleNamespace(trained_on=trained_on))
+    expected = {
+        "corpus": "slider",
+        "corpus_fingerprint": "0a1b",
+        "simulated": "true",
+        "machine_type": "slider",
+        "machine_ids": "00, 02",
+    }
+    assert tags_of("corpus_summary", summary) == expected
+    assert tags_of("score.corpus_summary", summary) == expected
+    assert tags_of("lstm.network", network) == {
+        "trained_device": "cpu",
+        "trained_precision": "32-true",
+    }
+    assert tags_of("lstm.metrics", {"name": "slider"}) == {}
+
+
+def test_the_store_lies_in_the_project_whatever_the_working_directory(
+    project, dcase_folder, tmp_path, monkeypatch
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (project.path / "mlflow.db").unlink()
+    project.load("params:seed")
+    assert not (project.path / "mlflow.db").exists()  # only a run opens the store
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert the_only_run(project).info.status == "FINISHED"
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_environment_names_the_version_of_each_package_that_is_imported():
+    packages = hooks.environment()["packages"]
+    for name in ("torch", "mlflow", "numpy"):
+        assert packages[name] == importlib.metadata.version(name)

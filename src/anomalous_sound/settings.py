@@ -8,8 +8,12 @@ os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # conf/logging.yml says what is logged, not MLflow
 os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
-# MLflow warns of a class in kedro-mlflow, which is imported with the hooks
-warnings.filterwarnings("ignore", message=r".*Add type hints to the `predict` method")
+# MLflow warns of a class in kedro-mlflow, and puts its own filter before any of ours
+with warnings.catch_warnings(record=True) as caught:
+    import kedro_mlflow.mlflow  # noqa: F401
+for other in caught:
+    if "Add type hints to the `predict` method" not in str(other.message):
+        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks  # noqa: E402
 

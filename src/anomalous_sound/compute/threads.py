@@ -1,4 +1,4 @@
-"""Many small computations, some at once."""
+"""Threads: several tasks at once, and how many share one computation of torch."""
 
 from __future__ import annotations
 
@@ -12,40 +12,43 @@ Result = TypeVar("Result")
 
 
 def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Result]:
-    """Do tasks and return their results in the tasks' order, no more than a few tasks ahead.
+    """Run tasks and yield their results in the order of the tasks, at most a few tasks ahead.
 
-    The work is to be done in libraries that let other threads run meanwhile.
+    Worth it only where the work is done in libraries that release the GIL.
 
     Args:
-        tasks: each is called once.
-        jobs: threads; -1: as many as there are cores.
+        tasks: called once each.
+        jobs: number of threads; -1: as many as there are cores.
+
+    Yields:
+        What each task returned; an exception of a task is raised in its place.
     """
     if jobs == -1:
         import joblib
 
-        jobs = joblib.cpu_count()  # those that this process may use
+        jobs = joblib.cpu_count()  # the cores that this process may use
     if jobs == 1:
         yield from (task() for task in tasks)
         return
     threads = ThreadPoolExecutor(jobs)
     try:
-        begun: deque[Future[Result]] = deque()
+        started: deque[Future[Result]] = deque()
         for task in tasks:
-            begun.append(threads.submit(task))
-            if len(begun) > 2 * jobs:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            started.append(threads.submit(task))
+            if len(started) > 2 * jobs:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
     finally:
         threads.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Let torch share out a computation to so many threads, and afterwards to as many as before.
+    """Let torch use this number of threads for one computation, and the previous number afterwards.
 
-    One is right where threads are started that compute at the same time: threads that share out
-    the cores once more cost several times what they give.
+    Set it to 1 around :func:`in_threads`: where each of several threads starts threads of its own,
+    they compete for the cores, which costs several times what they gain.
     """
     import torch
 
