@@ -5,7 +5,7 @@ from kedro.config import OmegaConfigLoader
 from support import REPOSITORY
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.parameters import check_parameters
+from anomalous_sound.parameters import parse_parameters
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
 
@@ -27,13 +27,19 @@ def changed(parameters, name, value):
 
 
 def test_the_configuration_is_accepted(parameters):
-    check_parameters(parameters)
+    parse_parameters(parameters)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("lstm.score.pooling", "middle", "'middle'; accepted: mean, median, maximum, percentile"),
+        (
+            "lstm.score.pooling.type",
+            "middle",
+            "'middle'; accepted: mean, median, maximum, percentile",
+        ),
+        ("lstm.score.type", "best", "'best'; accepted: pooled_error, band_deviation"),
+        ("lstm.score.backend.components", 0, "0; accepted: a whole number above 0"),
         ("lstm.training.epochs", -3, "-3; accepted: a whole number above 0"),
         ("lstm.training.epochs", 2.5, "2.5; accepted: a whole number above 0"),
         ("lstm.training.epochs", "many", "'many'; accepted: a whole number"),
@@ -60,13 +66,14 @@ def test_the_configuration_is_accepted(parameters):
             "lstm.training.epoch",
             3,
             r"unknown parameter 'lstm.training.epoch'; did you mean 'lstm.training.epochs'\? "
-            "accepted here: accelerator, batch_size, epochs, learning_rate, precision, stride",
+            "accepted here: accelerator, batch_size, epochs, learning_rate, precision, stride, "
+            "threads",
         ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_accepted(parameters, name, value, message):
     with pytest.raises(InputError, match=message) as error:
-        check_parameters(changed(parameters, name, value))
+        parse_parameters(changed(parameters, name, value))
     assert f"'{name}'" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -74,24 +81,24 @@ def test_a_wrong_parameter_is_named_with_what_is_accepted(parameters, name, valu
 def test_a_missing_parameter(parameters):
     del parameters["lstm"]["training"]["epochs"]
     with pytest.raises(InputError, match="parameter 'lstm.training.epochs' is missing"):
-        check_parameters(parameters)
+        parse_parameters(parameters)
 
 
 def test_a_window_longer_than_the_shortest_clip_would_lose_clips(parameters):
     message = "'corpus.min_frames' is 11; accepted: at least 21, the frames that a window of 'win"
     with pytest.raises(InputError, match=message):
-        check_parameters(changed(parameters, "windows.length", 20))
+        parse_parameters(changed(parameters, "windows.length", 20))
     longer = changed(parameters, "windows.length", 20)
-    check_parameters(changed(longer, "corpus.min_frames", 21))
+    parse_parameters(changed(longer, "corpus.min_frames", 21))
 
 
 def test_an_architecture_has_its_own_sizes(parameters):
     with pytest.raises(InputError, match="'gru.network.decoder_input' is 'all'; accepted: states"):
-        check_parameters(changed(parameters, "gru.network.decoder_input", "all"))
+        parse_parameters(changed(parameters, "gru.network.decoder_input", "all"))
     with pytest.raises(InputError, match=r"unknown parameter 'lstm\.network\.bottleneck'"):
-        check_parameters(changed(parameters, "lstm.network.bottleneck", 8))
-    with pytest.raises(InputError, match="'lstm.network.architecture' is 'cnn'; accepted: 'lstm_p"):
-        check_parameters(changed(parameters, "lstm.network.architecture", "cnn"))
+        parse_parameters(changed(parameters, "lstm.network.bottleneck", 8))
+    with pytest.raises(InputError, match="'lstm.network.architecture' is 'cnn'; accepted: lstm_p"):
+        parse_parameters(changed(parameters, "lstm.network.architecture", "cnn"))
 
 
 @pytest.mark.parametrize(
@@ -113,10 +120,10 @@ def test_an_architecture_has_its_own_sizes(parameters):
 )
 def test_a_method_is_not_fed_with_anothers_windows_or_network(parameters, name, value):
     with pytest.raises(InputError, match=f"parameter '{name}.* accepted: "):
-        check_parameters(changed(parameters, name, value))
+        parse_parameters(changed(parameters, name, value))
 
 
 def test_all_mistakes_are_told_at_once(parameters):
     wrong = changed(changed(parameters, "seed", -1), "lstm.training.epochs", 0)
     with pytest.raises(InputError, match=r"'seed' .*; parameter 'lstm\.training\.epochs'"):
-        check_parameters(wrong)
+        parse_parameters(wrong)

@@ -6,8 +6,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.reporting.challenge import result_table, submission_files
+
+EVALUATION = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=10, confidence=0.9)
 
 
 def scored(labels=("normal", "anomalous"), folder="slider/test/{label}_id_{id}_{number:08d}.wav"):
@@ -67,7 +70,7 @@ def test_an_evaluator_reads_what_we_report(machine_id):
         written(files[f"anomaly_score_slider_id_{machine_id}"]),
         written(files[f"decision_result_slider_id_{machine_id}"]),
     )
-    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    metrics = evaluate(scores, EVALUATION, seed=1)
     result = result_table(metrics).set_index("id")
     assert result.AUC[machine_id] == pytest.approx(area)
     assert result.pAUC[machine_id] == pytest.approx(pauc)
@@ -79,7 +82,7 @@ def test_an_evaluator_reads_what_we_report(machine_id):
 
 def test_average_and_harmonic_mean():
     scores = scored()
-    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    metrics = evaluate(scores, EVALUATION, seed=1)
     result = result_table(metrics)
     assert result.id.tolist() == ["00", "02", "Average", "Harmonic mean"]
     test = scores[scores.split == "test"]
@@ -99,7 +102,7 @@ def test_clips_without_labels_are_scored_and_decided():
     files = submission_files(scores, decided(scores))
     names = [row[0] for row in written(files["anomaly_score_slider_id_00"])]
     assert names == [f"id_00_{number:08d}.wav" for number in range(30)]
-    metrics = evaluate(scores, max_fpr=0.1, resamples=10, confidence=0.9, seed=1)
+    metrics = evaluate(scores, EVALUATION, seed=1)
     assert result_table(metrics)[["AUC", "pAUC"]].isna().all(axis=None)
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.decision.thresholds import (
-    calibration_tables,
-    classification_report,
-    threshold_table,
-)
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.evaluation.calibration_table import calibration_table
 from anomalous_sound.evaluation.metrics import evaluate
+from anomalous_sound.evaluation.threshold_table import classification_report, threshold_table
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.report_page import FIGURES, report_page
@@ -19,6 +19,22 @@ FEATURES = FeatureSettings(
     audio={"sample_rate": 16000, "channel": 0},
     log_mel={"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0},
 )
+
+
+THRESHOLDS = ThresholdSettings(
+    per="machine_type",
+    folds=0,
+    false_alarm_rate=0.02,
+    k=2.0,
+    percentile=90.0,
+    tpr=0.8,
+    deployed="conformal",
+    fallback="validation_mean_plus_k_std",
+)
+
+
+def calibration(scores):
+    return CalibrationScores.from_table(scores[scores.split == "validation"])
 
 
 def corpus(simulated=False):
@@ -62,8 +78,10 @@ def scores_of(anomalous=6):
 
 def prepared(**options):
     scores = scores_of(**options)
-    table = threshold_table(scores, k=2.0, percentile=90.0, tpr=0.8, false_alarm_rate=0.02)
-    metrics = evaluate(scores, max_fpr=0.1, resamples=20, confidence=0.95, seed=0)
+    table = threshold_table(scores, calibration(scores), THRESHOLDS)
+    metrics = evaluate(
+        scores, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95), seed=0
+    )
     return scores, table, metrics
 
 
@@ -180,7 +198,7 @@ def page(scores, table, metrics, rejected=(), summary=None, **decided):
         deployed=deployed(**decided),
         classification=classification_report(table, scores),
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
-        calibration=calibration_tables(scores, false_alarm_rate=0.02, confidence=0.95),
+        calibration=calibration_table(scores, calibration(scores), THRESHOLDS, confidence=0.95),
     )
 
 
