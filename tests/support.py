@@ -50,12 +50,44 @@ SMALL_PARAMETERS = {
 @contextmanager
 def with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where the processor has no bfloat16, pretend it has: slowly, by what is no faster there."""
-    from anomalous_sound.compute import processor
+    from anomalous_sound.compute import device
 
-    has_it = processor.chosen_precision("auto", torch.device("cpu")) == "bf16-mixed"
+    has_it = device.chosen_precision("auto", torch.device("cpu")) == "bf16-mixed"
     with monkeypatch.context() as patch, torch.backends.mkldnn.flags(enabled=has_it):
-        patch.setattr(processor, "_processor_flags", lambda: {"amx_bf16"})
+        patch.setattr(device, "_processor_flags", lambda: {"amx_bf16"})
         yield
+
+
+def describe_network(
+    method: str,
+    network: dict[str, Any],
+    *,
+    n_mels: int = 6,
+    length: int = 10,
+    next_frame: bool = True,
+    machine_ids: tuple[str, ...] = ("00",),
+    **changed: Any,
+):
+    """Describe a small network of a method, by the settings that it has beside its architecture."""
+    from typing import get_args
+
+    from anomalous_sound.features.settings import FeatureSettings, WindowSettings
+    from anomalous_sound.methods.discovery import methods
+    from anomalous_sound.methods.trained import NetworkDescription
+
+    settings = methods()[method].network_settings
+    (architecture,) = get_args(settings.model_fields["architecture"].annotation)
+    log_mel = {"n_fft": 2048, "hop_length": 512, "n_mels": n_mels, "top_db": 80.0}
+    audio = {"sample_rate": RATE, "channel": "mean"}
+    described = {
+        "method": method,
+        "network": settings(architecture=architecture, **network),
+        "features": FeatureSettings.model_validate({"audio": audio, "log_mel": log_mel}),
+        "windows": WindowSettings(length=length, next_frame=next_frame),
+        "scaling": {"method": "clip"},
+        "machine_ids": machine_ids,
+    }
+    return NetworkDescription(**described | changed)
 
 
 class _WithoutAliases(yaml.SafeDumper):

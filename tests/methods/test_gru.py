@@ -1,16 +1,24 @@
 import numpy as np
 import pytest
 import torch
-from anomalous_sound.methods.frame_network import count_parameters
+from support import describe_network
 
-from anomalous_sound.methods.gru.network import GruAutoencoder
+from anomalous_sound.methods.network import Batch, count_parameters
 
 
 def network(decoder_input, masked_frames="none"):
     torch.manual_seed(0)
-    sizes = {"n_mels": 6, "hidden_size": 5, "num_layers": 2}
+    return described(decoder_input, masked_frames).build().eval()
+
+
+def described(decoder_input, masked_frames="none", n_mels=6, hidden_size=5):
     how = {"decoder_input": decoder_input, "masked_frames": masked_frames}
-    return GruAutoencoder(**sizes, **how).eval()
+    sizes = {"hidden_size": hidden_size, "num_layers": 2}
+    return describe_network("gru", sizes | how, n_mels=n_mels)
+
+
+def loss(model, frames):
+    return model(Batch(frames, torch.zeros(len(frames))))
 
 
 def sigmoid(x):
@@ -53,11 +61,11 @@ def test_error_is_the_windows_and_ignores_the_next_frame(decoder_input):
     frames = torch.rand(4, 11, 6)
     reconstruction = model.expected(frames).detach()
     expected = ((reconstruction - frames[:, :10]) ** 2).mean(dim=1)
-    torch.testing.assert_close(model(frames).detach(), expected)
+    torch.testing.assert_close(loss(model, frames).detach(), expected)
     changed = frames.clone()
     changed[:, 10] = 9
-    assert torch.equal(model(changed), model(frames))
-    assert GruAutoencoder.target_frames(10, {"masked_frames": "none"}) == (0, 9)
+    assert torch.equal(loss(model, changed), loss(model, frames))
+    assert described(decoder_input).network.target_frames(10) == (0, 9)
 
 
 def test_latent_sees_the_future_and_states_do_not():
@@ -72,8 +80,7 @@ def test_latent_sees_the_future_and_states_do_not():
 
 
 def test_size_of_the_reports_network():
-    how = {"decoder_input": "states", "masked_frames": "none"}
-    model = GruAutoencoder(n_mels=128, hidden_size=256, num_layers=2, **how)
+    model = described("states", n_mels=128, hidden_size=256).build()
     layers = [(128, 256), (256, 256), (256, 256), (256, 256)]
     gates = sum(3 * units * (inputs + units + 2) for inputs, units in layers)
     assert count_parameters(model) == gates + 256 * 128 + 128
@@ -83,7 +90,7 @@ def test_size_of_the_reports_network():
 def test_a_masked_centre_is_reconstructed_unseen(decoder_input):
     model = network(decoder_input, "centre")
     frames = torch.rand(3, 11, 6)
-    assert GruAutoencoder.target_frames(10, {"masked_frames": "centre"}) == (5, 5)
+    assert described(decoder_input, "centre").network.target_frames(10) == (5, 5)
     assert torch.equal(model.target(frames), frames[:, 5:6])
     expected = model.expected(frames)
     assert expected.shape == (3, 1, 6)
@@ -96,7 +103,7 @@ def test_a_masked_centre_is_reconstructed_unseen(decoder_input):
     changed[:, 5] = 7
     assert torch.equal(model.expected(changed), expected)
     np.testing.assert_allclose(
-        model(frames).detach(), ((expected - frames[:, 5:6]) ** 2)[:, 0].detach(), rtol=1e-6
+        loss(model, frames).detach(), ((expected - frames[:, 5:6]) ** 2)[:, 0].detach(), rtol=1e-6
     )
 
 

@@ -1,15 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from anomalous_sound.methods.frame_network import count_parameters
+from support import describe_network
 
-from anomalous_sound.methods.lstm.network import LstmPredictor
+from anomalous_sound.methods.network import Batch, count_parameters
+
+SIZES = {"hidden_size": 5, "num_layers": 2}
 
 
 @pytest.fixture
-def network() -> LstmPredictor:
+def network():
     torch.manual_seed(0)
-    return LstmPredictor(n_mels=6, hidden_size=5, num_layers=2).eval()
+    return describe_network("lstm", SIZES).build().eval()
 
 
 def sigmoid(x):
@@ -54,17 +56,17 @@ def test_the_next_frame_is_not_seen(network):
 
 def test_error_is_the_squared_difference_of_each_band(network):
     frames = torch.rand(4, 11, 6)
-    errors = network(frames).detach().numpy()
+    errors = network(Batch(frames, torch.zeros(4))).detach().numpy()
     expected = (network.expected(frames)[:, 0].detach().numpy() - frames[:, 10].numpy()) ** 2
     np.testing.assert_allclose(errors, expected, rtol=1e-6)
 
 
 def test_size_of_the_reports_network():
-    network = LstmPredictor(n_mels=128, hidden_size=256, num_layers=2)
+    network = describe_network("lstm", SIZES | {"hidden_size": 256}, n_mels=128).build()
     first = 4 * 256 * (128 + 256 + 2)
     second = 4 * 256 * (256 + 256 + 2)
     assert count_parameters(network) == first + second + 256 * 128 + 128
 
 
 def test_the_error_belongs_to_the_frame_after_the_window():
-    assert LstmPredictor.target_frames(10, {}) == (10, 10)
+    assert describe_network("lstm", SIZES).network.target_frames(10) == (10, 10)

@@ -2,20 +2,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anomalous_sound.methods.trained_network import TrainedNetwork
+from support import describe_network
 
+from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.features.frames import Frames, index_windows
-from anomalous_sound.methods.lstm.network import LstmPredictor
-from anomalous_sound.methods.lstm_dense.network import LstmDensePredictor
+from anomalous_sound.methods.network import Batch
+from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring.errors import WindowScoring
 
-SIZES = {"n_mels": 6, "hidden_size": 5, "num_layers": 2}
+SIZES = {"hidden_size": 5, "num_layers": 2}
+DESCRIPTION = describe_network("lstm_dense", SIZES)
+SCORING = ScoringSettings(batch_size=7, accelerator="cpu", precision="32-true")
 
 
 @pytest.fixture
-def network() -> LstmDensePredictor:
+def network():
     torch.manual_seed(0)
-    return LstmDensePredictor(**SIZES, window_length=10).eval()
+    return DESCRIPTION.build().eval()
 
 
 def test_every_frame_after_the_tenth_is_predicted_from_all_before_it(network):
@@ -33,7 +36,7 @@ def test_every_frame_after_the_tenth_is_predicted_from_all_before_it(network):
 
 def test_the_first_prediction_is_the_windowed_one(network):
     """After ten frames both have heard the same."""
-    windowed = LstmPredictor(**SIZES).eval()
+    windowed = describe_network("lstm", SIZES).build().eval()
     windowed.load_state_dict(network.state_dict())
     frames = torch.rand(3, 25, 6)
     torch.testing.assert_close(network.expected(frames)[:, :1], windowed.expected(frames[:, :11]))
@@ -44,24 +47,16 @@ def test_the_first_prediction_is_the_windowed_one(network):
 def test_the_loss_is_over_all_predicted_frames(network):
     frames = torch.rand(4, 25, 6)
     expected = (network.expected(frames) - frames[:, 10:]).square().mean()
-    torch.testing.assert_close(network(frames).mean(), expected)
+    torch.testing.assert_close(network(Batch(frames, torch.zeros(4))).mean(), expected)
 
 
 def test_a_clip_is_scored_in_one_pass_with_an_error_for_every_window(network):
-    settings = {
-        "network": {"architecture": "lstm_dense_predictor", "hidden_size": 5, "num_layers": 2},
-        "log_mel": {"n_mels": 6},
-        "windows": {"length": 10, "next_frame": True},
-        "scaling": {"method": "clip"},
-    }
     index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 40], "frames": [40, 11]})
     values = np.random.default_rng(0).random((51, 6)).astype(np.float32)
     frames = Frames(values, index)
     windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
-    trained = TrainedNetwork(network.state_dict(), settings)
-    clips = list(
-        WindowScoring(trained, frames, windows, {"a": "00", "b": "00"}, 7, "cpu", "32-true", 2)
-    )
+    trained = TrainedNetworks(network.state_dict(), DESCRIPTION)
+    clips = list(WindowScoring(trained, frames, windows, {"a": "00", "b": "00"}, SCORING, 2))
     assert [len(clip.band_errors) for clip in clips] == [30, 1]
     assert windows.clip_id.value_counts().to_dict() == {"a": 30, "b": 1}
     for clip in clips:

@@ -2,10 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anomalous_sound.training.device_windows import DeviceWindows, on_device
 
-from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.windows import WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.training.batches import DeviceWindows, WindowBatches, clip_ids_of, on_device
 
 
 @pytest.fixture
@@ -40,3 +39,11 @@ def test_on_cuda_windows_are_gathered_there(windows):
     gathered = on_device(windows, torch.device("cuda"))
     assert gathered[[0, 7]].device.type == "cuda"
     torch.testing.assert_close(gathered[[0, 7]].cpu(), torch.from_numpy(windows[[0, 7]]))
+
+
+def test_a_batch_says_which_machine_each_window_is_of(windows):
+    assert clip_ids_of(windows) == ["a", "c"]
+    batches = WindowBatches(windows, [1, -1], torch.device("cpu"))
+    batch = batches[[0, 19, 20, 29]]
+    assert batch.machine.tolist() == [1, 1, -1, -1]
+    assert torch.equal(batch.frames, torch.from_numpy(windows[[0, 19, 20, 29]]))

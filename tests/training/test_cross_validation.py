@@ -1,33 +1,36 @@
 import numpy as np
 import pandas as pd
 import pytest
+from support import describe_network
 
+from anomalous_sound.compute.settings import ScoringSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.cross_validation import draw_folds, held_out_scores
+from anomalous_sound.training.settings import TrainingSettings
 
-SETTINGS = {
-    "network": {"architecture": "lstm_predictor", "hidden_size": 4, "num_layers": 1},
-    "log_mel": {"n_mels": 6},
-    "windows": {"length": 10, "next_frame": True},
-    "scaling": {"method": "clip"},
-}
-TRAINING = {
-    "epochs": 1,
-    "batch_size": 16,
-    "learning_rate": 0.01,
-    "accelerator": "cpu",
-    "precision": "32-true",
-    "seed": 3,
-}
+DESCRIPTION = describe_network(
+    "lstm", {"hidden_size": 4, "num_layers": 1}, machine_ids=("00", "02")
+)
+TRAINING = TrainingSettings(
+    epochs=1,
+    batch_size=16,
+    learning_rate=0.01,
+    stride=1,
+    accelerator="cpu",
+    precision="32-true",
+    threads=1,
+)
+SCORING = ScoringSettings(batch_size=32, accelerator="cpu", precision="32-true")
 SCORE = {"pooling": "mean", "whitening": "none", "percentile": 50.0, "decay": 1.0}
 CLIPS = pd.DataFrame(
     {
         "clip_id": list("abcdefgh"),
         "machine_id": ["00"] * 5 + ["02"] * 3,
         "split": ["train", "train", "validation", "train", "train", "train", "validation", "test"],
+        "sha256": list("abcdefgh"),
     }
 )
 
@@ -42,11 +45,13 @@ def scored(tmp_path, folds, clips=CLIPS):
         clips,
         folds=folds,
         training_windows=windows,
-        training_form=SETTINGS["windows"],
-        settings=SETTINGS,
+        training_form=DESCRIPTION.windows,
+        description=DESCRIPTION,
         training=TRAINING,
-        scoring={"batch_size": 32, "accelerator": "cpu", "precision": "32-true", "jobs": 1},
+        scoring=SCORING,
+        jobs=1,
         score=SCORE,
+        seed=3,
         checkpoint=Checkpoint(tmp_path / "checkpoint.ckpt"),
     )
 

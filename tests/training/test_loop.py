@@ -1,46 +1,51 @@
-import copy
-from functools import partial
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anomalous_sound.compute.processor import FastestThreads
-from anomalous_sound.methods.trained_network import build_network
-from support import with_bfloat16
+from support import describe_network, with_bfloat16
 
-from anomalous_sound.compute import processor
-from anomalous_sound.compute.threads import torch_threads
+from anomalous_sound.compute import device
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.windows import WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.methods.network import Batch
+from anomalous_sound.training import identity
 from anomalous_sound.training import loop as training_module
+from anomalous_sound.training.batches import BatchSampler
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
+from anomalous_sound.training.settings import TrainingSettings
 
-SETTINGS = {
-    "network": {"architecture": "lstm_predictor", "hidden_size": 8, "num_layers": 2},
-    "log_mel": {"n_mels": 6},
-    "corpus": {"fingerprint": "f"},
-}
-TRAINING = {
-    "epochs": 4,
-    "batch_size": 16,
-    "learning_rate": 0.01,
-    "accelerator": "cpu",
-    "precision": "32-true",
-    "seed": 3,
-}
+DESCRIPTION = describe_network(
+    "lstm", {"hidden_size": 8, "num_layers": 2}, corpus={"fingerprint": "f"}
+)
+TRAINING = TrainingSettings(
+    epochs=4,
+    batch_size=16,
+    learning_rate=0.01,
+    stride=1,
+    accelerator="cpu",
+    precision="32-true",
+    threads=1,
+)
+CLIPS = pd.DataFrame({"clip_id": ["a", "b"], "machine_id": ["00", "00"], "sha256": ["x", "y"]})
+SEED = 3
 
 
-@pytest.fixture
-def windows() -> WindowedFrames:
+def windows_of(clip_ids) -> WindowedFrames:
     rng = np.random.default_rng(0)
     index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 60], "frames": [60, 60]})
     frames = Frames(rng.random((120, 6)).astype(np.float32), index)
     listed = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
-    return WindowedFrames(frames, listed, {"method": "clip"}, length=10, next_frame=True)
+    chosen = listed[listed.clip_id.isin(list(clip_ids))]
+    return WindowedFrames(frames, chosen, {"method": "clip"}, length=10, next_frame=True)
+
+
+@pytest.fixture
+def windows() -> WindowedFrames:
+    return windows_of("ab")
 
 
 @pytest.fixture
@@ -48,9 +53,15 @@ def checkpoint(tmp_path) -> Checkpoint:
     return Checkpoint(tmp_path / "models" / "checkpoint.ckpt")
 
 
-def train(windows, checkpoint, **changed):
+def train(windows, checkpoint, *, seed=SEED, clips=CLIPS, description=DESCRIPTION, **changed):
     return train_network(
-        windows, windows, settings=SETTINGS, training=TRAINING | changed, checkpoint=checkpoint
+        windows,
+        windows,
+        clips=clips,
+        description=description,
+        training=TRAINING.model_copy(update=changed),
+        seed=seed,
+        checkpoint=checkpoint,
     )
 
 
@@ -61,9 +72,10 @@ def same(one, other) -> bool:
 def test_first_epoch_is_adam_on_the_mean_squared_error(windows, checkpoint):
     """Against Adam's equations (Kingma & Ba) written out, one batch at a time."""
     trained, history = train(windows, checkpoint, epochs=1, batch_size=len(windows))
-    torch.manual_seed(TRAINING["seed"])
-    network = build_network(SETTINGS)
-    loss = network(torch.from_numpy(windows[np.arange(len(windows))])).mean()
+    torch.manual_seed(SEED)
+    network = DESCRIPTION.build()
+    frames = torch.from_numpy(windows[np.arange(len(windows))])
+    loss = network(Batch(frames, torch.zeros(len(frames)))).mean()
     loss.backward()
     assert history.training_loss[0] == pytest.approx(loss.item(), rel=1e-5)
     for name, parameter in network.named_parameters():
@@ -89,22 +101,19 @@ def test_same_seed_same_network(windows, checkpoint):
     assert not same(train(windows, checkpoint)[0], train(windows, checkpoint, seed=4)[0])
 
 
-def test_the_choice_of_threads_does_not_change_a_bit(windows, checkpoint, monkeypatch):
-    """With clocks that make one number or another look fast, and the choice change all the time."""
-    settings = SETTINGS | {"network": SETTINGS["network"] | {"hidden_size": 256}}
-    trained, taken, set_number = [], [], torch.set_num_threads
-    monkeypatch.setattr(torch, "set_num_threads", lambda n: (taken.append(n), set_number(n)))
-    for seed in (1, 2):
-        random = np.random.default_rng(seed)
-        fickle = partial(FastestThreads, clock=lambda random=random: 10 * random.random())
-        monkeypatch.setattr(training_module, "FastestThreads", fickle)
-        with torch_threads(4):
-            network, _ = train_network(
-                windows, windows, settings=settings, training=TRAINING, checkpoint=checkpoint
-            )
-        trained.append(network)
-    assert same(*trained)
-    assert len(set(taken)) > 1
+def test_a_step_has_the_threads_that_are_asked_for(windows, checkpoint, monkeypatch):
+    whole, seen = training_module._train_epoch, []
+
+    def train_epoch(*arguments):
+        seen.append(torch.get_num_threads())
+        return whole(*arguments)
+
+    monkeypatch.setattr(training_module, "_train_epoch", train_epoch)
+    before = torch.get_num_threads()
+    train(windows, checkpoint, epochs=1, threads=1)
+    train(windows, checkpoint, epochs=1, threads=2)
+    assert seen == [1, 2]
+    assert torch.get_num_threads() == before
 
 
 class Interruption(KeyboardInterrupt):
@@ -142,29 +151,75 @@ def test_an_interrupted_training_goes_on_to_the_same_network(windows, checkpoint
     assert not checkpoint.exists()
 
 
+OTHER_FEATURES = DESCRIPTION.features.model_copy(
+    update={"log_mel": DESCRIPTION.features.log_mel.model_copy(update={"n_fft": 1024})}
+)
+
+
 @pytest.mark.parametrize(
-    ("settings", "training"),
+    "changed",
     [
-        ({"corpus": {"fingerprint": "other clips"}}, {}),
-        ({"log_mel": {"n_mels": 6, "n_fft": 1024}}, {}),
-        ({}, {"learning_rate": 0.02}),
-        ({}, {"seed": 4}),
-        ({}, {"epochs": 1}),
+        {"description": replace(DESCRIPTION, corpus={"fingerprint": "other clips"})},
+        {"description": replace(DESCRIPTION, features=OTHER_FEATURES)},
+        {"clips": CLIPS.assign(sha256=["x", "z"])},
+        {"clips": CLIPS.assign(machine_id=["00", "02"])},
+        {"learning_rate": 0.02},
+        {"seed": 4},
+        {"epochs": 1},
     ],
 )
-def test_a_checkpoint_of_another_training_is_not_used(
-    windows, checkpoint, monkeypatch, settings, training
-):
+def test_a_checkpoint_of_another_training_is_not_used(windows, checkpoint, monkeypatch, changed):
     with monkeypatch.context() as patch:
         interrupt_in_epoch(patch, 3)
         with pytest.raises(Interruption):
             train(windows, checkpoint)
-    changed = copy.deepcopy(SETTINGS) | settings
     begun = interrupt_in_epoch(monkeypatch, 99)
-    train_network(
-        windows, windows, settings=changed, training=TRAINING | training, checkpoint=checkpoint
-    )
-    assert len(begun) == training.get("epochs", 4)
+    train(windows, checkpoint, **changed)
+    assert len(begun) == changed.get("epochs", 4)
+
+
+def test_a_checkpoint_of_other_clips_or_folds_is_not_used(checkpoint, monkeypatch):
+    """Of the same corpus and the same settings, but other clips are trained and validated on."""
+    one, other = windows_of("a"), windows_of("b")
+
+    def train_on(trained_on, validated_on):
+        return train_network(
+            trained_on,
+            validated_on,
+            clips=CLIPS,
+            description=DESCRIPTION,
+            training=TRAINING,
+            seed=SEED,
+            checkpoint=checkpoint,
+        )
+
+    for clips, epochs in [((other, one), 4), ((one, one), 4), ((one, other), 2)]:
+        with monkeypatch.context() as patch:
+            interrupt_in_epoch(patch, 3)
+            with pytest.raises(Interruption):
+                train_on(one, other)
+        with monkeypatch.context() as patch:
+            begun = interrupt_in_epoch(patch, 99)
+            train_on(*clips)
+        assert len(begun) == epochs
+
+
+def test_a_checkpoint_of_other_code_is_not_used(windows, checkpoint, monkeypatch):
+    whole, read = identity.code_version, []
+
+    def code_version(modules, packages):
+        modules = list(modules)
+        read.append({module.__name__ for module in modules})
+        return whole(modules, packages)
+
+    monkeypatch.setattr(identity, "code_version", code_version)
+    train(windows, checkpoint, epochs=1)
+    assert read[0] >= {
+        "anomalous_sound.training.loop",
+        "anomalous_sound.methods.network",
+        "anomalous_sound.methods.lstm",
+        "anomalous_sound.methods.lstm.network",
+    }
 
 
 def test_a_half_written_checkpoint_is_not_trusted(windows, checkpoint):
@@ -195,7 +250,6 @@ def test_every_window_is_trained_on_once_an_epoch(windows, checkpoint, monkeypat
         return gather(self, numbers)
 
     monkeypatch.setattr(WindowedFrames, "__getitem__", remember)
-    monkeypatch.setattr(training_module, "_numbers_of_threads", lambda *_: [1])  # looks at windows
     train(windows, checkpoint, epochs=2)
     batches = -(-len(windows) // 16)
     epochs = [seen[: 2 * batches], seen[2 * batches :]]  # training and validation batches
@@ -216,14 +270,14 @@ def test_an_accelerator_that_is_not_there(windows, checkpoint):
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 33, 99, 100, 200])
 def test_every_window_is_in_one_batch_of_an_epoch_unless_it_is_left_alone(batch_size):
     order = torch.Generator().manual_seed(1)
-    batches = list(training_module._Batches(100, batch_size, order))
+    batches = list(BatchSampler(100, batch_size, order))
     seen = np.concatenate(batches)
     # 100 = 3 * 33 + 1 = 99 + 1: the last one cannot be normalised over its batch
     assert len(set(seen)) == len(seen) == (99 if batch_size in (33, 99) else 100)
     assert not np.array_equal(seen, np.sort(seen))
-    in_order = np.concatenate(list(training_module._Batches(100, batch_size, None)))
+    in_order = np.concatenate(list(BatchSampler(100, batch_size, None)))
     assert np.array_equal(in_order, np.arange(100))
-    alone = list(training_module._Batches(1, batch_size, order))
+    alone = list(BatchSampler(1, batch_size, order))
     assert [batch.tolist() for batch in alone] == [[0]]
 
 
@@ -239,7 +293,7 @@ def test_bfloat16_where_the_processor_has_it(windows, checkpoint, monkeypatch):
 
 
 def test_no_bfloat16_where_the_processor_has_it_not(windows, checkpoint, monkeypatch):
-    monkeypatch.setattr(processor, "_processor_flags", lambda: {"avx2"})
+    monkeypatch.setattr(device, "_processor_flags", lambda: {"avx2"})
     auto, _ = train(windows, checkpoint, precision="auto")
     assert same(train(windows, checkpoint)[0], auto)
     with pytest.raises(InputError, match="does not multiply bfloat16; 'auto' takes what is best"):
