@@ -71,7 +71,8 @@ def describe_network(
     """Describe a small network of a method, by the settings that it has beside its architecture."""
     from typing import get_args
 
-    from anomalous_sound.features.settings import FeatureSettings, WindowSettings
+    from anomalous_sound.configuration.features import FeatureSettings, WindowSettings
+    from anomalous_sound.features.scaling import Scaling
     from anomalous_sound.methods.discovery import methods
     from anomalous_sound.methods.trained import NetworkDescription
 
@@ -84,10 +85,29 @@ def describe_network(
         "network": settings(architecture=architecture, **network),
         "features": FeatureSettings.model_validate({"audio": audio, "log_mel": log_mel}),
         "windows": WindowSettings(length=length, next_frame=next_frame),
-        "scaling": {"method": "clip"},
+        "scaling": Scaling("clip"),
         "machine_ids": machine_ids,
+        "corpus": corpus_summary(machine_ids=list(machine_ids)),
     }
     return NetworkDescription(**described | changed)
+
+
+def corpus_summary(**changed: Any):
+    """Sum up a corpus that nobody has recorded."""
+    from anomalous_sound.corpus.summary import CorpusSummary
+
+    facts = {
+        "name": "slide rails of hall 3",
+        "simulated": False,
+        "fingerprint": "0123",
+        "machine_type": "slider",
+        "machine_ids": ["00"],
+        "clips_found": 20,
+        "clips_used": 20,
+        "clips_rejected": 0,
+        "clips_by_split_and_label": {"test normal": 10},
+    }
+    return CorpusSummary(**facts | changed)
 
 
 class _WithoutAliases(yaml.SafeDumper):

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import mlflow
 import pytest
-from anomalous_sound.scoring.settings import ScoreSettings
-from anomalous_sound.training.settings import TrainingSettings
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import ThreadRunner
 
 from anomalous_sound import hooks
 from anomalous_sound.configuration.base import Settings
+from anomalous_sound.configuration.scoring import ScoreSettings
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes

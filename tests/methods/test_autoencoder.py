@@ -6,12 +6,13 @@ import pytest
 import torch
 from support import describe_network
 
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.evaluation.baselines import persistence_errors
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.network import Batch, count_parameters
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
-from anomalous_sound.training.settings import TrainingSettings
 
 
 def describe(n_mels, **sizes):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import describe_network
 
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.methods.trained import TrainedNetworks

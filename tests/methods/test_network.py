@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from anomalous_sound.features.settings import WindowSettings
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.methods.network import Batch, ClipInput, InputShape, Network
 
 SHAPE = InputShape(6, WindowSettings(length=10, next_frame=True), ("00", "02"))

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from support import describe_network, with_bfloat16
 
 from anomalous_sound.compute.device import make_fabric
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.methods.trained import TrainedNetworks, member_name

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.training.batches import DeviceWindows, WindowBatches, clip_ids_of, on_device
 
 

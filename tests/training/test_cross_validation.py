@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 from support import describe_network
 
-from anomalous_sound.compute.settings import ScoringSettings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames, index_windows
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.cross_validation import draw_folds, held_out_scores
-from anomalous_sound.training.settings import TrainingSettings
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 4, "num_layers": 1}, machine_ids=("00", "02")

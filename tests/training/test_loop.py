@@ -8,15 +8,16 @@ import torch
 from support import describe_network, with_bfloat16
 
 from anomalous_sound.compute import device
+from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.frames import Frames, WindowedFrames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.training import identity
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.batches import BatchSampler
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
-from anomalous_sound.training.settings import TrainingSettings
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 8, "num_layers": 2}, corpus={"fingerprint": "f"}
