@@ -61,10 +61,13 @@ def spectra_of(shown):
 
 def frames_of(shown):
     lengths = 20 + 10 * np.arange(len(shown.clip_ids))
-    values = -80 * np.random.default_rng(0).random((lengths.sum(), 128), dtype=np.float32)
-    first = np.cumsum(lengths) - lengths
-    index = {"clip_id": shown.clip_ids.values(), "first_frame": first, "frames": lengths}
-    return Frames(values, pd.DataFrame(index))
+    rng = np.random.default_rng(0)
+    return Frames.in_memory(
+        {
+            clip_id: -80 * rng.random((length, 128), dtype=np.float32)
+            for clip_id, length in zip(shown.clip_ids.values(), lengths, strict=True)
+        }
+    )
 
 
 def averages_of(clips):

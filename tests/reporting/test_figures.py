@@ -137,8 +137,8 @@ def test_the_timeline_shows_when_and_where_clips_deviate():
     shown = scores[scores.split == "test"].sort_values("score").iloc[[0, -1]]
     rng = np.random.default_rng(0)
     count = len(scores)
-    index = pd.DataFrame({"clip_id": scores.clip_id, "first_frame": np.arange(count) * 40})
-    frames = Frames(-80 * rng.random((40 * count, 128)).astype(np.float32), index.assign(frames=40))
+    values = -80 * rng.random((count, 40, 128)).astype(np.float32)
+    frames = Frames.in_memory(dict(zip(scores.clip_id, values, strict=True)))
     errors = pd.DataFrame({"clip_id": np.repeat(scores.clip_id, 30)})
     errors["time_s"] = np.tile(0.32 + 0.032 * np.arange(30), count)
     errors["error"] = rng.random(len(errors))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from jinja2 import UndefinedError
 
+from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.reporting import comparison_page, judgement_page, pages
 
@@ -119,7 +120,9 @@ def compared(labels=("normal", "anomalous")):
     for method in ("lstm", "level"):
         table = pd.DataFrame({"split": "test", "label": list(labels) * 20, "machine_id": "02"})
         table["score"] = rng.normal(size=40) + 2 * (table.label == "anomalous")
-        metrics = evaluate(table, max_fpr=0.1, resamples=5, confidence=0.9, seed=0)
+        metrics = evaluate(
+            table, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=5, confidence=0.9), seed=0
+        )
         row = {"method": method, "kind": "network" if method == "lstm" else "no training"}
         if metrics["auc_pooled"] is not None:
             row |= {"auc_pooled": metrics["auc_pooled"], "auc_pooled_low": 0.5}
