@@ -54,7 +54,7 @@ def test_the_default_corpus_is_simulated_and_split(simulated_run):
         for machine_id in ("00", "02")
         for group, count in expected.items()
     }
-    assert simulated_run.load("corpus_summary")["simulated"] is True
+    assert simulated_run.load("corpus_summary").simulated is True
     assert "(simulated data)" in simulated_run.data("08_reporting/lstm/report.md").read_text()
 
 
@@ -98,10 +98,10 @@ def test_decisions_follow_the_deployed_threshold_and_the_detector_carries_it(sim
     anomalous = decisions.decision == "anomalous"
     assert (anomalous == (decisions.score >= decisions.threshold)).all()
     detector = simulated_run.load("lstm.detector")
-    values = detector.settings["threshold"]["by_machine_id"]
+    values = dict(detector.thresholds.by_machine_id)
     assert values == pytest.approx({"00": threshold, "02": threshold})
-    assert detector.settings["score"] == simulated_run.load("lstm.fitted_score")
-    assert detector.settings["log_mel"]["n_fft"] == 2048
+    assert detector.score == simulated_run.load("lstm.fitted_score")
+    assert detector.description.features.log_mel.n_fft == 2048
 
 
 def test_one_mlflow_run_holds_everything(simulated_run):
@@ -250,4 +250,4 @@ def test_eight_channels_in_mimiis_layout(project, recordings, tmp_path):
         ("test", "anomalous"): 4,
     }
     assert project.load("lstm.metrics")["auc_pooled"] is not None
-    assert project.load("corpus_summary")["simulated"] is False
+    assert project.load("corpus_summary").simulated is False

@@ -5,7 +5,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 from support import SMALL_SIMULATION
 
-REPORT_SCORE = {"pooling": "mean", "whitening": "none"}
+REPORT_SCORE = {"type": "pooled_error", "pooling": {"type": "mean"}}
 
 
 def parameters(project, environment=None, **given):
@@ -40,9 +40,9 @@ def test_the_report_and_all_machine_ids_of_the_real_data(project):
 
 def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project):
     # the simulated corpus keeps all machine IDs, whatever the profile
-    report = parameters(project, profile="report", lstm={"score": {"pooling": "maximum"}})
+    report = parameters(project, profile="report", lstm={"score": {"pooling": {"type": "maximum"}}})
     assert report["corpus"]["machine_ids"] is None
-    assert report["lstm"]["score"]["pooling"] == "maximum"
+    assert report["lstm"]["score"]["pooling"] == {"type": "maximum"}
     assert is_reports(parameters(project, profile="report"))
     assert not is_reports(parameters(project, profile="standard"))
     fast = parameters(project, profile="fast")["lstm"]["training"]
@@ -87,10 +87,10 @@ def test_the_standard_score_is_the_distance_from_normal_clips(project):
     # a window's error is that of its unseen sixth frame
     times = project.load("gru.window_errors").start_s
     assert times.max() == pytest.approx(52 * 0.032)
-    detector = project.load("gru.detector").settings
-    assert detector["network"]["masked_frames"] == "centre"
-    assert set(detector["score"]["fitted"]["means"]) == {"00", "02"}
-    assert set(detector["window_reference"]["machine_ids"]) == {"00", "02"}
+    detector = project.load("gru.detector")
+    assert detector.description.network.masked_frames == "centre"
+    assert set(detector.score.means) == {"00", "02"}
+    assert set(detector.reference.machine_ids) == {"00", "02"}
     localisation = project.load("gru.metrics")["localisation"]
     assert localisation["clips"] == 6
     assert 0 <= localisation["time_hit"] <= 1
@@ -105,9 +105,9 @@ def test_with_folds_all_normal_clips_calibrate(project):
     clips = project.load("clips")
     assert set(held_out.clip_id) == set(clips.clip_id[clips.split != "test"])
     deployed = project.load("lstm.deployed")
-    assert (deployed["strategy"], deployed["note"]) == ("conformal", "")
+    assert (deployed.strategy, deployed.note) == ("conformal", "")
     highest = held_out.score.astype(float).max()
-    assert set(deployed["by_machine_id"].values()) == {float(np.nextafter(highest, np.inf))}
+    assert set(deployed.by_machine_id.values()) == {float(np.nextafter(highest, np.inf))}
     decisions = project.load("lstm.decisions").set_index("clip_id")
     test = project.load("lstm.clip_scores").query("split == 'test'")
     for clip in test.itertuples():

@@ -4,10 +4,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from features_of_report import FEATURES
 from kedro.framework.project import pipelines
 from kedro.runner import SequentialRunner
 
-from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.configuration.features import AudioSettings
+from anomalous_sound.corpus import extraction
+from anomalous_sound.features.log_mel import log_mel_spectrogram
 
 
 @pytest.fixture
@@ -33,11 +36,11 @@ def test_a_second_run_computes_nothing(prepare, project):
     first = prepare()
     assert "Clips: 16 checked, 0 known from before." in first
     assert "16 clips computed" in first
-    written = project.data("03_primary/log_mel/frames.npy").stat().st_mtime_ns
+    written = project.data("03_primary/log_mel/index.parquet").stat().st_mtime_ns
     second = prepare()
     assert "Clips: 0 checked, 16 known from before." in second
     assert "all 16 clips re-used, none computed" in second
-    assert project.data("03_primary/log_mel/frames.npy").stat().st_mtime_ns == written
+    assert project.data("03_primary/log_mel/index.parquet").stat().st_mtime_ns == written
 
 
 def test_a_changed_clip_is_computed_again_and_no_other(prepare, project, dcase_folder, write_clip):
@@ -52,10 +55,9 @@ def test_a_changed_clip_is_computed_again_and_no_other(prepare, project, dcase_f
     after = project.load("log_mel")
     for clip_id, values in unchanged.items():
         np.testing.assert_array_equal(after.clip(clip_id), values)
-    alone = nodes.log_mel_spectrogram(
-        project.load_corpus(dcase_folder).mono_clip(changed, sample_rate=16000, channel=0),
-        **{"sample_rate": 16000, "n_fft": 2048, "hop_length": 512, "n_mels": 128, "top_db": 80.0},
-    )
+    audio = AudioSettings(sample_rate=16000, channel=0)
+    samples = project.load_corpus(dcase_folder).mono_clip(changed, audio)
+    alone = log_mel_spectrogram(samples, FEATURES)
     np.testing.assert_array_equal(after.clip(changed), alone)
 
 
@@ -85,7 +87,7 @@ def test_a_parameter_recomputes_what_depends_on_it(prepare, parameters, checked,
 
 def test_other_code_recomputes_its_own_step(prepare, monkeypatch):
     prepare()
-    monkeypatch.setattr(nodes, "feature_version", lambda: "another")
+    monkeypatch.setattr(extraction, "extraction_identity", lambda: "another")
     said = prepare()
     assert "Clips: 0 checked" in said
     assert "16 clips computed" in said
@@ -100,7 +102,7 @@ def test_a_half_written_table_of_checks_is_not_trusted(prepare, project):
 
 def test_two_methods_share_clips_and_frames(compared_run):
     """The features were written by the first method's run and by none after it."""
-    written = compared_run.data("03_primary/log_mel/frames.npy").stat().st_mtime
+    written = compared_run.data("03_primary/log_mel/index.parquet").stat().st_mtime
     network = compared_run.data("06_models/lstm/network/settings.json").stat().st_mtime
     assert written < network
     assert compared_run.data("06_models/gru/network/settings.json").exists()

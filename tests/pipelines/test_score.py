@@ -47,7 +47,7 @@ def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, 
     found = judged(
         project,
         compared_run.data("01_raw/simulated/slider"),
-        score={"method": method},
+        inference={"method": method},
         **changed,
     )
     expected = compared_run.load(f"{method}.decisions").set_index("clip_id")
@@ -134,17 +134,19 @@ def test_clips_of_another_machine_type_beside_the_detectors_are_not_judged(
 
 
 def test_without_a_detector_the_command_that_trains_one_is_named(project, dcase_folder):
-    with pytest.raises(DatasetError, match="gru/detector holds no network; train one first: kedro"):
-        project.run("score", audio_dir=str(dcase_folder), score={"method": "gru"})
+    with pytest.raises(
+        DatasetError, match="gru/detector holds no detector; train one first: kedro"
+    ):
+        project.run("score", audio_dir=str(dcase_folder), inference={"method": "gru"})
 
 
 def test_a_detector_of_an_earlier_version_is_to_be_trained_again(trained, a_clip, tmp_path):
     path = trained.data("06_models/lstm/detector/settings.json")
     settings = json.loads(path.read_text())
-    del settings["calibration_scores"]
+    del settings["calibration"]
     path.write_text(json.dumps(settings))
     shutil.copy(a_clip, tmp_path)
-    with pytest.raises(InputError, match="holds no calibration_scores: .* train it again"):
+    with pytest.raises(InputError, match="holds no calibration: .* train it again"):
         judged(trained, tmp_path)
 
 

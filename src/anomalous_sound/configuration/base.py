@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -27,3 +28,29 @@ class Settings(BaseModel):
 
     # strict: a text is not a number, and 2.5 is not a count
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def only_own_options(*types: type[Settings]) -> BeforeValidator:
+    """Make a union of settings, told apart by their ``type``, forgive the options of the others.
+
+    Kedro merges what is given for one run into what ``conf/`` holds, so ``--params
+    lstm.score.pooling.type=mean`` leaves the ``decay`` of ranked pooling behind. A name that no
+    member of the union has is still a mistake.
+
+    Args:
+        types: the members of the union.
+    """
+    known = {name for one in types for name in one.model_fields}
+    own = {
+        tag: set(one.model_fields)
+        for one in types
+        for tag in get_args(one.model_fields["type"].annotation)
+    }
+
+    def without_the_others(values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("type") not in own:
+            return values
+        foreign = known - own[values["type"]]
+        return {name: value for name, value in values.items() if name not in foreign}
+
+    return BeforeValidator(without_the_others)

@@ -15,6 +15,7 @@ from anomalous_sound.configuration.base import (
     PositiveFloat,
     PositiveInt,
     Settings,
+    only_own_options,
 )
 
 
@@ -53,6 +54,7 @@ class RankedPooling(Settings):
 Pooling = Annotated[
     MeanPooling | MedianPooling | MaximumPooling | PercentilePooling | RankedPooling,
     Field(discriminator="type"),
+    only_own_options(MeanPooling, MedianPooling, MaximumPooling, PercentilePooling, RankedPooling),
 ]
 
 
@@ -98,6 +100,13 @@ Backend = Annotated[
     | GaussianMixtureBackend
     | NearestNeighboursBackend,
     Field(discriminator="type"),
+    only_own_options(
+        MeanBackend,
+        MaximumBackend,
+        MeanSquareBackend,
+        GaussianMixtureBackend,
+        NearestNeighboursBackend,
+    ),
 ]
 
 
@@ -125,7 +134,11 @@ class BandDeviationSettings(Settings):
     backend: Backend
 
 
-ScoreSettings = Annotated[PooledErrorSettings | BandDeviationSettings, Field(discriminator="type")]
+ScoreSettings = Annotated[
+    PooledErrorSettings | BandDeviationSettings,
+    Field(discriminator="type"),
+    only_own_options(PooledErrorSettings, BandDeviationSettings),
+]
 
 
 class LocalisationSettings(Settings):

@@ -63,7 +63,7 @@ class Detector:
 
     Example:
         >>> from anomalous_sound import Detector
-        >>> detector = Detector.load("data/06_models/lstm/detector")  # doctest: +SKIP
+        >>> detector = Detector.load("press_3/detector")  # doctest: +SKIP
         >>> detector.judge_file("new.wav").decision  # doctest: +SKIP
         <Label.NORMAL: 'normal'>
 
@@ -262,7 +262,8 @@ class Detector:
         )
 
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
-        samples = to_mono(recording, self.description.features.audio)
+        audio = self.description.features.audio
+        samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         errors = self.errors(samples, machine_id)
         pooled = pool_clip(self.score.settings, errors.band_errors, errors.window_errors)
         machine_ids = np.array([machine_id], dtype=object)
