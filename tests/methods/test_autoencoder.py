@@ -6,9 +6,11 @@ import pytest
 import torch
 from support import describe_network
 
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.evaluation.baselines import persistence_errors
 from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.network import Batch, count_parameters
 from anomalous_sound.training.checkpoint import Checkpoint
@@ -41,12 +43,11 @@ def test_all_frames_are_reconstructed():
 
 
 def windows_of(frames_of_clip, length, next_frame):
-    index = pd.DataFrame({"clip_id": ["a"], "first_frame": [0], "frames": [len(frames_of_clip)]})
-    listed = index_windows(
-        index, length=length, next_frame=next_frame, hop_length=512, sample_rate=16000
+    form = WindowSettings(length=length, next_frame=next_frame)
+    frames = Frames.in_memory({"a": frames_of_clip.astype(np.float32)})
+    return WindowedFrames(
+        frames, index_windows(frames.index, form, frame_s=0.032), Scaling("clip"), form
     )
-    frames = Frames(frames_of_clip.astype(np.float32), index)
-    return WindowedFrames(frames, listed, {"method": "clip"}, length=length, next_frame=next_frame)
 
 
 def test_309_windows_of_five_frames_in_ten_seconds():

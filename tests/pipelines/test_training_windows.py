@@ -3,32 +3,44 @@
 import numpy as np
 import pandas as pd
 import pytest
-from anomalous_sound.pipelines.detection.nodes import training
+from support import describe_network
 
-from anomalous_sound.features.frames import Frames, index_windows
+from anomalous_sound.configuration.training import DetectorSettings, TrainingSettings
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.scaling import Scaling
+from anomalous_sound.features.windows import index_windows
+from anomalous_sound.pipelines.training import nodes
 from anomalous_sound.training import loop as training_module
 
-FORM = {"length": 10, "next_frame": True}
-SETTINGS = {
-    "windows": FORM,
-    "scaling": {"method": "corpus", "offset": [0.0], "span": [1.0]},
-    "log_mel": {"hop_length": 512},
-    "audio": {"sample_rate": 16000},
-}
+DESCRIPTION = describe_network(
+    "lstm",
+    {"hidden_size": 4, "num_layers": 1},
+    n_mels=2,
+    scaling=Scaling("corpus", (0.0,), (1.0,)),
+)
+TRAINING = TrainingSettings(
+    epochs=1,
+    batch_size=16,
+    learning_rate=0.01,
+    stride=1,
+    accelerator="cpu",
+    precision="32-true",
+    threads=1,
+)
 
 
 @pytest.mark.parametrize(("stride", "expected"), [(1, range(20)), (4, range(0, 20, 4))])
 def test_every_so_manieth_window_is_trained_on(monkeypatch, stride, expected):
-    index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 30], "frames": 30})
-    frames = Frames(np.arange(60 * 2, dtype=np.float32).reshape(60, 2), index)
-    windows = index_windows(index, **FORM, hop_length=512, sample_rate=16000)
+    values = np.arange(60 * 2, dtype=np.float32).reshape(60, 2)
+    frames = Frames.in_memory({"a": values[:30], "b": values[30:]})
+    windows = index_windows(frames.index, DESCRIPTION.windows, frame_s=0.032)
     clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "validation"]})
     seen = []
     monkeypatch.setattr(training_module, "train_network", lambda *views, **_: seen.extend(views))
-    training.train_network(
-        *(frames, windows, clips, SETTINGS, None),
-        training={"stride": stride},
-        detector={"per": "machine_type"},
+    nodes.train_network(
+        *(frames, windows, clips, DESCRIPTION, None),
+        training=TRAINING.model_copy(update={"stride": stride}),
+        detector=DetectorSettings(per="machine_type"),
         seed=1,
     )
     for first_frame, view in zip((0, 30), seen, strict=True):

@@ -1,23 +1,23 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
+from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import WindowedFrames, index_windows
-from anomalous_sound.training.batches import DeviceWindows, WindowBatches, clip_ids_of, on_device
+from anomalous_sound.training.batches import DeviceWindows, WindowBatches, on_device
 
 
 @pytest.fixture
 def windows() -> WindowedFrames:
     """Of three clips the first and the last."""
-    index = pd.DataFrame(
-        {"clip_id": list("abc"), "first_frame": [0, 30, 70], "frames": [30, 40, 20]}
-    )
-    frames = Frames(np.random.default_rng(0).random((90, 6)).astype(np.float32), index)
-    listed = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    values = np.random.default_rng(0).random((90, 6)).astype(np.float32)
+    frames = Frames.in_memory({"a": values[:30], "b": values[30:70], "c": values[70:]})
+    form = WindowSettings(length=10, next_frame=True)
+    listed = index_windows(frames.index, form, frame_s=0.032)
     used = listed[listed.clip_id != "b"]
-    return WindowedFrames(frames, used, {"method": "clip"}, length=10, next_frame=True)
+    return WindowedFrames(frames, used, Scaling("clip"), form)
 
 
 @pytest.mark.parametrize("numbers", [[0], [5, 29, 19, 20, 5], np.arange(30)])
@@ -43,7 +43,7 @@ def test_on_cuda_windows_are_gathered_there(windows):
 
 
 def test_a_batch_says_which_machine_each_window_is_of(windows):
-    assert clip_ids_of(windows) == ["a", "c"]
+    assert windows.clip_ids == ["a", "c"]
     batches = WindowBatches(windows, [1, -1], torch.device("cpu"))
     batch = batches[[0, 19, 20, 29]]
     assert batch.machine.tolist() == [1, 1, -1, -1]

@@ -4,9 +4,11 @@ import pytest
 from support import describe_network
 
 from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import MeanPooling, PooledErrorSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.features.frames import Frames, index_windows
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.windows import index_windows
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.cross_validation import draw_folds, held_out_scores
@@ -24,7 +26,7 @@ TRAINING = TrainingSettings(
     threads=1,
 )
 SCORING = ScoringSettings(batch_size=32, accelerator="cpu", precision="32-true")
-SCORE = {"pooling": "mean", "whitening": "none", "percentile": 50.0, "decay": 1.0}
+SCORE = PooledErrorSettings(type="pooled_error", pooling=MeanPooling(type="mean"))
 CLIPS = pd.DataFrame(
     {
         "clip_id": list("abcdefgh"),
@@ -36,11 +38,11 @@ CLIPS = pd.DataFrame(
 
 
 def scored(tmp_path, folds, clips=CLIPS):
-    index = pd.DataFrame({"clip_id": CLIPS.clip_id, "first_frame": np.arange(8) * 30, "frames": 30})
-    values = np.random.default_rng(0).random((240, 6)).astype(np.float32)
-    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    values = np.random.default_rng(0).random((8, 30, 6)).astype(np.float32)
+    frames = Frames.in_memory(dict(zip(CLIPS.clip_id, values, strict=True)))
+    windows = index_windows(frames.index, DESCRIPTION.windows, frame_s=0.032)
     return held_out_scores(
-        Frames(values, index),
+        frames,
         windows,
         clips,
         folds=folds,

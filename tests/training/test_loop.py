@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support import describe_network, with_bfloat16
+from support import corpus_summary, describe_network, with_bfloat16
 
 from anomalous_sound.compute import device
 from anomalous_sound.configuration.training import TrainingSettings
@@ -13,14 +13,14 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.network import Batch
-from anomalous_sound.training import identity
+from anomalous_sound.storage import identity
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.batches import BatchSampler
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
 
 DESCRIPTION = describe_network(
-    "lstm", {"hidden_size": 8, "num_layers": 2}, corpus={"fingerprint": "f"}
+    "lstm", {"hidden_size": 8, "num_layers": 2}, corpus=corpus_summary(fingerprint="f")
 )
 TRAINING = TrainingSettings(
     epochs=4,
@@ -36,12 +36,11 @@ SEED = 3
 
 
 def windows_of(clip_ids) -> WindowedFrames:
-    rng = np.random.default_rng(0)
-    index = pd.DataFrame({"clip_id": ["a", "b"], "first_frame": [0, 60], "frames": [60, 60]})
-    frames = Frames(rng.random((120, 6)).astype(np.float32), index)
-    listed = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
+    values = np.random.default_rng(0).random((120, 6)).astype(np.float32)
+    frames = Frames.in_memory({"a": values[:60], "b": values[60:]})
+    listed = index_windows(frames.index, DESCRIPTION.windows, frame_s=0.032)
     chosen = listed[listed.clip_id.isin(list(clip_ids))]
-    return WindowedFrames(frames, chosen, {"method": "clip"}, length=10, next_frame=True)
+    return WindowedFrames(frames, chosen, DESCRIPTION.scaling, DESCRIPTION.windows)
 
 
 @pytest.fixture
@@ -160,7 +159,7 @@ OTHER_FEATURES = DESCRIPTION.features.model_copy(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"description": replace(DESCRIPTION, corpus={"fingerprint": "other clips"})},
+        {"description": replace(DESCRIPTION, corpus=corpus_summary(fingerprint="g"))},
         {"description": replace(DESCRIPTION, features=OTHER_FEATURES)},
         {"clips": CLIPS.assign(sha256=["x", "z"])},
         {"clips": CLIPS.assign(machine_id=["00", "02"])},
@@ -205,22 +204,35 @@ def test_a_checkpoint_of_other_clips_or_folds_is_not_used(checkpoint, monkeypatc
         assert len(begun) == epochs
 
 
-def test_a_checkpoint_of_other_code_is_not_used(windows, checkpoint, monkeypatch):
-    whole, read = identity.code_version, []
+@pytest.mark.parametrize(
+    ("module", "epochs"),
+    [
+        ("anomalous_sound.features.frames", 4),
+        ("anomalous_sound.features.scaling", 4),
+        ("anomalous_sound.features.windows", 4),
+        ("anomalous_sound.training.batches", 4),
+        ("anomalous_sound.training.loop", 4),
+        ("anomalous_sound.methods.network", 4),
+        ("anomalous_sound.methods.lstm", 4),
+        ("anomalous_sound.methods.lstm.network", 4),
+        ("anomalous_sound.methods.gru", 2),  # another method's: the last two epochs are left
+    ],
+)
+def test_a_checkpoint_of_other_code_is_not_used(windows, checkpoint, monkeypatch, module, epochs):
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 3)
+        with pytest.raises(Interruption):
+            train(windows, checkpoint)
+    read = identity._sources
 
-    def code_version(modules, packages):
-        modules = list(modules)
-        read.append({module.__name__ for module in modules})
-        return whole(modules, packages)
+    def edited(code):
+        name = code if isinstance(code, str) else code.__name__
+        return read(code) | ({"edited.py": ""} if name == module else {})
 
-    monkeypatch.setattr(identity, "code_version", code_version)
-    train(windows, checkpoint, epochs=1)
-    assert read[0] >= {
-        "anomalous_sound.training.loop",
-        "anomalous_sound.methods.network",
-        "anomalous_sound.methods.lstm",
-        "anomalous_sound.methods.lstm.network",
-    }
+    monkeypatch.setattr(identity, "_sources", edited)
+    begun = interrupt_in_epoch(monkeypatch, 99)
+    train(windows, checkpoint)
+    assert len(begun) == epochs
 
 
 def test_a_half_written_checkpoint_is_not_trusted(windows, checkpoint):

@@ -16,6 +16,7 @@ from anomalous_sound.storage.identity import code_identity, identity
 
 _CODE = (
     "anomalous_sound.features.frames",
+    "anomalous_sound.features.scaling",
     "anomalous_sound.features.windows",
     "anomalous_sound.methods.network",
     "anomalous_sound.training.batches",
