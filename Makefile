@@ -11,14 +11,15 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: run test bench docs setup clean
 
 run: $(INSTALLED)
-	for pipeline in explore lstm gru autoencoder lstm_dense compare; do \
+	for pipeline in explore $$($(BIN)/python -m anomalous_sound.methods) compare; do \
 		$(BIN)/kedro run --pipelines $$pipeline || exit 1; \
 	done
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # ratios against the plain way, written to benchmarks/RESULTS.md
 bench: $(INSTALLED)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 from file_server import FileServer
+from filelock import FileLock
 from support import RATE, RECORDINGS, Project, noise
+
+from anomalous_sound.methods import methods
 
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -64,20 +67,34 @@ def project(tmp_path) -> Project:
     return Project(tmp_path / "project")
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make) -> Project:
+    """Make a project in one of the processes that run the tests; the others wait and share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    with FileLock(shared / f"{name}.lock"):
+        done = shared / f"{name}.done"
+        if not done.exists():
+            make(Project(shared / name))
+            done.touch()
+    return Project.existing(shared / name)
+
+
 @pytest.fixture(scope="session")
 def simulated_run(tmp_path_factory) -> Project:
     """The LSTM pipeline run once on a small simulated corpus; tests only read it."""
-    project = Project(tmp_path_factory.mktemp("simulated_run"))
-    project.run()
-    return project
+    return made_once(tmp_path_factory, "simulated_run", lambda project: project.run())
 
 
 @pytest.fixture(scope="session")
-def compared_run(simulated_run):
+def compared_run(tmp_path_factory) -> Project:
     """All methods and the comparison on one small simulated corpus; tests only read it."""
-    for pipeline in ("gru", "autoencoder", "lstm_dense", "compare"):
-        simulated_run.run(pipeline)
-    return simulated_run
+
+    def run_all(project: Project) -> None:
+        for pipeline in [*methods(), "compare"]:
+            project.run(pipeline)
+
+    return made_once(tmp_path_factory, "compared_run", run_all)
 
 
 @pytest.fixture

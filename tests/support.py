@@ -130,6 +130,7 @@ class Project:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        path.mkdir(exist_ok=True)
         shutil.copytree(REPOSITORY / "conf", path / "conf")
         shutil.rmtree(path / "conf" / "local")
         (path / "conf" / "local").mkdir()
@@ -139,6 +140,13 @@ class Project:
         # the lab report's way is the one whose every number can be worked out by hand
         self.configure("globals", {"simulation": SMALL_SIMULATION, "profile": "report"})
         self.configure("parameters", SMALL_PARAMETERS)
+
+    @classmethod
+    def existing(cls, path: Path) -> Project:
+        """Open a project that is there already."""
+        project = cls.__new__(cls)
+        project.path = path
+        return project
 
     def configure(self, name: str, values: dict[str, Any]) -> None:
         (self.path / "conf" / "local" / f"{name}.yml").write_text(

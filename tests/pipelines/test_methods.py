@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.methods import methods
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_method_scores_the_same_clips(compared_run):
     clips = set(compared_run.load("clips").clip_id)
-    for method in ("lstm", "gru", "autoencoder", "lstm_dense"):
+    for method in methods():
         assert set(compared_run.load(f"{method}.clip_scores").clip_id) == clips
 
 
@@ -30,7 +31,7 @@ def test_runs_line_up_in_mlflow(compared_run):
     client = mlflow.MlflowClient(f"sqlite:///{compared_run.path}/mlflow.db")
     experiment = client.get_experiment_by_name("anomalous-sound")
     runs = {run.info.run_name: run.data for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"lstm", "lstm_dense", "gru", "autoencoder", "compare"}
+    assert set(runs) == {*methods(), "compare"}
     assert set(runs["lstm"].metrics) == set(runs["gru"].metrics)
     own = {"network.decoder_input", "network.masked_frames"}
     assert set(runs["gru"].params) - set(runs["lstm"].params) == own
@@ -45,16 +46,17 @@ def test_runs_line_up_in_mlflow(compared_run):
 def test_the_comparison_has_all_rows(compared_run):
     comparison = compared_run.load("compare.comparison").set_index("method")
     assert list(comparison.index) == [
-        "lstm", "gru", "autoencoder", "lstm_dense", "ensemble", "persistence", "level",
+        *methods(), "ensemble", "persistence", "level",
     ]  # fmt: skip
-    for method in ("lstm", "gru", "autoencoder", "lstm_dense"):
+    for method in methods():
         metrics = compared_run.load(f"{method}.metrics")
         assert comparison.auc_pooled[method] == pytest.approx(metrics["auc_pooled"])
         assert comparison.auc_mean[method] == pytest.approx(metrics["auc_mean"])
         assert comparison.training_s[method] > 0
     assert comparison.training_s[["ensemble", "persistence", "level"]].isna().all()
     differences = compared_run.load("compare.differences")
-    assert len(differences) == 7 * 6 / 2
+    rows = len(methods()) + 3
+    assert len(differences) == rows * (rows - 1) / 2
 
 
 def test_the_level_is_the_clips_rms(compared_run):
@@ -82,10 +84,10 @@ def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, wr
     project.run("lstm", audio_dir=audio_dir)
     project.run("compare", audio_dir=audio_dir)
     missing = project.load("compare.missing")
-    assert set(missing) == {"gru", "autoencoder", "lstm_dense"}
+    assert set(missing) == set(methods()) - {"lstm"}
     assert "it has not been run; run: kedro run --pipeline gru --params" in missing["gru"]
-    methods = project.load("compare.comparison").method
-    assert set(methods) == {"lstm", "persistence", "level"}
+    compared = project.load("compare.comparison").method
+    assert set(compared) == {"lstm", "persistence", "level"}
     # another corpus: one clip more
     write_clip(dcase_folder / "train" / "normal_id_00_00000055.wav", seed=555)
     with pytest.raises(InputError, match="it was run on other clips"):

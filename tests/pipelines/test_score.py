@@ -10,6 +10,7 @@ from kedro.io import DatasetError
 from support import Project
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.methods import methods
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ def judged(project, folder, **parameters):
     return project.load("score.decisions").set_index("clip_id")
 
 
-@pytest.mark.parametrize("method", ["lstm", "gru", "autoencoder", "lstm_dense"])
+@pytest.mark.parametrize("method", methods())
 def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, tmp_path, method):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")

@@ -275,14 +275,8 @@ class Detector:
             threshold=float(decided.threshold[0]),
             decision=decided.decision[0],
             p_value=float(decided.p_value[0]),
-            segments=tuple(
-                Segment(float(row.start), float(row.end), float(row.share))
-                for row in places[places.axis == TIME].itertuples()
-            ),
-            bands=tuple(
-                Band(float(row.start), float(row.end), float(row.share))
-                for row in places[places.axis == FREQUENCY].itertuples()
-            ),
+            segments=tuple(Segment(*place) for place in _places(places, TIME)),
+            bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
             machine_id=machine_id,
             error_map=self._error_map(errors, machine_id) if error_map else None,
         )
@@ -336,6 +330,12 @@ class Detector:
             digest.update(name.encode())
             digest.update(weights[name].contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:
+    """Return start, end and share of what stands out on an axis."""
+    of_axis = localised[localised.axis == axis][["start", "end", "share"]]
+    return [(start, end, share) for start, end, share in of_axis.to_numpy(dtype=float).tolist()]
 
 
 _PARTS = (

@@ -1,0 +1,5 @@
+"""``python -m anomalous_sound.methods``: the names of the methods, one a line."""
+
+from anomalous_sound.methods import methods
+
+print("\n".join(methods()))
