@@ -1,4 +1,4 @@
-"""What happens around a run: parameters are checked, and MLflow learns what was run on what."""
+"""What happens around a run: MLflow learns what was run on what, and the end says where to look."""
 
 from __future__ import annotations
 
@@ -22,20 +22,8 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.parameters import parse_parameters
 
 logger = logging.getLogger(__name__)
-
-
-class ParameterHooks:
-    """Stop before the first node if a parameter is unknown or not accepted."""
-
-    @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Parse all parameters, those of ``--params`` included, and pass them on as types."""
-        context.config_loader["parameters"] = dict(
-            parse_parameters(context.config_loader["parameters"])
-        )
 
 
 class TrackingHooks(MlflowHook):

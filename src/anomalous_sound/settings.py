@@ -15,12 +15,13 @@ for other in caught:
     if "Add type hints to the `predict` method" not in str(other.message):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
-from anomalous_sound.hooks import ParameterHooks, SummaryHooks, TrackingHooks  # noqa: E402
+from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
+from anomalous_sound.hooks import SummaryHooks, TrackingHooks  # noqa: E402
 
-# kedro runs the hooks registered last first: parameters are checked before MLflow hears of a run
-HOOKS = (SummaryHooks(), TrackingHooks(), ParameterHooks())
+HOOKS = (SummaryHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
+CONFIG_LOADER_CLASS = TypedConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

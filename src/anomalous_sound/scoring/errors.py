@@ -117,7 +117,8 @@ class WindowScoring:
             InputError: no network judges the machine ID of a clip.
         """
         by_clip = self.windows.groupby("clip_id", observed=True, sort=False).first_frame
-        first_frames = {str(clip_id): frames.to_numpy() for clip_id, frames in by_clip}
+        # copied, because PyTorch warns of arrays that cannot be written to
+        first_frames = {str(clip_id): frames.to_numpy(copy=True) for clip_id, frames in by_clip}
 
         def members_of(clip_id: str) -> tuple[str, ...]:
             return self.networks.members_of(self.machine_ids[clip_id])
