@@ -3,9 +3,9 @@
     python -m benchmarks.memory --folder FOLDER [--clips 500 3471] [--epochs 2] [--write]
 
 A simulated corpus in the proportions of the report's job (2,370 training and 1,101 test clips of
-10 s), as large as the largest size asked for, is written to FOLDER once. Each stage is a `kedro run`
-in a process of its own, in a project folder of its own; its peak is what the operating system says
-of that process. The profile is `fast`.
+10 s), as large as the largest size asked for, is written to FOLDER once. Each stage is a command
+`kedro run`, a process of its own in a project folder of its own; its peak is what the operating
+system says of that process. The profile is `fast`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,6 @@ from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
-from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.pipelines.inference.nodes import score_windows
 from anomalous_sound.pipelines.preparation.nodes import check_clips, fit_scaling, index_windows
 from anomalous_sound.pipelines.training.nodes import describe_network, train_network
@@ -143,7 +142,7 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int)
             table,
             description,
             Checkpoint(Path(folder) / "checkpoint.ckpt"),
-            of_method.training.model_copy(update={"epochs": epochs}),
+            of_method.training.model_copy(update={"epochs": epochs, "stride": 1}),
             settings.detector,
             settings.seed,
         )
