@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from kedro.config import OmegaConfigLoader
 
-from anomalous_sound.corpus.clips import AudioCorpus
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.windows import WindowedFrames
+from anomalous_sound.methods.trained import NetworkDescription
+from anomalous_sound.parameters import SharedParameters
 from anomalous_sound.pipelines.preparation import nodes
-from anomalous_sound.settings import CONFIG_LOADER_ARGS
+from anomalous_sound.pipelines.training.nodes import describe_network
 from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
-
-REPOSITORY = Path(__file__).parents[1]
-
-
-@cache
-def configuration(name: str, profile: str = "report") -> dict[str, Any]:
-    """Return parameters or globals as Kedro reads them."""
-    loader = OmegaConfigLoader(
-        str(REPOSITORY / "conf"),
-        env="base",
-        runtime_params={"profile": profile},
-        **CONFIG_LOADER_ARGS,
-    )
-    return loader[name]
+from benchmarks.configuration import method_settings, parameters, simulation
+from benchmarks.plain.features import scaled
 
 
 @dataclass(frozen=True)
@@ -47,12 +36,12 @@ class Corpus:
         return self.folder / "audio"
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        return configuration("parameters")
+    def parameters(self) -> SharedParameters:
+        return parameters()
 
     @cached_property
     def recordings(self) -> AudioCorpus:
-        settings = configuration("globals")["simulation"]
+        settings = simulation()
         machine_ids = settings["machine_ids"][: max(1, self.clips // 8)]
         kinds = ("training_clips", "normal_test_clips", "anomalous_test_clips")
         whole = len(machine_ids) * sum(settings[kind] for kind in kinds)
@@ -67,27 +56,34 @@ class Corpus:
     def files(self) -> list[Path]:
         return [self.audio_dir / clip_id for clip_id in self.recordings.recordings]
 
-    def prepare(self) -> tuple[pd.DataFrame, dict[str, Any], Frames]:
+    def prepare(self) -> tuple[pd.DataFrame, CorpusSummary, Frames]:
         """Do what the pipeline does up to the frames: check, split, compute, write."""
-        groups = self.parameters
-        corpus, audio, log_mel = (groups[name] for name in ("corpus", "audio", "log_mel"))
+        settings = self.parameters
+        audio, log_mel = settings.audio, settings.log_mel
         nothing_known = pd.DataFrame()
         clips, _, summary, _ = nodes.check_clips(
-            self.recordings, nothing_known, corpus, audio, log_mel, groups["seed"], groups["jobs"]
+            self.recordings,
+            nothing_known,
+            settings.corpus,
+            audio,
+            log_mel,
+            settings.seed,
+            settings.jobs,
         )
         shutil.rmtree(self.folder / "log_mel", ignore_errors=True)  # or it would be re-used
-        dataset = FramesDataset(path=str(self.folder / "log_mel"), jobs=groups["jobs"])
+        dataset = FramesDataset(filepath=str(self.folder / "log_mel"), jobs=settings.jobs)
         dataset.save(nodes.extract_log_mel(self.recordings, clips, audio, log_mel))
         return clips, summary, dataset.load()
 
     @cached_property
-    def prepared(self) -> tuple[pd.DataFrame, dict[str, Any], Frames]:
+    def prepared(self) -> tuple[pd.DataFrame, CorpusSummary, Frames]:
         """What :meth:`prepare` returned at first, in this process or another."""
         kept = self.folder / "prepared.pkl"
         if not kept.exists():
             table, summary, _ = self.prepare()
             pd.to_pickle((table, summary), kept)
-        return *pd.read_pickle(kept), FramesDataset(path=str(self.folder / "log_mel")).load()
+        frames = FramesDataset(filepath=str(self.folder / "log_mel")).load()
+        return *pd.read_pickle(kept), frames
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process without what was read."""
@@ -103,34 +99,29 @@ class Corpus:
 
     @cached_property
     def windows(self) -> pd.DataFrame:
-        groups = self.parameters
-        return nodes.index_windows(
-            self.frames, groups["audio"], groups["log_mel"], groups["windows"]
-        )
+        settings = self.parameters
+        return nodes.index_windows(self.frames, settings.audio, settings.log_mel, settings.windows)
 
-    def windowed(self, split: str, stride: int = 1) -> WindowedFrames:
-        windows = self.windows[self.windows.first_frame % stride == 0]
-        of_split = windows[windows.clip_id.isin(self._clip_ids(split))]
-        groups = self.parameters
-        return WindowedFrames(self.frames, of_split, groups["scaling"], **groups["windows"])
+    def windows_of(self, split: str) -> pd.DataFrame:
+        return self.windows[self.windows.clip_id.isin(self._clip_ids(split))]
 
     def scaled_clips(self, split: str) -> list[np.ndarray]:
         """Return the same clips in the plain way's form."""
-        from benchmarks.plain.features import scaled
-
         return [scaled(np.array(self.frames.clip(clip_id))) for clip_id in self._clip_ids(split)]
 
-    def settings(self, model: str) -> dict[str, Any]:
+    def describe(self, model: str) -> NetworkDescription:
         """Return what a network is built from."""
-        groups = self.parameters
-        return {
-            "network": configuration("parameters")[model]["network"],
-            "audio": groups["audio"],
-            "log_mel": groups["log_mel"],
-            "windows": groups["windows"],
-            "scaling": groups["scaling"],
-            "corpus": self.prepared[1],
-        }
+        settings = self.parameters
+        clips, summary, frames = self.prepared
+        return describe_network(
+            method_settings(model).network,
+            settings.audio,
+            settings.log_mel,
+            settings.windows,
+            nodes.fit_scaling(frames, clips, settings.scaling),
+            clips,
+            summary,
+        )
 
     def _clip_ids(self, split: str) -> list[str]:
         return self.clip_table.clip_id[self.clip_table.split == split].tolist()

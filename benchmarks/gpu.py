@@ -12,36 +12,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from anomalous_sound.compute.processor import chosen_precision
 from torch.utils.data import DataLoader
 
+from anomalous_sound.compute.device import chosen_precision
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.windows import WindowedFrames, index_windows
-from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.loop import train_network
-from benchmarks.corpora import configuration
+from benchmarks import random_clips
+from benchmarks.configuration import method_settings, parameters
 from benchmarks.harness import TRAINING_FLOP
 from benchmarks.plain import training as plain
 
-FRAMES, N_MELS, PLAIN_BATCHES = 313, 128, 500
-
-
-def corpus(clips: int) -> tuple[Frames, pd.DataFrame]:
-    """Random frames and their windows."""
-    index = pd.DataFrame({"clip_id": [f"{number}.wav" for number in range(clips)]})
-    index = index.assign(first_frame=np.arange(clips) * FRAMES, frames=FRAMES)
-    rng = np.random.default_rng(0)
-    frames = Frames(rng.random((clips * FRAMES, N_MELS), dtype=np.float32), index)
-    windows = index_windows(index, length=10, next_frame=True, hop_length=512, sample_rate=16000)
-    return frames, windows
+PLAIN_BATCHES = 500
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -82,27 +67,11 @@ def plain_epoch(model: str, frames: Frames) -> float:
     return timed(batches) / min(PLAIN_BATCHES, len(loader)) * len(loader)
 
 
-def our_epoch(model: str, frames: Frames, windows: pd.DataFrame, profile: str) -> float:
+def our_epoch(model: str, frames: Frames, clips: pd.DataFrame, profile: str) -> float:
     """Seconds of the second epoch of a training by the project."""
-    groups = configuration("parameters", profile)
-    settings = {
-        "network": groups[model]["network"],
-        "log_mel": {"n_mels": N_MELS},
-        "windows": groups["windows"],
-        "scaling": {"method": "corpus", "offset": [0.0], "span": [1.0]},
-    }
-    view = WindowedFrames(frames, windows, settings["scaling"], **groups["windows"])
-    few = windows[windows.clip_id == windows.clip_id.iloc[0]]
-    held_out = WindowedFrames(frames, few, settings["scaling"], **groups["windows"])
-    training = groups[model]["training"] | {"epochs": 2, "seed": 1, "accelerator": "cuda"}
-    with tempfile.TemporaryDirectory() as folder:
-        _, history = train_network(
-            view,
-            held_out,
-            settings=settings,
-            training=training,
-            checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
-        )
+    training = method_settings(model, profile).training
+    two_epochs = training.model_copy(update={"epochs": 2, "accelerator": "cuda"})
+    history = random_clips.train(model, profile, two_epochs, frames, clips)
     return float(history.seconds.iloc[1])
 
 
@@ -114,20 +83,26 @@ def main() -> None:
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device: nothing was measured")
-    frames, windows = corpus(arguments.clips)
+    n_mels = parameters(arguments.profile).log_mel.n_mels
+    clips = random_clips.clip_table(arguments.clips + 1, held_out=1)
+    frames = Frames.in_memory(
+        {name: random_clips.random_frames(n_mels, seed) for seed, name in enumerate(clips.clip_id)}
+    )
+    length = parameters(arguments.profile).windows.frames
     print(torch.cuda.get_device_name())
     for model in plain.MODELS:
-        training = configuration("parameters", arguments.profile)[model]["training"]
-        precision = chosen_precision(training["precision"], torch.device("cuda"))
+        training = method_settings(model, arguments.profile).training
+        windows = arguments.clips * -(-(random_clips.FRAMES - length + 1) // training.stride)
+        precision = chosen_precision(training.precision, torch.device("cuda"))
         dtype = torch.float32 if precision == "32-true" else torch.bfloat16
         peak = peak_flops(dtype)
         pairs = [
-            (plain_epoch(model, frames), our_epoch(model, frames, windows, arguments.profile))
+            (plain_epoch(model, frames), our_epoch(model, frames, clips, arguments.profile))
             for _ in range(arguments.repeats)
         ]
         ours = statistics.median(seconds for _, seconds in pairs)
         ratios = [one / other for one, other in pairs]
-        part = len(windows) * TRAINING_FLOP[model] / ours / peak
+        part = windows * TRAINING_FLOP[model] / ours / peak
         print(
             f"{model}, {precision}: {ours:.1f} s an epoch, {part:.1%} of the {dtype} matrix "
             f"products measured ({peak / 1e12:.1f} TFLOP/s), "

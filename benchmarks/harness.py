@@ -159,12 +159,6 @@ def multiply(dtype: torch.dtype = torch.float32, threads: int | None = None) -> 
         torch.mm(left, right, out=result)
 
 
-def on_threads(threads: int, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function with so many threads of torch; for a process of its own."""
-    torch.set_num_threads(threads)
-    function(*arguments)
-
-
 def machine() -> str:
     """Return one line on processor, memory and versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -1,44 +1,59 @@
 """Peak resident memory of every stage at two corpus sizes, and what a second run saves.
 
-    python benchmarks/memory.py --folder FOLDER [--clips 500 3471] [--epochs 2]
+    python -m benchmarks.memory --folder FOLDER [--clips 500 3471] [--epochs 2] [--write]
 
-A simulated corpus of the size of the report's job (2,370 training and 1,101 test clips of 10 s) is
-written to FOLDER once. Each stage is a `kedro run` in a process of its own, in a project folder of
-its own; its peak is what the operating system says of that process. The profile is `fast`.
+A simulated corpus in the proportions of the report's job (2,370 training and 1,101 test clips of
+10 s), as large as the largest size asked for, is written to FOLDER once. Each stage is a command
+`kedro run`, a process of its own in a project folder of its own; its peak is what the operating
+system says of that process. The profile is `fast`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
-FULL_SIZE = {"training_clips": 790, "normal_test_clips": 100, "anomalous_test_clips": 267}
+from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
+from benchmarks.configuration import REPOSITORY, simulation
+from benchmarks.stages.commands import KEDRO, environment, project_in
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "memory.md"
+CLIPS_PER_MACHINE_ID = {
+    "training_clips": 790,
+    "normal_test_clips": 100,
+    "anomalous_test_clips": 267,
+}
 MACHINE_IDS = ["00", "02", "04"]
+PREPARATION = [
+    f"preparation.{name}"
+    for name in ("check_clips", "extract_log_mel", "fit_scaling", "index_windows")
+]
 STAGES = {
-    "start kedro, check clips": "check_clips",
-    "extract log-mel frames": "extract_log_mel",
-    "scaling and windows": "fit_scaling,index_windows",
-    "train the LSTM": "lstm.collect_settings,lstm.train_network",
-    "score all windows": "lstm.score_windows",
-    "scores, thresholds, report": "",
+    "start kedro, check clips": PREPARATION[:1],
+    "extract log-mel frames": PREPARATION[1:2],
+    "scaling and windows": PREPARATION[2:],
+    "train the LSTM": ["lstm.training.describe_network", "lstm.training.train_network"],
+    "score all windows": ["lstm.inference.score_windows"],
+    "scores, thresholds, report": [],  # all that are left
 }
 
 
-def simulate(folder: Path) -> Path:
-    import yaml
-
-    from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
-
-    configured = yaml.safe_load((REPOSITORY / "conf/base/globals.yml").read_text())["simulation"]
-    settings = configured | FULL_SIZE | {"machine_ids": MACHINE_IDS}
+def simulate(folder: Path, clips: int) -> Path:
+    """Write the corpus, of this many clips or a few more."""
+    whole = len(MACHINE_IDS) * sum(CLIPS_PER_MACHINE_ID.values())
+    cut = {
+        kind: max(2, math.ceil(count * clips / whole))
+        for kind, count in CLIPS_PER_MACHINE_ID.items()
+    }
+    settings = simulation() | cut | {"machine_ids": MACHINE_IDS}
     corpus = folder / "corpus"
     if not is_current(corpus, settings):
         write_corpus(corpus, settings)
@@ -59,53 +74,43 @@ def part_of(corpus: Path, clips: int, folder: Path) -> Path:
     return part
 
 
-def kedro_run(project: Path, audio: Path, nodes: str, epochs: int) -> tuple[float, float]:
+def kedro_run(project: Path, audio: Path, nodes: list[str], epochs: int) -> tuple[float, float]:
     """Return seconds and peak resident memory (MB) of one run."""
-    command = [sys.executable, "-m", "kedro", "run", "--pipelines", "lstm"]
+    command = [*KEDRO, "run", "--pipelines", "lstm", "--nodes", ",".join(nodes)]
     command += ["--params", f"audio_dir={audio},profile=fast,lstm.training.epochs={epochs}"]
-    if nodes:
-        command += ["--nodes", nodes]
     started = time.perf_counter()
     with (project / "log.txt").open("ab") as log:
-        process = subprocess.Popen(command, cwd=project, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=project, env=environment(), stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed; see {project / 'log.txt'}")
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
-def copy_project(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copytree(REPOSITORY / "conf", folder / "conf")
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
-    (folder / "src").mkdir()
-    return folder
-
-
-def remaining_nodes(project: Path) -> str:
+def remaining_nodes(project: Path) -> list[str]:
     """The nodes of the lstm pipeline that no stage before has run."""
     from kedro.framework.project import pipelines
     from kedro.framework.startup import bootstrap_project
 
     bootstrap_project(project)
-    done = ",".join(STAGES.values()).split(",")
-    return ",".join(node.name for node in pipelines["lstm"].nodes if node.name not in done)
+    done = {name for names in STAGES.values() for name in names}
+    return [node.name for node in pipelines["lstm"].nodes if node.name not in done]
 
 
 def measure(corpus: Path, clips: int, folder: Path, epochs: int) -> dict[str, tuple[float, float]]:
     audio = part_of(corpus, clips, folder)
-    project = copy_project(folder / f"project_{clips}")
+    path = folder / f"project_{clips}"
+    shutil.rmtree(path, ignore_errors=True)
+    project = project_in(path)
     measured = {}
     for stage, nodes in STAGES.items():
-        nodes = nodes or remaining_nodes(project)
-        measured[stage] = kedro_run(project, audio, nodes, epochs)
+        measured[stage] = kedro_run(project, audio, nodes or remaining_nodes(project), epochs)
         print(clips, stage, *(f"{value:.0f}" for value in measured[stage]), flush=True)
-    preparation = "check_clips,extract_log_mel,fit_scaling,index_windows"
-    measured["preparation again, nothing changed"] = kedro_run(project, audio, preparation, epochs)
+    again = partial(kedro_run, project, audio, PREPARATION, epochs)
+    measured["preparation again, nothing changed"] = again()
     (project / "data" / "02_intermediate" / "clip_checks.parquet").unlink()
     shutil.rmtree(project / "data" / "03_primary" / "log_mel")
-    measured["preparation, all anew"] = kedro_run(project, audio, preparation, epochs)
+    measured["preparation, all anew"] = again()
     return measured
 
 
@@ -114,10 +119,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--clips", type=int, nargs="+", default=[500, 3471])
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help=f"also to results/{RESULTS.name}")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    corpus = simulate(folder)
+    corpus = simulate(folder, max(arguments.clips))
     measured = {
         clips: measure(corpus, clips, folder, arguments.epochs) for clips in arguments.clips
     }
@@ -133,9 +139,8 @@ def main() -> None:
     for stage in measured[arguments.clips[0]]:
         values = (f"{measured[c][stage][1]:.0f} | {measured[c][stage][0]:.0f}" for c in measured)
         lines.append(f"| {stage} | " + " | ".join(values) + " |")
-    results = REPOSITORY / "benchmarks" / "results"
-    results.mkdir(exist_ok=True)
-    (results / "memory.md").write_text("# Memory\n\n" + "\n".join(lines) + "\n")
+    if arguments.write:
+        RESULTS.write_text("# Memory\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

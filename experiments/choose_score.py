@@ -1,6 +1,6 @@
 """How the standard score was chosen: on normal recordings with simulated faults mixed in.
 
-    python -m experiments.choose_score --audio-dir FOLDER [--method lstm] [--folds 4]
+    python -m experiments.choose_score --audio-dir FOLDER [--method lstm] [--folds 4] [--epochs 10]
 
 No test clip is read. The normal training clips are divided into folds; a network is trained on
 the others, and the fold's clips are scored as they are and with the sound of each of the
@@ -16,50 +16,68 @@ import argparse
 import itertools
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anomalous_sound.scoring.clip_score import apply_score, fit_score, pool_over_time
+from pydantic import TypeAdapter
 
+from anomalous_sound.configuration.features import FeatureSettings
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
-from anomalous_sound.features.windows import WindowedFrames, index_windows
-from anomalous_sound.pipelines.preparation.nodes import check_clips
-from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.pipelines.inference.nodes import score_windows
+from anomalous_sound.pipelines.preparation.nodes import check_clips, fit_scaling, index_windows
+from anomalous_sound.pipelines.training.nodes import describe_network, train_network
+from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.pooling import pool_clip
+from anomalous_sound.scoring.scores import fit_score
 from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES
 from anomalous_sound.sources.simulation.slide_rail import simulate_clip
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.cross_validation import draw_folds
-from anomalous_sound.training.loop import train_network
-from benchmarks.corpora import configuration
+from anomalous_sound.vocabulary import Split
+from benchmarks.configuration import method_settings, parameters
 
 LEVELS_DB = (0, -6, -12)
+TRAIN, HELD_OUT = "train", "held out"  # other kinds of clips are faults
+SPLITS = {TRAIN: Split.TRAIN, HELD_OUT: Split.VALIDATION}
 POOLINGS = {
-    "mean": {"pooling": "mean"},
-    "ranked 0.97": {"pooling": "ranked", "decay": 0.97},
-    "90th percentile": {"pooling": "percentile", "percentile": 90.0},
-    "99th percentile": {"pooling": "percentile", "percentile": 99.0},
-    "maximum": {"pooling": "maximum"},
+    "mean": {"type": "mean"},
+    "ranked 0.97": {"type": "ranked", "decay": 0.97},
+    "90th percentile": {"type": "percentile", "percentile": 90.0},
+    "99th percentile": {"type": "percentile", "percentile": 99.0},
+    "maximum": {"type": "maximum"},
 }
 RULES = {
-    f"{whitening}, {scale}, {band_pooling}": {
-        "whitening": whitening,
+    f"{whitening}, {scale}, {backend}": {
+        "type": "band_deviation",
         "scale": scale,
-        "band_pooling": band_pooling,
+        "whitening": whitening,
         "reference": "machine_id",
-        "backend": "none",
+        "backend": {"type": backend},
     }
-    for whitening, scale, band_pooling in itertools.product(
+    for whitening, scale, backend in itertools.product(
         ("band", "mahalanobis"), ("linear", "logarithmic"), ("mean_square", "maximum")
     )
-    if (whitening, band_pooling) != ("mahalanobis", "maximum")
-}
-PLAIN = {"whitening": "none"}
+    if (whitening, backend) != ("mahalanobis", "maximum")
+} | {"window errors": {"type": "pooled_error"}}
+
+
+def candidates() -> dict[str, ScoreSettings]:
+    """Return the scores that are compared."""
+    adapter = TypeAdapter(ScoreSettings)
+    return {
+        f"{rule}, {pooling}": adapter.validate_python(settings | {"pooling": how})
+        for rule, settings in RULES.items()
+        for pooling, how in POOLINGS.items()
+    }
 
 
 def with_faults(samples: np.ndarray, clip_id: str, machine_id: str, rate: int) -> dict[str, Any]:
@@ -89,75 +107,71 @@ def with_faults(samples: np.ndarray, clip_id: str, machine_id: str, rate: int) -
     return mixed
 
 
-def fold_scores(audio_dir: str, method: str, fold: int, folds: int) -> pd.DataFrame:
+def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int) -> pd.DataFrame:
     """Return ``score, fault, auc`` of one fold."""
-    groups = configuration("parameters", "standard")
-    audio, log_mel = groups["audio"], groups["log_mel"]
-    rate = audio["sample_rate"]
+    settings, of_method = parameters("standard"), method_settings(method, "standard")
+    audio, log_mel, windows = settings.audio, settings.log_mel, settings.windows
+    features = FeatureSettings(audio=audio, log_mel=log_mel)
     raw = AudioFolderDataset(audio_dir=audio_dir).load()
-    clips, *_ = check_clips(raw, pd.DataFrame(), groups["corpus"], audio, log_mel, groups["seed"])
-    clips = clips[clips.split != "test"].reset_index(drop=True)
-    held_out = draw_folds(clips, folds, groups["seed"]) == fold
-    rows, frames = [], []
-    for clip, is_held_out in zip(clips.itertuples(), held_out, strict=True):
-        samples = raw.mono_clip(clip.clip_id, **audio)
-        kinds = {"held out" if is_held_out else "train": samples}
-        if is_held_out:
-            kinds |= with_faults(samples, clip.clip_id, clip.machine_id, rate)
-        for kind, sound in kinds.items():
-            frames.append(log_mel_spectrogram(sound, sample_rate=rate, **log_mel))
-            rows.append((f"{kind}|{clip.clip_id}", clip.machine_id, kind, len(frames[-1])))
-    index = pd.DataFrame(rows, columns=["clip_id", "machine_id", "kind", "frames"])
-    index["first_frame"] = index.frames.cumsum() - index.frames
-    everything = Frames(np.concatenate(frames), index)
-    windows = index_windows(
-        index, **groups["windows"], hop_length=log_mel["hop_length"], sample_rate=rate
+    clips, _, summary, _ = check_clips(
+        raw, pd.DataFrame(), settings.corpus, audio, log_mel, settings.seed, settings.jobs
     )
-    settings = {
-        "network": groups[method]["network"],
-        "audio": audio,
-        "log_mel": log_mel,
-        "windows": groups["windows"],
-        "scaling": groups["scaling"],
-    }
-
-    def view(kind: str) -> WindowedFrames:
-        chosen = windows[windows.clip_id.isin(index.clip_id[index.kind == kind])]
-        return WindowedFrames(everything, chosen, groups["scaling"], **groups["windows"])
-
+    clips = clips[clips.split != Split.TEST].reset_index(drop=True)
+    held_out = draw_folds(clips, folds, settings.seed) == fold
+    rows, frames = [], {}
+    for clip, is_held_out in zip(clips.itertuples(), held_out, strict=True):
+        samples = raw.mono_clip(clip.clip_id, audio)
+        kinds = {HELD_OUT if is_held_out else TRAIN: samples}
+        if is_held_out:
+            kinds |= with_faults(samples, clip.clip_id, clip.machine_id, audio.sample_rate)
+        for kind, sound in kinds.items():
+            name = f"{kind}|{clip.clip_id}"
+            frames[name] = log_mel_spectrogram(sound, features)
+            rows.append((name, clip.machine_id, clip.sha256, kind, SPLITS.get(kind, Split.TEST)))
+    table = pd.DataFrame(rows, columns=["clip_id", "machine_id", "sha256", "kind", "split"])
+    everything = Frames.in_memory(frames)
+    index = index_windows(everything, audio, log_mel, windows)
+    scaling = fit_scaling(everything, table, settings.scaling)
+    description = describe_network(
+        of_method.network, audio, log_mel, windows, scaling, table, summary
+    )
     with tempfile.TemporaryDirectory() as folder:
         network, _ = train_network(
-            view("train"),
-            view("held out"),
-            settings=settings,
-            training=groups[method]["training"] | {"seed": groups["seed"]},
-            checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
+            everything,
+            index,
+            table,
+            description,
+            Checkpoint(Path(folder) / "checkpoint.ckpt"),
+            of_method.training.model_copy(update={"epochs": epochs, "stride": 1}),
+            settings.detector,
+            settings.seed,
         )
-    machine_ids = dict(zip(index.clip_id, index.machine_id, strict=True))
-    errors = list(
-        WindowScoring(
-            network, everything, windows, machine_ids, jobs=groups["jobs"], **groups["scoring"]
-        )
-    )
-    return _compared(errors, index)
+    scoring = ScoringSettings(**settings.inference.model_dump(exclude={"method"}))
+    errors = score_windows(network, everything, index, table, scoring, settings.jobs)
+    return compared(errors, table)
 
 
-def _compared(errors: list, index: pd.DataFrame) -> pd.DataFrame:
-    ids = index.machine_id.to_numpy()
-    training, normal = (index.kind == "train").to_numpy(), (index.kind == "held out").to_numpy()
-    scores = {}
-    for pooling, how in POOLINGS.items():
-        how = {"percentile": 0.0, "decay": 1.0} | how
-        of_windows = [pool_over_time(e.window_errors[:, None], **how)[0] for e in errors]
-        scores[f"window errors, {pooling}"] = np.array(of_windows)
-        of_bands = np.stack([pool_over_time(e.band_errors, **how) for e in errors])
-        for rule, settings in RULES.items():
-            fitted = fit_score(of_bands[training], ids[training], settings, seed=1)
-            scores[f"{rule}, {pooling}"] = apply_score(fitted, of_bands, ids, settings)
+def compared(errors: Iterable[ClipErrors], clips: pd.DataFrame) -> pd.DataFrame:
+    """Return ``score, fault, auc`` of every candidate.
+
+    Args:
+        errors: of each clip, in the order of ``clips``.
+        clips: ``machine_id`` and ``kind``: TRAIN, HELD_OUT, or the fault and its level.
+    """
+    scores = candidates()
+    pooled = {name: [] for name in scores}
+    for clip in errors:
+        for name, settings in scores.items():
+            pooled[name].append(pool_clip(settings, clip.band_errors, clip.window_errors))
+    ids = clips.machine_id.to_numpy()
+    training, normal = (clips.kind == TRAIN).to_numpy(), (clips.kind == HELD_OUT).to_numpy()
     rows = []
-    for name, values in scores.items():
-        for fault in sorted(set(index.kind) - {"train", "held out"}):
-            faulty = (index.kind == fault).to_numpy()
+    for name, settings in scores.items():
+        of_clips = np.stack(pooled[name])
+        fitted = fit_score(settings, of_clips[training], ids[training], seed=1)
+        values = fitted.score(of_clips, ids)
+        for fault in sorted(set(clips.kind) - {TRAIN, HELD_OUT}):
+            faulty = (clips.kind == fault).to_numpy()
             chosen = normal | faulty
             rows.append((name, fault, auc(faulty[chosen], values[chosen])))
     return pd.DataFrame(rows, columns=["score", "fault", "auc"])
@@ -168,9 +182,10 @@ def main() -> None:
     parser.add_argument("--audio-dir", required=True)
     parser.add_argument("--method", choices=("lstm", "gru"), default="lstm")
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     table = pd.concat(
-        fold_scores(arguments.audio_dir, arguments.method, fold, arguments.folds)
+        fold_scores(arguments.audio_dir, arguments.method, fold, arguments.folds, arguments.epochs)
         for fold in range(arguments.folds)
     )
     table[["kind", "level_db"]] = table.fault.str.rsplit(" ", n=1, expand=True)

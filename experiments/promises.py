@@ -1,6 +1,7 @@
 """Is the promised false-alarm rate kept on whole corpora, with networks trained on each?
 
     python -m experiments.promises [--corpora 20] [--rate 0.05] [--epochs 5]
+    python -m experiments.promises --draw-only
 
 For each seed a simulated corpus of its own (two machine IDs, 24 normal clips each to train and
 calibrate on, 30 normal test clips each) goes the whole way: LSTM frame prediction with the
@@ -16,20 +17,26 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from anomalous_sound.pipelines.detection.nodes import training as detection
-from anomalous_sound.scoring.clip_score import apply_score, fit_score
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
-from anomalous_sound.decision.calibration import binomial_interval, calibration_table
+from anomalous_sound.evaluation.calibration_table import binomial_interval, promised_and_delivered
+from anomalous_sound.pipelines.inference import nodes as inference
 from anomalous_sound.pipelines.preparation import nodes as preparation
+from anomalous_sound.pipelines.training.nodes import describe_network, train_network
 from anomalous_sound.reporting.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
-from anomalous_sound.scoring.errors import WindowScoring, pool_clip
+from anomalous_sound.scoring.pooling import pool_errors
 from anomalous_sound.sources.simulation.corpus import write_corpus
 from anomalous_sound.training.checkpoint import Checkpoint
-from benchmarks.corpora import REPOSITORY, configuration
+from anomalous_sound.vocabulary import Label, Split
+from benchmarks.configuration import REPOSITORY, method_settings, parameters, simulation
+from experiments.false_alarms import NAMES, settings_for
 
+RESULTS = REPOSITORY / "experiments" / "results" / "promises.csv"
+IMAGE = REPOSITORY / "docs" / "images" / "promises.png"
+CONFIDENCE = 0.95  # of the exact intervals
 SIZES = {
     "machine_ids": ["00", "04"],
     "training_clips": 24,
@@ -40,43 +47,34 @@ SIZES = {
 
 def clip_scores(folder: Path, seed: int, epochs: int) -> pd.DataFrame:
     """Simulate, train and score one corpus."""
-    simulation = configuration("globals")["simulation"] | SIZES | {"seed": seed}
-    write_corpus(folder / "audio", simulation)
-    groups = configuration("parameters", "fast")
-    corpus = groups["corpus"] | {"validation_fraction": 0.5}
-    audio, log_mel = groups["audio"], groups["log_mel"]
+    write_corpus(folder / "audio", simulation() | SIZES | {"seed": seed})
+    settings, lstm = parameters("fast"), method_settings("lstm", "fast")
+    audio, log_mel, windows = settings.audio, settings.log_mel, settings.windows
+    half = settings.corpus.model_copy(update={"validation_fraction": 0.5})
     raw = AudioFolderDataset(audio_dir=str(folder / "audio")).load()
     clips, _, summary, _ = preparation.check_clips(
-        raw, pd.DataFrame(), corpus, audio, log_mel, groups["seed"]
+        raw, pd.DataFrame(), half, audio, log_mel, settings.seed, settings.jobs
     )
-    dataset = FramesDataset(path=str(folder / "log_mel"))
+    dataset = FramesDataset(filepath=str(folder / "log_mel"), jobs=settings.jobs)
     dataset.save(preparation.extract_log_mel(raw, clips, audio, log_mel))
     frames = dataset.load()
-    scaling = preparation.fit_scaling(frames, clips, groups["scaling"])
-    windows = preparation.index_windows(frames, audio, log_mel, groups["windows"])
-    lstm = groups["lstm"]
-    settings = detection.collect_settings(
-        lstm["network"], audio, log_mel, groups["windows"], scaling, summary
-    )
-    network, _ = detection.train_network(
+    scaling = preparation.fit_scaling(frames, clips, settings.scaling)
+    index = preparation.index_windows(frames, audio, log_mel, windows)
+    network, _ = train_network(
         frames,
-        windows,
+        index,
         clips,
-        settings,
+        describe_network(lstm.network, audio, log_mel, windows, scaling, clips, summary),
         Checkpoint(folder / "checkpoint.ckpt"),
-        lstm["training"] | {"epochs": epochs},
-        groups["detector"],
+        lstm.training.model_copy(update={"epochs": epochs}),
+        settings.detector,
         seed,
     )
-    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    scoring = WindowScoring(
-        network, frames, windows, machine_ids, jobs=groups["jobs"], **groups["scoring"]
-    )
-    pooled = {clip.clip_id: pool_clip(clip, lstm["score"]) for clip in scoring}
-    values = np.stack([pooled[clip_id] for clip_id in clips.clip_id])
-    ids, training = clips.machine_id.to_numpy(), (clips.split == "train").to_numpy()
-    fitted = fit_score(values[training], ids[training], lstm["score"], seed=seed)
-    return clips.assign(score=apply_score(fitted, values, ids, lstm["score"]))
+    how = ScoringSettings(**settings.inference.model_dump(exclude={"method"}))
+    errors = inference.score_windows(network, frames, index, clips, how, settings.jobs)
+    pooled = pool_errors(errors, lstm.score)
+    fitted = inference.fit_score(pooled, clips, lstm.score, seed)
+    return inference.score_clips(pooled, clips, fitted)
 
 
 def promises(corpora: int, rate: float, epochs: int) -> pd.DataFrame:
@@ -85,17 +83,17 @@ def promises(corpora: int, rate: float, epochs: int) -> pd.DataFrame:
     for seed in tqdm(range(101, 101 + corpora), desc="corpora"):
         with tempfile.TemporaryDirectory() as folder:
             scores = clip_scores(Path(folder), seed, epochs)
-        normal = scores[scores.label == "normal"]
-        table = calibration_table(
-            normal.score[normal.split == "validation"].to_numpy(),
-            rate,
-            normal_test_scores=normal.score[normal.split == "test"].to_numpy(),
+        normal = scores[scores.label == Label.NORMAL]
+        calibration, test = (
+            normal.score[normal.split == split].to_numpy()
+            for split in (Split.VALIDATION, Split.TEST)
         )
-        tables.append(table.assign(seed=seed))
+        rows = promised_and_delivered(calibration, test, settings_for(rate), confidence=CONFIDENCE)
+        tables.append(pd.DataFrame(rows).assign(seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
-def figure(table: pd.DataFrame, rate: float) -> Figure:
+def figure(table: pd.DataFrame) -> Figure:
     """Draw the delivered rate of every corpus, and of all together, by strategy."""
     result = Figure(figsize=(9, 4.2), layout="constrained")
     axes = result.subplots()
@@ -106,11 +104,13 @@ def figure(table: pd.DataFrame, rate: float) -> Figure:
         spread = np.linspace(-0.28, 0.28, len(of_name))
         axes.plot(100 * of_name.delivered, row + spread, "o", color=colour, alpha=0.5, markersize=5)
         alarms, clips = int(of_name.alarms.sum()), int(of_name.test_clips.sum())
-        low, high = binomial_interval(alarms, clips, 0.95)
+        low, high = binomial_interval(alarms, clips, CONFIDENCE)
         axes.plot([100 * low, 100 * high], [row, row], color="black", linewidth=2)
         axes.plot(100 * alarms / clips, row, "D", color="black", markersize=7)
-    axes.axvline(100 * rate, color="black", linestyle="--", linewidth=1, label="promised")
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.axvline(
+        100 * table.rate.iloc[0], color="black", linestyle="--", linewidth=1, label="promised"
+    )
+    axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
     axes.invert_yaxis()
     axes.set_xlim(left=-0.7)
     axes.set_xlabel("false alarms delivered, per 100 normal test clips")
@@ -129,15 +129,18 @@ def main() -> None:
     parser.add_argument("--corpora", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--draw-only", action="store_true", help="draw from the stored table")
     arguments = parser.parse_args()
-    table = promises(arguments.corpora, arguments.rate, arguments.epochs)
-    table.to_csv(REPOSITORY / "experiments" / "results" / "promises.csv", index=False)
-    figure(table, arguments.rate).savefig(REPOSITORY / "docs" / "images" / "promises.png", dpi=110)
+    if not arguments.draw_only:
+        table = promises(arguments.corpora, arguments.rate, arguments.epochs)
+        table.to_csv(RESULTS, index=False)
+    table = pd.read_csv(RESULTS)
+    figure(table).savefig(IMAGE, dpi=110)
     for name, group in table.groupby("strategy", sort=False):
         alarms, clips = int(group.alarms.sum()), int(group.test_clips.sum())
-        low, high = binomial_interval(alarms, clips, 0.95)
+        low, high = binomial_interval(alarms, clips, CONFIDENCE)
         print(
-            f"{name}: promised {arguments.rate:.3f}, delivered {alarms}/{clips} = "
+            f"{name}: promised {group.rate.iloc[0]:.3f}, delivered {alarms}/{clips} = "
             f"{alarms / clips:.4f} ({low:.4f} to {high:.4f}); corpora from "
             f"{group.delivered.min():.3f} to {group.delivered.max():.3f}"
         )

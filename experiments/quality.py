@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from anomalous_sound.evaluation.comparison import compare_methods
-from benchmarks.corpora import configuration
+from benchmarks.configuration import parameters
 from benchmarks.harness import machine
 from benchmarks.stages.commands import KEDRO, call, project_in
 
@@ -31,10 +31,10 @@ def parameters_of(setting: str, method: str) -> str:
     return f"{method}.training.stride=1" if setting == EVERY else f"profile={setting}"
 
 
-def run(folder: Path, method: str, parameters: str) -> tuple[pd.DataFrame, float]:
+def run(folder: Path, method: str, changed: str) -> tuple[pd.DataFrame, float]:
     """Run a method; return the scores of all clips and the seconds of training."""
     project = project_in(folder)
-    call([*KEDRO, "run", "--pipelines", method, "--params", parameters], project)
+    call([*KEDRO, "run", "--pipelines", method, "--params", changed], project)
     output = project / "data" / "07_model_output" / method
     history = pd.read_csv(project / "data" / "06_models" / method / "training_history.csv")
     return pd.read_parquet(output / "clip_scores.parquet"), float(history.seconds.sum())
@@ -42,22 +42,19 @@ def run(folder: Path, method: str, parameters: str) -> tuple[pd.DataFrame, float
 
 def rows_of(corpus: str, audio_dir: Path | None, folder: Path) -> list[str]:
     """Return the table's lines of one corpus."""
-    evaluation = configuration("parameters")["evaluation"]
     lines = []
     for method in METHODS:
         scores, seconds = {}, {}
         for setting in (EVERY, "standard", "fast"):
-            parameters = parameters_of(setting, method)
+            changed = parameters_of(setting, method)
             if audio_dir is not None:
-                parameters += f",audio_dir={audio_dir.resolve()}"
-            scores[setting], seconds[setting] = run(folder, method, parameters)
+                changed += f",audio_dir={audio_dir.resolve()}"
+            scores[setting], seconds[setting] = run(folder, method, changed)
         machine_ids = next(iter(scores.values())).machine_id.unique()
         compared, differences = compare_methods(
             scores,
             {setting: dict.fromkeys(machine_ids, 0.0) for setting in scores},
-            max_fpr=evaluation["max_fpr"],
-            resamples=evaluation["bootstrap_resamples"],
-            confidence=evaluation["confidence"],
+            parameters().evaluation,
             seed=1,
         )
         of_setting = compared.set_index("method")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 
+from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.scoring.errors import WindowScoring
 from benchmarks.corpora import Corpus
 from benchmarks.harness import CEILING, OURS, PLAIN, Row, compared, in_turns, table
@@ -11,6 +11,7 @@ from benchmarks.plain.features import log_mel
 from benchmarks.plain.scoring import score_clip
 from benchmarks.plain.training import MODELS
 from benchmarks.stages.features import promised_log_mel
+from benchmarks.stages.networks import untrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:audioread")
 
@@ -27,15 +28,14 @@ def test_the_plain_features_are_ours(corpus):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_plain_scores_are_ours(corpus, model):
-    settings = corpus.settings(model)
-    network = TrainedNetwork(build_network(settings).state_dict(), settings)
+    network = untrained(corpus, model)
     plain = MODELS[model]()
     plain.load_state_dict(network.weights)
     expected = [score_clip(plain, clip) for clip in corpus.scaled_clips("test")]
-    tested = corpus.clip_table.clip_id[corpus.clip_table.split == "test"]
-    windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
-    machine_ids = dict.fromkeys(tested, "00")
-    scoring = WindowScoring(network, corpus.frames, windows, machine_ids, 512, "cpu", "32-true", 2)
+    windows = corpus.windows_of("test")
+    machine_ids = dict.fromkeys(corpus.clip_table.clip_id, "00")
+    settings = ScoringSettings(batch_size=512, accelerator="cpu", precision="32-true")
+    scoring = WindowScoring(network, corpus.frames, windows, machine_ids, settings, jobs=2)
     actual = [clip.window_errors.mean() for clip in scoring]
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 

@@ -14,7 +14,6 @@ STAGES: dict[str, Callable[[Options], list[Row]]] = {
     "preparation": features.preparation,
     "training": networks.training,
     "fast": networks.fast_training,
-    "busy": networks.busy_training,
     "scoring": networks.scoring,
     "memory": networks.memory,
     "run": commands.whole_run,

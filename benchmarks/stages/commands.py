@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anomalous_sound.sources.simulation.corpus import write_corpus
 from benchmarks import harness
-from benchmarks.corpora import REPOSITORY, configuration
+from benchmarks.configuration import REPOSITORY, simulation
 from benchmarks.harness import OURS, PLAIN, Row, in_turns
 from benchmarks.stages.options import Options
 
@@ -25,10 +25,9 @@ def whole_run(options: Options) -> list[Row]:
 
     On the default corpus, which both find on the disk, with the default settings.
     """
-    simulation = configuration("globals")["simulation"]
     project = project_in(options.corpus.folder / "run")
     audio_dir = project / "data" / "01_raw" / "simulated" / "slider"
-    write_corpus(audio_dir, simulation, jobs=-1)
+    write_corpus(audio_dir, simulation(), jobs=-1)
     clips = len(list(audio_dir.rglob("*.wav")))
     script = [sys.executable, "-m", "benchmarks.plain.pipeline", str(audio_dir)]
 
@@ -71,7 +70,11 @@ def project_in(path: Path) -> Path:
 
 def call(command: list[str], folder: Path) -> None:
     """Run a command in a folder, and expect that it ends well."""
-    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command[:4])} … failed:\n{done.stderr[-2000:]}")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a command that is run in another folder."""
+    return os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}

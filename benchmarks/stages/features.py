@@ -20,9 +20,9 @@ _TURNS = 15  # of half a second each
 
 def promised_log_mel(corpus: Corpus) -> list[Callable[[], np.ndarray]]:
     """Return for each clip what reads, checks and transforms it in the pipeline."""
-    groups = corpus.parameters
+    settings = corpus.parameters
     promises = nodes.extract_log_mel(
-        corpus.recordings, corpus.clip_table, groups["audio"], groups["log_mel"]
+        corpus.recordings, corpus.clip_table, settings.audio, settings.log_mel
     )
     return [promise.compute for promise in promises.values()]
 

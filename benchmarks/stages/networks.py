@@ -6,32 +6,31 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from anomalous_sound.compute.processor import chosen_precision
-from anomalous_sound.methods.trained_network import TrainedNetwork, build_network
 
-from anomalous_sound.scoring.errors import WindowScoring
+from anomalous_sound.compute.device import chosen_precision
+from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.methods.trained import TrainedNetworks
+from anomalous_sound.pipelines.inference.nodes import score_windows
+from anomalous_sound.pipelines.training.nodes import train_network
 from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.loop import train_network
 from anomalous_sound.vocabulary import Split
 from benchmarks import harness
-from benchmarks.corpora import REPOSITORY, Corpus, configuration
-from benchmarks.harness import CEILING, OURS, PLAIN, Row, in_turns, multiply, on_threads, processes
-from benchmarks.peak_memory import FRAMES, HELD_OUT
+from benchmarks.configuration import REPOSITORY, method_settings
+from benchmarks.corpora import Corpus
+from benchmarks.harness import CEILING, OURS, PLAIN, Row, in_turns, multiply, processes
+from benchmarks.peak_memory import FEWEST
 from benchmarks.plain import scoring as plain_scoring
 from benchmarks.plain import training as plain_training
+from benchmarks.random_clips import FRAMES
 from benchmarks.stages.options import Options
 
 FULL_SIZE = 2370  # normal clips that the report trains on
-EPOCHS = (
-    3  # a training's first steps, which try numbers of threads, are to weigh as little as usual
-)
+EPOCHS = 3  # so that what a training does once weighs as little as usual
 
 
 def ceiling(options: Options) -> list[Row]:
@@ -53,16 +52,17 @@ def ceiling(options: Options) -> list[Row]:
 
 def train_ours(corpus: Corpus, model: str, profile: str) -> None:
     """Train for EPOCHS with the settings of a profile; the network is always the report's."""
-    settings = configuration("parameters", profile)[model]["training"]
-    training = settings | {"seed": 1, "epochs": EPOCHS, "accelerator": "cpu"}
-    stride = training["stride"]
+    training = method_settings(model, profile).training
     with tempfile.TemporaryDirectory() as folder:
         train_network(
-            corpus.windowed(Split.TRAIN, stride),
-            corpus.windowed(Split.VALIDATION, stride),
-            settings=corpus.settings(model),
-            training=training,
-            checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
+            corpus.frames,
+            corpus.windows,
+            corpus.clip_table,
+            corpus.describe(model),
+            Checkpoint(Path(folder) / "checkpoint.ckpt"),
+            training.model_copy(update={"epochs": EPOCHS, "accelerator": "cpu"}),
+            corpus.parameters.detector,
+            corpus.parameters.seed,
         )
 
 
@@ -89,7 +89,7 @@ def fast_training(options: Options) -> list[Row]:
 
 def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     corpus = options.corpus
-    windows, held_out = len(corpus.windowed(Split.TRAIN)), len(corpus.windowed(Split.VALIDATION))
+    windows, held_out = (len(corpus.windows_of(of)) for of in (Split.TRAIN, Split.VALIDATION))
     models = tuple(plain_training.MODELS)
     ways = {(PLAIN, model): (train_plainly, corpus, model) for model in models}
     ways |= {(OURS, model): (train_ours, corpus, model, profile) for model in models}
@@ -104,7 +104,7 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     flop = {
         model: EPOCHS
         * (windows * harness.TRAINING_FLOP[model] + held_out * harness.FORWARD_FLOP[model])
-        / configuration("parameters", profile)[model]["training"]["stride"]
+        / method_settings(model, profile).training.stride
         for model in models
     }
     flop["both"] = flop["at once"] = sum(flop.values())
@@ -122,43 +122,20 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
 
 
 def _what_is_trained(model: str, profile: str) -> str:
-    ours = configuration("parameters", profile)[model]["training"]
-    precision = chosen_precision(ours["precision"], torch.device("cpu"))
+    ours = method_settings(model, profile).training
+    precision = chosen_precision(ours.precision, torch.device("cpu"))
     return (
         f"{model}, {EPOCHS} epochs: DataLoader, nn module, batch "
-        f"{plain_training.BATCH_SIZES[model]}; ours, batch {ours['batch_size']}, {precision}"
-        + (f", every {ours['stride']}th window" if ours["stride"] > 1 else "")
+        f"{plain_training.BATCH_SIZES[model]}; ours, batch {ours.batch_size}, {precision}"
+        + (f", every {ours.stride}th window" if ours.stride > 1 else "")
     )
 
 
-def busy_training(options: Options) -> list[Row]:
-    """Measure a training beside one busy process against one alone on one thread."""
-    corpus = options.corpus
-    ways = {
-        PLAIN: (on_threads, 1, train_ours, corpus, "lstm", "report"),
-        OURS: (beside_a_busy_process, train_ours, corpus, "lstm", "report"),
-    }
-    with processes(ways) as apart:
-        seconds = in_turns(apart, options.repeats)
-    what = f"lstm, {EPOCHS} epochs: ours alone on one thread; ours beside one busy process"
-    windows = EPOCHS * len(corpus.windowed(Split.TRAIN))
-    return [harness.compared("busy", what, seconds, work=windows, unit="windows")]
-
-
-def beside_a_busy_process(function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function while another process keeps one core busy."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        try:
-            function(*arguments)
-        finally:
-            busy.kill()
-
-
-def untrained(corpus: Corpus, model: str) -> TrainedNetwork:
+def untrained(corpus: Corpus, model: str) -> TrainedNetworks:
     """Return the same network in every process."""
-    settings = corpus.settings(model)
+    description = corpus.describe(model)
     torch.manual_seed(1)
-    return TrainedNetwork(build_network(settings).state_dict(), settings)
+    return TrainedNetworks(description.build().state_dict(), description)
 
 
 def score_plainly(corpus: Corpus, model: str) -> None:
@@ -171,14 +148,14 @@ def score_plainly(corpus: Corpus, model: str) -> None:
 
 def score_ours(corpus: Corpus, model: str) -> None:
     """Score the test clips."""
-    clips = corpus.clip_table
-    tested = clips.clip_id[clips.split == Split.TEST]
-    windows = corpus.windows[corpus.windows.clip_id.isin(tested)]
-    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    groups = configuration("parameters")
-    scoring = groups["scoring"] | {"accelerator": "cpu", "jobs": groups["jobs"]}
-    network = untrained(corpus, model)
-    for _ in WindowScoring(network, corpus.frames, windows, machine_ids, **scoring):
+    settings = corpus.parameters
+    inference = ScoringSettings(
+        **settings.inference.model_dump(exclude={"method"}) | {"accelerator": "cpu"}
+    )
+    windows, network = corpus.windows_of(Split.TEST), untrained(corpus, model)
+    for _ in score_windows(
+        network, corpus.frames, windows, corpus.clip_table, inference, settings.jobs
+    ):
         pass
 
 
@@ -198,7 +175,7 @@ def _scoring_row(options: Options, model: str) -> Row:
         seconds = in_turns(apart, options.repeats)
     what = f"{model}: DataLoader a clip, batch 32; ours"
     clips = int((corpus.clip_table.split == Split.TEST).sum())
-    windows = len(corpus.windowed(Split.TEST))
+    windows = len(corpus.windows_of(Split.TEST))
     row = harness.compared("scoring", what, seconds, work=clips, unit="clips")
     part = harness.reached(seconds, windows * harness.FORWARD_FLOP[model])
     return replace(row, reached=part)
@@ -206,11 +183,11 @@ def _scoring_row(options: Options, model: str) -> Row:
 
 def memory(options: Options) -> list[Row]:
     """Measure the peak of a training on as many clips as the report's, less that on a few."""
-    few, full = (_peak_mb(clips) for clips in (HELD_OUT, FULL_SIZE))
+    few, full = (_peak_mb(clips) for clips in (FEWEST, FULL_SIZE))
     frames_mb = FULL_SIZE * FRAMES * 128 * 4 / 1e6
     what = (
         f"lstm, standard, an epoch on {FULL_SIZE} clips: the bytes of their frames; peak memory "
-        f"beyond that of a training on {HELD_OUT} clips ({few:.0f} MB)"
+        f"beyond that of a training on {FEWEST} clips ({few:.0f} MB)"
     )
     more = max(full - few, 1)
     return [Row("memory", what, f"{frames_mb:.0f} MB", f"{more:.0f} MB", [frames_mb / more])]
