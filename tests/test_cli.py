@@ -32,7 +32,7 @@ def kedro(project, *arguments):
     [
         (
             ("--pipeline", "lstm", "--params", "lstm.score.pooling=middle,lstm.trainig.epochs=3"),
-            "Error: parameter 'lstm.score.pooling' is 'middle'; accepted: mean, median",
+            "Error: parameter 'lstm.score.pooling.type' is 'middle'; accepted: mean, median",
         ),
         (
             ("--pipeline", "lstm", "--params", "audio_dir=nowhere"),

@@ -46,7 +46,7 @@ def test_the_sounds_are_shown_and_played(project, execute):
     notebook = execute(project, "01_explore_sounds.ipynb")
     assert len(shown(notebook, "image/png")) == 4
     words = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown(notebook, "text/plain")))  # colours
-    assert "'simulated': True" in words
+    assert "simulated=True" in words
     pages = "\n".join(shown(notebook, "text/html"))
     assert "rms_median_dbfs" in pages
     assert "test/anomaly_id_00_00000000.wav" in pages
@@ -58,7 +58,7 @@ def test_the_models_are_compared(compared_run, execute):
     notebook = execute(compared_run, "02_compare_models.ipynb")
     assert len(shown(notebook, "image/png")) == 5
     words = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown(notebook, "text/plain")))  # colours
-    assert "'simulated': True" in words
+    assert "simulated=True" in words
     tables = "\n".join(shown(notebook, "text/html"))
     assert "persistence" in tables
     assert "oracle_nearest_corner" in tables

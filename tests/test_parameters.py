@@ -127,3 +127,15 @@ def test_all_mistakes_are_told_at_once(parameters):
     wrong = changed(changed(parameters, "seed", -1), "lstm.training.epochs", 0)
     with pytest.raises(InputError, match=r"'seed' .*; parameter 'lstm\.training\.epochs'"):
         parse_parameters(wrong)
+
+
+def test_another_type_of_a_tagged_group_leaves_its_options_behind(parameters):
+    other = changed(parameters, "lstm.score.pooling.type", "mean")
+    assert "decay" in other["lstm"]["score"]["pooling"]  # as Kedro merges it
+    assert parse_parameters(other).lstm.score.pooling.model_dump() == {"type": "mean"}
+    alone = changed(parameters, "lstm.score.pooling", "median")
+    assert parse_parameters(alone).lstm.score.pooling.model_dump() == {"type": "median"}
+    with pytest.raises(InputError, match=r"unknown parameter 'lstm\.score\.pooling\.dekay'"):
+        parse_parameters(changed(parameters, "lstm.score.pooling.dekay", 0.5))
+    with pytest.raises(InputError, match=r"parameter 'lstm\.score\.pooling\.decay' is missing"):
+        parse_parameters(changed(alone, "lstm.score.pooling", {"type": "ranked"}))

@@ -31,11 +31,12 @@ class Settings(BaseModel):
 
 
 def only_own_options(*types: type[Settings]) -> BeforeValidator:
-    """Make a union of settings, told apart by their ``type``, forgive the options of the others.
+    """Make it easy to switch between the members of a union, told apart by their ``type``.
 
     Kedro merges what is given for one run into what ``conf/`` holds, so ``--params
-    lstm.score.pooling.type=mean`` leaves the ``decay`` of ranked pooling behind. A name that no
-    member of the union has is still a mistake.
+    lstm.score.pooling.type=mean`` leaves the ``decay`` of ranked pooling behind: the options of
+    other members are ignored. A name alone (``lstm.score.pooling=mean``) stands for the type. An
+    option that no member has is still a mistake.
 
     Args:
         types: the members of the union.
@@ -48,6 +49,8 @@ def only_own_options(*types: type[Settings]) -> BeforeValidator:
     }
 
     def without_the_others(values: Any) -> Any:
+        if isinstance(values, str):
+            return {"type": values}
         if not isinstance(values, Mapping) or values.get("type") not in own:
             return values
         foreign = known - own[values["type"]]
