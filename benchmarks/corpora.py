@@ -20,6 +20,7 @@ from anomalous_sound.parameters import SharedParameters
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.pipelines.training.nodes import describe_network
 from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
+from anomalous_sound.sources.simulation.settings import SimulationSettings
 from benchmarks.configuration import method_settings, parameters, simulation
 from benchmarks.plain.features import scaled
 
@@ -47,9 +48,9 @@ class Corpus:
         whole = len(machine_ids) * sum(settings[kind] for kind in kinds)
         cut = {kind: max(2, round(settings[kind] * self.clips / whole)) for kind in kinds}
         cut["training_clips"] = max(4 if len(machine_ids) == 1 else 2, cut["training_clips"])
-        settings = settings | cut | {"machine_ids": machine_ids}
-        if not is_current(self.audio_dir, settings):  # or another process has written it
-            write_corpus(self.audio_dir, settings)
+        smaller = SimulationSettings.parse(settings | cut | {"machine_ids": machine_ids})
+        if not is_current(self.audio_dir, smaller):  # or another process has written it
+            write_corpus(self.audio_dir, smaller)
         return AudioFolderDataset(audio_dir=str(self.audio_dir)).load()
 
     @property

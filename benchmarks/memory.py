@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
+from anomalous_sound.sources.simulation.settings import SimulationSettings
 from benchmarks.configuration import REPOSITORY, simulation
 from benchmarks.stages.commands import KEDRO, environment, project_in
 
@@ -53,7 +54,7 @@ def simulate(folder: Path, clips: int) -> Path:
         kind: max(2, math.ceil(count * clips / whole))
         for kind, count in CLIPS_PER_MACHINE_ID.items()
     }
-    settings = simulation() | cut | {"machine_ids": MACHINE_IDS}
+    settings = SimulationSettings.parse(simulation() | cut | {"machine_ids": MACHINE_IDS})
     corpus = folder / "corpus"
     if not is_current(corpus, settings):
         write_corpus(corpus, settings)

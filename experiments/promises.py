@@ -29,6 +29,7 @@ from anomalous_sound.pipelines.training.nodes import describe_network, train_net
 from anomalous_sound.reporting.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
 from anomalous_sound.scoring.pooling import pool_errors
 from anomalous_sound.sources.simulation.corpus import write_corpus
+from anomalous_sound.sources.simulation.settings import SimulationSettings
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.vocabulary import Label, Split
 from benchmarks.configuration import REPOSITORY, method_settings, parameters, simulation
@@ -47,7 +48,8 @@ SIZES = {
 
 def clip_scores(folder: Path, seed: int, epochs: int) -> pd.DataFrame:
     """Simulate, train and score one corpus."""
-    write_corpus(folder / "audio", simulation() | SIZES | {"seed": seed})
+    settings = SimulationSettings.parse(simulation() | SIZES | {"seed": seed})
+    write_corpus(folder / "audio", settings)
     settings, lstm = parameters("fast"), method_settings("lstm", "fast")
     audio, log_mel, windows = settings.audio, settings.log_mel, settings.windows
     half = settings.corpus.model_copy(update={"validation_fraction": 0.5})

@@ -36,7 +36,7 @@ SMALL_SIMULATION = {
     "normal_test_clips": 3,
     "anomalous_test_clips": 3,
 }
-SMALL_TRAINING = {"epochs": 2, "accelerator": "cpu"}
+SMALL_TRAINING = {"epochs": 2, "accelerator": "cpu", "threads": 1}
 SMALL_METHOD = {"network": {"hidden_size": 16}, "training": SMALL_TRAINING}
 SMALL_PARAMETERS = {
     "evaluation": {"bootstrap_resamples": 50},

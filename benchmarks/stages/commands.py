@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from anomalous_sound.sources.simulation.corpus import write_corpus
+from anomalous_sound.sources.simulation.settings import SimulationSettings
 from benchmarks import harness
 from benchmarks.configuration import REPOSITORY, simulation
 from benchmarks.harness import OURS, PLAIN, Row, in_turns
@@ -27,7 +28,7 @@ def whole_run(options: Options) -> list[Row]:
     """
     project = project_in(options.corpus.folder / "run")
     audio_dir = project / "data" / "01_raw" / "simulated" / "slider"
-    write_corpus(audio_dir, simulation(), jobs=-1)
+    write_corpus(audio_dir, SimulationSettings.parse(simulation()), jobs=-1)
     clips = len(list(audio_dir.rglob("*.wav")))
     script = [sys.executable, "-m", "benchmarks.plain.pipeline", str(audio_dir)]
 

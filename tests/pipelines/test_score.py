@@ -55,7 +55,7 @@ def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, 
     pd.testing.assert_frame_equal(
         found[["score", "threshold", "decision"]],
         expected.loc[found.index, ["score", "threshold", "decision"]],
-        rtol=1e-6,
+        check_exact=True,
     )
     clips = compared_run.load("clips")
     assert set(found.index) == set(clips.clip_id)

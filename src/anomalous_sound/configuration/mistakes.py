@@ -12,17 +12,20 @@ _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 _WORDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true, false"}
 
 
-def describe_mistakes(error: ValidationError, group: type[BaseModel]) -> str:
+def describe_mistakes(
+    error: ValidationError, group: type[BaseModel], *, noun: str = "parameter"
+) -> str:
     """Name each parameter that is not accepted, what was given and what is accepted.
 
     Args:
         error: of validating the parameters.
         group: what they were validated against.
+        noun: what to call a parameter.
 
     Returns:
         One line; mistakes are separated by semicolons.
     """
-    mistakes = dict.fromkeys(_describe(mistake, group) for mistake in error.errors())
+    mistakes = dict.fromkeys(_describe(mistake, group, noun) for mistake in error.errors())
     return "; ".join(mistakes) + "."
 
 
@@ -31,7 +34,7 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     return next(iter(difflib.get_close_matches(name, known, n=1)), "")
 
 
-def _describe(mistake: Mapping[str, Any], top: type[BaseModel]) -> str:
+def _describe(mistake: Mapping[str, Any], top: type[BaseModel], noun: str) -> str:
     names, group, accepted = _find(mistake["loc"], top) if mistake["loc"] else ([], top, "")
     name, value = ".".join(names), mistake["input"]
     match mistake["type"]:
@@ -41,20 +44,20 @@ def _describe(mistake: Mapping[str, Any], top: type[BaseModel]) -> str:
             known = sorted(group.model_fields)
             close = suggestion(names[-1], known)
             hint = f"did you mean '{'.'.join([*names[:-1], close])}'? " if close else ""
-            return f"unknown parameter '{name}'; {hint}accepted here: {', '.join(known)}"
+            return f"unknown {noun} '{name}'; {hint}accepted here: {', '.join(known)}"
         case "missing":
-            return f"parameter '{name}' is missing"
+            return f"{noun} '{name}' is missing"
         case "union_tag_invalid":
             tag = mistake["ctx"]["discriminator"].strip("'")
             wrong, tags = mistake["ctx"]["tag"], mistake["ctx"]["expected_tags"]
-            return f"parameter '{name}.{tag}' is '{wrong}'; accepted: {tags.replace(chr(39), '')}"
+            return f"{noun} '{name}.{tag}' is '{wrong}'; accepted: {tags.replace(chr(39), '')}"
         case "union_tag_not_found":
             tag = mistake["ctx"]["discriminator"].strip("'")
-            return f"parameter '{name}' is {value!r}; it is a group with a '{tag}'"
+            return f"{noun} '{name}' is {value!r}; it is a group with a '{tag}'"
         case "model_type" | "dict_type" | "model_attributes_type":
-            return f"parameter '{name}' is {value!r}; it is a group: give {accepted}"
+            return f"{noun} '{name}' is {value!r}; it is a group: give {accepted}"
         case _:
-            return f"parameter '{name}' is {value!r}; accepted: {accepted}"
+            return f"{noun} '{name}' is {value!r}; accepted: {accepted}"
 
 
 def _find(
@@ -74,6 +77,9 @@ def _find(
             return names, group, ""
         accepted = _accepted(field.annotation, field.metadata)
         inner: Any = field.annotation
+        if get_origin(inner) is dict and parts:
+            names.append(parts.pop(0))
+            return names, group, _accepted(get_args(inner)[1])
         tag_name = field.discriminator
         if isinstance(tag_name, str) and parts:  # the tag comes next: which group of the union
             tag = parts.pop(0)
@@ -102,6 +108,8 @@ def _accepted(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         return ", ".join(map(str, get_args(annotation)))
     if get_origin(annotation) is list:
         return f"a list of: {_accepted(get_args(annotation)[0])}"
+    if get_origin(annotation) is dict:
+        return f"names, each with {_accepted(get_args(annotation)[1])}"
     if get_origin(annotation) is Annotated:
         return _accepted(annotation.__origin__, annotation.__metadata__)
     if options := get_args(annotation):

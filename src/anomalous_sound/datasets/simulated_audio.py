@@ -50,7 +50,7 @@ class SimulatedAudioDataset(AudioFolderDataset):
         Args:
             path: folder of the simulated corpus.
             simulation: its settings; see
-                :func:`anomalous_sound.sources.simulation.corpus.write_corpus`.
+                :class:`anomalous_sound.sources.simulation.settings.SimulationSettings`.
             audio_dir: a folder of recordings to load instead.
             jobs: clips simulated at once; -1: as many as there are cores.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
@@ -63,9 +63,11 @@ class SimulatedAudioDataset(AudioFolderDataset):
         folder = super()._folder()
         if self._simulation is not None:
             from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
+            from anomalous_sound.sources.simulation.settings import SimulationSettings
 
-            if not is_current(folder, self._simulation):
-                write_corpus(folder, self._simulation, jobs=self._jobs)
+            settings = SimulationSettings.parse(self._simulation)
+            if not is_current(folder, settings):
+                write_corpus(folder, settings, jobs=self._jobs)
         return folder
 
     def _exists(self) -> bool:

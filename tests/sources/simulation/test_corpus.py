@@ -8,8 +8,8 @@ import soundfile as sf
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.simulation import corpus
-from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
 from anomalous_sound.sources.simulation.faults import FAULTS
+from anomalous_sound.sources.simulation.settings import SimulationSettings
 
 SETTINGS = {
     "seed": 1,
@@ -23,6 +23,14 @@ SETTINGS = {
     "snr_jitter_db": 1.5,
     "fault_levels_db": {"obvious": 6.0, "clear": 0.0, "faint": -6.0, "barely_audible": -12.0},
 }
+
+
+def write_corpus(folder, settings, **options):
+    corpus.write_corpus(folder, SimulationSettings.parse(settings), **options)
+
+
+def is_current(folder, settings):
+    return corpus.is_current(folder, SimulationSettings.parse(settings))
 
 
 def digests(folder):
@@ -177,15 +185,15 @@ def test_leftovers_of_a_killed_run_are_not_taken_over(tmp_path):
     [
         ({"loudness": 1}, ["loudness", "snr_db"]),
         ({"machine_ids": ["00", "05"]}, ["05", "00, 02, 04, 06"]),
-        ({"machine_ids": [4]}, ["4", "00, 02, 04, 06"]),
+        ({"machine_ids": [4]}, ["machine_ids", "4", "text in quotes"]),
         ({"duration_s": 1.0}, ["duration_s", "2.0"]),
         ({"fault_levels_db": {}}, ["fault_levels_db"]),
-        ({"training_clips": True}, ["training_clips", "True", "0 or more"]),
-        ({"normal_test_clips": -1}, ["normal_test_clips", "-1", "0 or more"]),
+        ({"training_clips": True}, ["training_clips", "True", "at least 0"]),
+        ({"normal_test_clips": -1}, ["normal_test_clips", "-1", "at least 0"]),
         ({"anomalous_test_clips": 2.5}, ["anomalous_test_clips", "2.5", "whole number"]),
         ({"seed": "one"}, ["seed", "'one'", "whole number"]),
-        ({"snr_db": float("nan")}, ["snr_db", "nan", "dB"]),
-        ({"fault_levels_db": {"loud": "very"}}, ["loud", "'very'", "dB"]),
+        ({"snr_db": float("nan")}, ["snr_db", "nan", "a number"]),
+        ({"fault_levels_db": {"loud": "very"}}, ["loud", "'very'", "a number"]),
     ],
 )
 def test_unusable_setting_is_named_with_what_is_accepted(tmp_path, change, named):

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.sources import simulation
 from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES
-from anomalous_sound.sources.simulation.slide_rail import SHORTEST_CLIP_S, simulate_clip
+from anomalous_sound.sources.simulation.settings import SimulationSettings
+from anomalous_sound.sources.simulation.slide_rail import simulate_clip
 from anomalous_sound.storage.atomic import replaced_folder
 from anomalous_sound.storage.identity import code_identity, identity
 
@@ -30,67 +31,37 @@ DESCRIPTION_FILE = "corpus.json"
 FAULTS_FILE = "faults.csv"
 FAULT_COLUMNS = ["file", "fault", "grade", "level_db", "intervals_s", "low_hz", "high_hz"]
 
-SETTINGS = (
-    "seed",
-    "machine_ids",
-    "duration_s",
-    "sample_rate",
-    "training_clips",
-    "normal_test_clips",
-    "anomalous_test_clips",
-    "snr_db",
-    "snr_jitter_db",
-    "fault_levels_db",
-)
 
-_LEAST_WHOLE_NUMBERS = {
-    "seed": 0,
-    "sample_rate": 1,
-    "training_clips": 0,
-    "normal_test_clips": 0,
-    "anomalous_test_clips": 0,
-}
-
-
-def write_corpus(folder: Path, settings: Mapping[str, Any], *, jobs: int = 1) -> None:
+def write_corpus(folder: Path, settings: SimulationSettings, *, jobs: int = 1) -> None:
     """Simulate a corpus and write it, whole or not at all.
 
     ``folder`` then holds ``train/`` and ``test/`` with 16-bit mono wav files; ``corpus.json``,
-    which says that the corpus is simulated and how; and ``faults.csv`` with one row an anomalous
-    clip: the fault, its grade, its level and where in time and frequency it sounds.
+    which says that the corpus is simulated and how; and ``faults.csv`` with one row per
+    anomalous clip: the fault, its grade, its level and where in time and frequency it sounds.
 
     Every clip has random numbers of its own, drawn from the seed and the clip's name: asking for
     more clips leaves the others as they are.
 
     Args:
         folder: where the corpus goes; an earlier simulated corpus there is replaced.
-        settings: all of
-
-            - ``seed``: whole number; the same seed gives the same files
-            - ``machine_ids``: which of the four machines, for example ``["00", "04"]``
-            - ``duration_s``, ``sample_rate``: of every clip
-            - ``training_clips``, ``normal_test_clips``, ``anomalous_test_clips``: per machine ID
-            - ``snr_db``: RMS of the machine over that of the background
-            - ``snr_jitter_db``: by how much it varies from clip to clip, either way
-            - ``fault_levels_db``: for each grade of fault, its level over the machine's own sound
+        settings: what is simulated.
         jobs: clips simulated at once; -1: as many as there are cores. The files are the same.
 
     Raises:
-        InputError: the settings are not accepted, or ``folder`` holds something else.
+        InputError: ``folder`` holds something else.
     """
-    _check_settings(settings)
     _check_replaceable(folder)
     with replaced_folder(folder) as incomplete:
         _write_files(incomplete, settings, jobs)
 
 
-def is_current(folder: Path, settings: Mapping[str, Any]) -> bool:
+def is_current(folder: Path, settings: SimulationSettings) -> bool:
     """Say whether ``folder`` holds the corpus that these settings and this code would give."""
     return _description(folder).get("identity") == _identity(settings)
 
 
-def _identity(settings: Mapping[str, Any]) -> str:
-    return identity(settings=dict(settings), code=simulation_identity())
+def _identity(settings: SimulationSettings) -> str:
+    return identity(settings=settings, code=simulation_identity())
 
 
 @cache
@@ -116,26 +87,26 @@ class _PlannedClip:
         return f"{self.split}/{self.label}_id_{self.machine_id}_{self.number:08d}.wav"
 
 
-def _planned_clips(settings: Mapping[str, Any]) -> Iterator[_PlannedClip]:
-    for machine_id in settings["machine_ids"]:
-        for number in range(settings["training_clips"]):
+def _planned_clips(settings: SimulationSettings) -> Iterator[_PlannedClip]:
+    for machine_id in settings.machine_ids:
+        for number in range(settings.training_clips):
             yield _PlannedClip(machine_id, "train", "normal", number)
-        for number in range(settings["normal_test_clips"]):
+        for number in range(settings.normal_test_clips):
             yield _PlannedClip(machine_id, "test", "normal", number)
         faults = _graded_faults(settings, machine_id)
-        for number in range(settings["anomalous_test_clips"]):
+        for number in range(settings.anomalous_test_clips):
             grade, fault = next(faults)
             yield _PlannedClip(machine_id, "test", "anomaly", number, grade, fault)
 
 
-def _graded_faults(settings: Mapping[str, Any], machine_id: str) -> Iterator[tuple[str, Fault]]:
+def _graded_faults(settings: SimulationSettings, machine_id: str) -> Iterator[tuple[str, Fault]]:
     """Yield grade and fault of the anomalous clips, endlessly and as evenly as possible.
 
     Kinds and grades each take turns in an order drawn for this machine ID; the grades shift by one
     when the pairs would begin to repeat, so that all pairs come once before any comes twice.
     """
-    levels_db = settings["fault_levels_db"]
-    rng = _random_numbers(settings["seed"], machine_id, "order of faults")
+    levels_db = settings.fault_levels_db
+    rng = _random_numbers(settings.seed, machine_id, "order of faults")
     kinds = rng.permutation(FAULTS).tolist()
     grades = rng.permutation(list(levels_db)).tolist()
     until_repeated = math.lcm(len(kinds), len(grades))
@@ -151,7 +122,7 @@ def _random_numbers(*key: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def _write_files(folder: Path, settings: Mapping[str, Any], jobs: int) -> None:
+def _write_files(folder: Path, settings: SimulationSettings, jobs: int) -> None:
     for split in ("train", "test"):
         (folder / split).mkdir(parents=True)
     planned_clips = list(_planned_clips(settings))
@@ -168,28 +139,28 @@ def _write_files(folder: Path, settings: Mapping[str, Any], jobs: int) -> None:
     description = {
         "name": "simulated slide rail",
         "simulated": True,
-        "settings": _plain(settings),
+        "settings": settings.model_dump(mode="json"),
         "identity": _identity(settings),
     }
     (folder / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2), encoding="utf-8")
 
 
 def _write_clip(
-    folder: Path, planned: _PlannedClip, settings: Mapping[str, Any]
+    folder: Path, planned: _PlannedClip, settings: SimulationSettings
 ) -> dict[str, Any] | None:
     """Write one clip; return its row of ``faults.csv`` if it is anomalous."""
     clip = simulate_clip(
         MACHINES[planned.machine_id],
         rng=_random_numbers(
-            settings["seed"], planned.machine_id, planned.split, planned.label, planned.number
+            settings.seed, planned.machine_id, planned.split, planned.label, planned.number
         ),
-        duration_s=settings["duration_s"],
-        sample_rate=settings["sample_rate"],
-        snr_db=settings["snr_db"],
-        snr_jitter_db=settings["snr_jitter_db"],
+        duration_s=settings.duration_s,
+        sample_rate=settings.sample_rate,
+        snr_db=settings.snr_db,
+        snr_jitter_db=settings.snr_jitter_db,
         fault=planned.fault,
     )
-    sf.write(folder / planned.file, clip.samples, settings["sample_rate"], subtype="PCM_16")
+    sf.write(folder / planned.file, clip.samples, settings.sample_rate, subtype="PCM_16")
     if planned.fault is None or clip.fault_band_hz is None:
         return None
     low_hz, high_hz = clip.fault_band_hz
@@ -202,43 +173,6 @@ def _write_clip(
         "low_hz": round(low_hz),
         "high_hz": round(high_hz),
     }
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    accepted = ", ".join(SETTINGS)
-    for name in settings:
-        if name not in SETTINGS:
-            raise InputError(f"unknown simulation setting '{name}'; accepted: {accepted}.")
-    for name in SETTINGS:
-        if name not in settings:
-            raise InputError(f"simulation setting '{name}' is missing; needed: {accepted}.")
-    for name, least in _LEAST_WHOLE_NUMBERS.items():
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(
-                f"simulation setting '{name}' is {value!r}; accepted: a whole number, {least} or "
-                "more."
-            )
-    levels_db = {name: settings[name] for name in ("snr_db", "snr_jitter_db")}
-    for name, value in (levels_db | dict(settings["fault_levels_db"])).items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(f"simulation setting '{name}' is {value!r}; accepted: a level in dB.")
-    for machine_id in settings["machine_ids"]:
-        if machine_id not in MACHINES:
-            raise InputError(
-                f"there is no simulated machine ID {machine_id!r}; "
-                f"accepted, in quotes: {', '.join(MACHINES)}."
-            )
-    if settings["duration_s"] < SHORTEST_CLIP_S:
-        raise InputError(
-            f"simulation setting 'duration_s' is {settings['duration_s']}; accepted: "
-            f"{SHORTEST_CLIP_S} or more, so that every machine moves in every clip."
-        )
-    if not settings["fault_levels_db"]:
-        raise InputError(
-            "simulation setting 'fault_levels_db' is empty; give a level in dB for each grade, "
-            "for example {clear: 0.0}."
-        )
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -256,9 +190,3 @@ def _description(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return description if isinstance(description, dict) else {}
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON gives them back."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(settings)))
-    return plain
