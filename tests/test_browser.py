@@ -100,10 +100,11 @@ def test_the_graph_folds_into_methods_and_shows_its_layers(compared_run, tmp_pat
         page = page_at(f"{url}/?pid=lstm", tmp_path)
         with urllib.request.urlopen(f"{url}/api/main", timeout=10) as answer:
             graph = json.load(answer)
-    for name in ("raw_audio", "check_clips", "extract_log_mel", "index_windows", "lstm"):
+    for name in ("raw_audio", "preparation", "clips", "log_mel", "windows", "lstm"):
         assert f">{name}<" in page, name
-    # folded: what is inside the method is not drawn
-    assert ">train_network<" not in page
+    # folded: what is inside a stage or a method is not drawn
+    for name in ("check_clips", "train_network", "training"):
+        assert f">{name}<" not in page, name
     assert graph["layers"] == [
         "01_raw",
         "02_intermediate",
@@ -115,7 +116,9 @@ def test_the_graph_folds_into_methods_and_shows_its_layers(compared_run, tmp_pat
     ]
     assert "01_raw" in page
     folded = {node["name"] for node in graph["nodes"] if node["type"] == "modularPipeline"}
-    assert "lstm" in folded
+    assert {"preparation", "lstm"} <= folded
+    stages = {f"lstm.{stage}" for stage in ("training", "inference", "decision", "report")}
+    assert stages <= set(graph["modular_pipelines"])
     selectable = {pipeline["id"] for pipeline in graph["pipelines"]}
     assert {"explore", "lstm", "gru", "autoencoder", "compare", "score"} <= selectable
 
