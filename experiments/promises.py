@@ -80,7 +80,7 @@ def clip_scores(folder: Path, seed: int, epochs: int) -> pd.DataFrame:
 
 
 def promises(corpora: int, rate: float, epochs: int) -> pd.DataFrame:
-    """Return the calibration of each corpus: one row a corpus and strategy."""
+    """Return the calibration of each corpus: one row per corpus and strategy."""
     tables = []
     for seed in tqdm(range(101, 101 + corpora), desc="corpora"):
         with tempfile.TemporaryDirectory() as folder:

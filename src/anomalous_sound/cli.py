@@ -1,4 +1,4 @@
-"""The command line: Kedro's own ``run``, with a user's mistake told in a sentence."""
+"""The command line: Kedro's own ``run``, which reports a user's mistake in one sentence."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ class TypedConfigLoader(OmegaConfigLoader):
     """``OmegaConfigLoader`` that checks all parameters and returns them as settings types.
 
     It does so for every command, kedro-viz and notebooks included, which do not call the project's
-    hooks. Kedro validates parameters by the type hints of nodes too; it knows neither which network
-    belongs to which method nor how to suggest a name.
+    hooks. Kedro can validate parameters by the type hints of nodes too, but it does not know which
+    network belongs to which method, and it suggests no names.
     """
 
     def __getitem__(self, key: str) -> Any:

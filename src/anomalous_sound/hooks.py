@@ -1,4 +1,4 @@
-"""What happens around a run: MLflow learns what was run on what, and the end says where to look."""
+"""Hooks around a run: MLflow records what was run on what, and the last lines say where to look."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class TrackingHooks(MlflowHook):
 
 
 class SummaryHooks:
-    """End a run with where to look."""
+    """End a run by saying where its results are."""
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log the place of each report that the run wrote."""
+        """Log the path of each report that the run wrote."""
         for name in sorted(pipeline.all_outputs()):
             if name.endswith(".report"):
                 filepath = Path(catalog.get(name)._describe()["filepath"])
@@ -132,7 +132,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def tags_of(dataset_name: str, data: Any) -> dict[str, str]:
-    """Return what MLflow is to know of a saved dataset: of a network and of a corpus summary."""
+    """Return the MLflow tags of a saved dataset, if it is a network or a corpus summary."""
     if dataset_name.endswith(".network"):
         described = getattr(data, "description", None)
         trained_on = described.trained_on if described else data.settings["trained_on"]

@@ -1,7 +1,7 @@
 """All parameters of the project, parsed once before anything runs.
 
-The values live in ``conf/``; there are no defaults here. Each group is a type beside the code that
-reads it; the groups of the methods come from the methods that are there.
+The values live in ``conf/``; there are no defaults here. The types of the shared groups are in
+:mod:`anomalous_sound.configuration`; each method brings the type of its own group.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import os
 import warnings
 
-# nothing leaves the machine that the user did not ask for
+# nothing leaves the machine unless the user asks for it
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # conf/logging.yml says what is logged, not MLflow

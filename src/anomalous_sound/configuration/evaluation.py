@@ -36,6 +36,6 @@ class CompareSettings(Settings):
 class ExploreSettings(Settings):
     """A look at the raw sound."""
 
-    machine_ids_shown: PositiveInt = Field(description="a figure shows so many at most")
+    machine_ids_shown: PositiveInt = Field(description="in a figure, at most")
     welch_segment: Annotated[int, Field(ge=16)] = Field(description="samples of a Welch segment")
     bands_per_octave: PositiveInt = Field(description="of the average spectra")

@@ -1,4 +1,4 @@
-"""Settings of the computation: they say how fast a result comes, not which."""
+"""Settings of inference: they decide how fast a result comes, not what it is."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from kedro_datasets.pandas import ParquetDataset
 
 
 class EarlierTableDataset(ParquetDataset):
-    """``EarlierTableDataset`` is a ``ParquetDataset`` that loads empty where nothing can be read.
+    """``EarlierTableDataset`` is a ``ParquetDataset`` that loads empty if nothing can be read.
 
-    No file, or one that a killed run has left half-written, is a table without rows or columns. It
-    is never saved: the run that reads it writes the same file under another name in the catalog.
+    A missing file, or one that a killed run left half-written, loads as a table without rows or
+    columns. It is never saved: the run that reads it writes the same file under another name in
+    the catalog.
 
     Example usage for the YAML API:
 

@@ -50,7 +50,7 @@ class FigureDataset(AbstractDataset["Figure", bytes]):
 
         Args:
             filepath: the PNG file.
-            dpi: pixels an inch.
+            dpi: pixels per inch.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         self._filepath = Path(filepath)

@@ -26,10 +26,10 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     """``FramesDataset`` saves frames clip by clip and loads them without reading them.
 
     It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
-    the others are computed in some threads, so that a few clips are in memory at a time. The folder
-    holds ``<key>.npy`` (float32, frames × mel bands, one file a clip) and ``index.parquet``
-    (``clip_id, key, frames``). A file appears whole or not at all, and the index last: what a
-    killed run has computed is taken by the next one.
+    the others are computed in a few threads, so that only a few clips are in memory at a time. The
+    folder holds ``<key>.npy`` (float32, frames × mel bands, one file per clip) and
+    ``index.parquet`` (``clip_id, key, frames``). Each file is written whole or not at all, and the
+    index last, so that the next run picks up what a killed one has computed.
 
     Example usage for the YAML API:
 

@@ -87,7 +87,7 @@ class PublishedAudioDataset(AudioFolderDataset):
             download: a
                 :class:`anomalous_sound.sources.download.settings.DownloadSettings`.
             audio_dir: a folder of recordings to load instead, without a download.
-            metadata: arbitrary; ignored by Kedro, read by plugins such as kedro-viz.
+            metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         super().__init__(audio_dir=path if audio_dir is None else audio_dir, metadata=metadata)
         self._is_published = audio_dir is None

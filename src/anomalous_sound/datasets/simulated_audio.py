@@ -11,7 +11,7 @@ from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 class SimulatedAudioDataset(AudioFolderDataset):
     """``SimulatedAudioDataset`` loads ``audio_dir`` if one is given, else a simulated corpus.
 
-    The simulated corpus is written at the first use, as wav files, and again whenever its settings
+    The simulated corpus is written on first use, as wav files, and again whenever its settings
     have changed. A folder that was asked for is never replaced by simulated sound.
 
     Example usage for the YAML API:

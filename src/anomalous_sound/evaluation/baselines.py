@@ -16,7 +16,7 @@ def persistence_errors(windows: WindowedFrames) -> np.ndarray:
         windows: windows with their next frame.
 
     Returns:
-        float32, one value a window: the mean squared error over the mel bands.
+        float32, one value per window: the mean squared error over the mel bands.
     """
     errors = np.empty(len(windows), dtype=np.float32)
     for start in range(0, len(windows), _WINDOWS_AT_ONCE):

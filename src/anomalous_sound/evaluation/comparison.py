@@ -1,4 +1,4 @@
-"""Methods side by side on the same clips, with what is noise said to be noise.
+"""Methods side by side on the same clips, with intervals that tell differences from noise.
 
 Every interval comes from the same resamples of the test clips for all methods, so the difference of
 two methods is a paired one.
@@ -150,7 +150,7 @@ def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> Thresholds:
 def disagreements(
     scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
-    """List the test clips that not all methods decide alike.
+    """List the test clips on which the methods do not all decide alike.
 
     Returns:
         ``clip_id, machine_id, label``, the decision of each method, and ``spread``: the widest

@@ -23,7 +23,7 @@ def hit_rates(
 
     Args:
         found: ``clip_id, axis, start, end``: the marked segments and bands.
-        faults: ``file, intervals_s`` (``0.100-0.160;…``), ``low_hz, high_hz``, one row a faulty
+        faults: ``file, intervals_s`` (``0.100-0.160;…``), ``low_hz, high_hz``, one row per faulty
             clip.
         durations_s: of each clip.
         band_edges_hz: of the mel bands.

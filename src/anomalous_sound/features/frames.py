@@ -14,7 +14,7 @@ from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
 
 @dataclass(frozen=True)
 class PromisedFrames:
-    """The frames of one clip, computed only where they are not there already.
+    """The frames of one clip, computed only if they are not there yet.
 
     Attributes:
         key: identity of all that they depend on; frames of the same key are the same.
@@ -29,10 +29,10 @@ class PromisedFrames:
 
 @dataclass(frozen=True)
 class Frames:
-    """Log-mel frames of all clips; no more of them is in memory than was asked for.
+    """Log-mel frames of all clips; only those that are asked for are in memory.
 
     Attributes:
-        index: one row a clip: ``clip_id, key, frames``.
+        index: one row per clip: ``clip_id, key, frames``.
         store: float32 frames × mel bands, dB, by key.
     """
 

@@ -76,12 +76,12 @@ def octave_bands(
 
 
 def envelope(samples: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest sample of ``points`` equal stretches of a clip.
+    """Return the lowest and the highest sample in each of ``points`` equal segments of a clip.
 
-    A clip of fewer samples has a stretch a sample.
+    A clip of fewer samples has one segment per sample.
     """
-    stretches = min(points, len(samples))
-    starts = np.arange(stretches) * len(samples) // stretches
+    segments = min(points, len(samples))
+    starts = np.arange(segments) * len(samples) // segments
     return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
 
 

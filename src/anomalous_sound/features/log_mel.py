@@ -32,8 +32,8 @@ def frame_count(samples: int, hop_length: int) -> int:
 def log_mel_spectrogram(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Compute the log-mel spectrogram of a clip.
 
-    As librosa's power mel spectrogram (Slaney mel scale, Hann window, centred frames, zeros beyond
-    the ends), in dB relative to the clip's own maximum and cut ``top_db`` below it.
+    The same as librosa's power mel spectrogram (Slaney mel scale, Hann window, centred frames,
+    zeros beyond the ends), in dB relative to the clip's own maximum and cut ``top_db`` below it.
 
     Args:
         samples: float32 mono samples, at ``settings.audio.sample_rate``.

@@ -21,7 +21,7 @@ class Scaling:
     Attributes:
         method: ``clip``: each clip's own minimum and maximum become 0 and 1, and nothing is
             fitted; ``corpus`` or ``band``: see :func:`fit_scaling`.
-        offset: dB; one number, or one a mel band; none for ``clip``.
+        offset: dB; one number, or one per mel band; none for ``clip``.
         span: dB, above 0; as many numbers.
     """
 
@@ -52,7 +52,7 @@ class Scaling:
         return scaled
 
     def offset_and_span(self, clip_frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return offset and span of one clip, each float32 of one number or of one a mel band."""
+        """Return offset and span of one clip, each float32: one number, or one per mel band."""
         if self.method == "clip":
             offset = np.array([clip_frames.min()], dtype=np.float32)
             span = np.array([clip_frames.max()], dtype=np.float32) - offset

@@ -1,4 +1,4 @@
-"""``python -m anomalous_sound.methods``: the names of the methods, one a line."""
+"""``python -m anomalous_sound.methods``: the names of the methods, one per line."""
 
 from anomalous_sound.methods import methods
 

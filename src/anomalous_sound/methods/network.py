@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     Attributes:
         frames: windows × frames × mel bands, scaled; where the windows come with a next frame, it
             is the last one.
-        machine: int64, one a window: the place of its machine ID among those trained on, counted
+        machine: int64, one per window: the place of its machine ID among those trained on, counted
             from 0; -1 for any other.
     """
 

@@ -1,7 +1,7 @@
-"""Read machine type, machine ID, split and label of a clip from where it lies and how it is named.
+"""Read machine type, machine ID, split and label of a clip from its path.
 
 Three layouts are understood: DCASE Task 2 (2020 and the later years' sections), MIMII, and a plain
-folder with or without a ``labels.csv``. All of them give one :class:`ClipIdentity` a clip.
+folder with or without a ``labels.csv``. Each gives one :class:`ClipIdentity` per clip.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DCASE_SECTION = re.compile(
 )
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
-# no clip called so is silently taken for normal sound
+# a clip with such a name is never silently taken for normal
 _SOUNDS_LABELLED = re.compile(r"abnormal|anomal|faulty|defect", re.IGNORECASE)
 
 EXPECTED_NAMES = (

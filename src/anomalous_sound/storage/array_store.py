@@ -80,7 +80,7 @@ class _Layout:
 
 
 class ArrayStore:
-    """A folder of npy files, each named by its key and there whole or not at all.
+    """A folder of npy files, each named by its key and written whole or not at all.
 
     No file stays open, so thousands of arrays and any number of reading processes are fine. What
     is kept in memory is the header of each file that was read: an array is not to change while its
@@ -121,7 +121,7 @@ class ArrayStore:
         return self._layout(key).shape
 
     def read(self, key: str) -> np.ndarray:
-        """Read a whole array, which is not to be written to; see :meth:`shape` for the errors."""
+        """Read a whole array, read-only; see :meth:`shape` for the errors."""
         return self.read_rows(key, 0, self.shape(key)[0])
 
     def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
@@ -142,7 +142,7 @@ class ArrayStore:
         return rows.reshape(stop - start, *layout.shape[1:])
 
     def write(self, key: str, array: np.ndarray) -> None:
-        """Write an array; under its name it is there whole or not at all."""
+        """Write an array, whole or not at all."""
         with self.replaced_file(self.path(key).rsplit("/", 1)[1]) as file:
             np.save(file, np.ascontiguousarray(array))
         self._layouts.pop(key, None)

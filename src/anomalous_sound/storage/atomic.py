@@ -30,8 +30,8 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder to write into; at the end it takes the place of ``folder``.
 
-    If writing fails, ``folder`` stays as it was. If the process is killed, what is left is a folder
-    under another name, which the next writing removes.
+    If writing fails, ``folder`` stays as it was. If the process is killed, it leaves a folder under
+    another name, which the next write removes.
     """
     incomplete = folder.with_name(folder.name + ".incomplete")
     shutil.rmtree(incomplete, ignore_errors=True)

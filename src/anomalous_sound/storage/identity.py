@@ -1,7 +1,7 @@
-"""When a result is the same as before: digests of all that it depends on.
+"""Whether a result is the same as before: digests of all that it depends on.
 
-What an earlier run has computed is taken again where its identity is the same. Nobody has to
-remember to raise a version number: other code has another identity.
+What an earlier run has computed is reused if its identity is the same. Nobody has to remember to
+raise a version number: other code has another identity.
 """
 
 from __future__ import annotations

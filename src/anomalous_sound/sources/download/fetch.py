@@ -1,7 +1,7 @@
 """Download one file: resumed after a break, retried, and trusted only once its md5 is right.
 
-urllib3 retries until an answer begins; what follows it, the published archives need: they hold up
-to 10 GB, so a download resumes where it stopped, in the same run or the next.
+urllib3 retries until an answer begins. The published archives hold up to 10 GB, so a download also
+resumes where it stopped, in the same run or the next.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 OK, PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 200, 206, 416, 429
 _TRANSIENT = (TOO_MANY_REQUESTS, *range(500, 600))
-# what a connection raises that breaks off, or falls silent, after the answer has begun
+# raised if a connection breaks off, or falls silent, after the answer has begun
 _BROKEN_OFF = (
     requests.ConnectionError,
     requests.Timeout,

@@ -30,7 +30,7 @@ def background_sound(rng: np.random.Generator, length: int, sample_rate: int) ->
 
 
 def _noise_floor(rng: np.random.Generator, length: int, sample_rate: int) -> np.ndarray:
-    """Return noise that is flat up to some 250 Hz and then falls by 5 to 7 dB an octave."""
+    """Return noise that is flat up to some 250 Hz and then falls by 5 to 7 dB per octave."""
     corner_hz = rng.uniform(110, 260)
     slope = rng.uniform(0.95, 1.3)
 

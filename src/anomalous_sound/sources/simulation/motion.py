@@ -11,7 +11,7 @@ from anomalous_sound.sources.simulation.machines import SlideRail
 
 @dataclass(frozen=True)
 class Motion:
-    """The motion of the carriage in one clip, one value a sample.
+    """The motion of the carriage in one clip, one value per sample.
 
     Attributes:
         position_m: place on the rail.
@@ -36,7 +36,7 @@ class Motion:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of samples and samples a second, as sounds are asked for."""
+        """Number of samples and samples per second, which every sound is made for."""
         return self.length, self.sample_rate
 
 

@@ -1,6 +1,6 @@
 """Signals that sounds are made of: levels, harmonics, coloured noise, impulses, resonances.
 
-Signals are arrays of shape (n,), one value a sample; levels in dB are of RMS.
+Signals are arrays of shape (n,), one value per sample; levels in dB are of RMS.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def coloured_noise(
 
 
 def band_gain(low_hz: float, high_hz: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the gain of a band-pass: half power at the edges, 12 dB an octave outside."""
+    """Return the gain of a band-pass: half power at the edges, 12 dB per octave outside."""
 
     def gain(frequency_hz: np.ndarray) -> np.ndarray:
         above = 1 + np.square(np.square(low_hz / np.maximum(frequency_hz, 1)))

@@ -12,7 +12,7 @@ A fault changes the mechanism and adds its own sound. Machine and fault pass thr
 then the background of a factory (noise floor, mains hum, lines of neighbouring machines, air hiss,
 distant impacts, beeps) is added at a chosen signal-to-noise ratio.
 
-Signals are arrays of shape (n,), one value a sample; levels in dB are of RMS.
+Signals are arrays of shape (n,), one value per sample; levels in dB are of RMS.
 """
 
 from __future__ import annotations
