@@ -5,6 +5,7 @@ from kedro.config import OmegaConfigLoader
 from support import REPOSITORY
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.methods import methods
 from anomalous_sound.parameters import parse_parameters
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
@@ -139,3 +140,14 @@ def test_another_type_of_a_tagged_group_leaves_its_options_behind(parameters):
         parse_parameters(changed(parameters, "lstm.score.pooling.dekay", 0.5))
     with pytest.raises(InputError, match=r"parameter 'lstm\.score\.pooling\.decay' is missing"):
         parse_parameters(changed(alone, "lstm.score.pooling", {"type": "ranked"}))
+
+
+def test_a_score_given_to_one_method_for_one_run_leaves_the_others_alone():
+    given = {"lstm": {"score": {"pooling": {"type": "maximum"}}}}
+    loader = OmegaConfigLoader(
+        str(REPOSITORY / "conf"), env="base", runtime_params=given, **CONFIG_LOADER_ARGS
+    )
+    parsed = parse_parameters(loader["parameters"])
+    assert parsed.lstm.score.pooling.type == "maximum"
+    others = [method for method in methods() if method != "lstm"]
+    assert {getattr(parsed, name).score.pooling.type for name in others} == {"ranked"}

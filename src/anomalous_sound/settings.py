@@ -1,5 +1,6 @@
 """Kedro's settings of this project."""
 
+import copy
 import os
 import warnings
 
@@ -27,5 +28,7 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # an environment, or --params, changes single values of a group and leaves the others
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
+    # a group of a profile, for a method to change: else --params for one would change it for all
+    "custom_resolvers": {"own_copy": copy.deepcopy},
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
 }

@@ -67,7 +67,7 @@ toy:
     accelerator: cpu
     precision: auto
     threads: 1
-  score: ${_profile.score}
+  score: ${own_copy:${_profile.score}}
 """
 
 
