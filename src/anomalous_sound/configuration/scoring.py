@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from anomalous_sound.configuration.base import (
+    NotNegativeFloat,
     Percentile,
     PositiveFloat,
     PositiveInt,
@@ -93,12 +94,22 @@ class NearestNeighboursBackend(Settings):
     neighbours: PositiveInt
 
 
+class LocalDensityBackend(Settings):
+    """The distance to the nearest normal clip, over how far apart normal clips lie there, dB."""
+
+    type: Literal["local_density"]
+    neighbours: PositiveInt = Field(
+        description="of each normal clip: their mean distance is how far apart clips lie there"
+    )
+
+
 Backend = Annotated[
     MeanBackend
     | MaximumBackend
     | MeanSquareBackend
     | GaussianMixtureBackend
-    | NearestNeighboursBackend,
+    | NearestNeighboursBackend
+    | LocalDensityBackend,
     Field(discriminator="type"),
     only_own_options(
         MeanBackend,
@@ -106,6 +117,7 @@ Backend = Annotated[
         MeanSquareBackend,
         GaussianMixtureBackend,
         NearestNeighboursBackend,
+        LocalDensityBackend,
     ),
 ]
 
@@ -118,12 +130,15 @@ class PooledErrorSettings(Settings):
 
 
 class BandDeviationSettings(Settings):
-    """How far a clip's pooled band errors are from those of normal training clips."""
+    """How far a clip's mel bands, pooled over time, are from those of normal training clips."""
 
     type: Literal["band_deviation"]
+    reads: Literal["errors", "spectrum"] = Field(
+        description="errors: those of the network; spectrum: the scaled log-mel frames themselves"
+    )
     pooling: Pooling
     scale: Literal["linear", "logarithmic"] = Field(
-        description="of the pooled band errors before they are compared"
+        description="of the pooled bands before they are compared"
     )
     whitening: Literal["band", "mahalanobis"] = Field(
         description="band: each band by its own spread; mahalanobis: correlations removed too"
@@ -131,13 +146,33 @@ class BandDeviationSettings(Settings):
     reference: Literal["machine_id", "machine_type"] = Field(
         description="the normal clips that a clip is compared with"
     )
+    prior_clips: NotNegativeFloat = Field(
+        description="so many clips the mean of the machine type counts in that of a machine ID"
+    )
     backend: Backend
 
 
-ScoreSettings = Annotated[
+PartSettings = Annotated[
     PooledErrorSettings | BandDeviationSettings,
     Field(discriminator="type"),
     only_own_options(PooledErrorSettings, BandDeviationSettings),
+]
+
+
+class JoinedScoreSettings(Settings):
+    """The mean of several scores, each in standard deviations of left-out normal clips."""
+
+    type: Literal["joined"]
+    parts: Annotated[list[PartSettings], Field(min_length=1)]
+    fits: PositiveInt = Field(
+        description="of each part, without some of the normal clips: how far their scores spread"
+    )
+
+
+ScoreSettings = Annotated[
+    PooledErrorSettings | BandDeviationSettings | JoinedScoreSettings,
+    Field(discriminator="type"),
+    only_own_options(PooledErrorSettings, BandDeviationSettings, JoinedScoreSettings),
 ]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from anomalous_sound.configuration.scoring import (
     Backend,
     GaussianMixtureBackend,
+    LocalDensityBackend,
     MaximumBackend,
     MeanBackend,
     MeanSquareBackend,
@@ -152,6 +153,54 @@ class NearestClips(FittedBackend):
         return {"normal_clips": self.normal_clips.tolist()}
 
 
+@dataclass(frozen=True, eq=False)
+class LocalDensity(FittedBackend):
+    """The distance to the nearest normal clip, over how far apart normal clips lie around it, dB.
+
+    The ratio is taken for each normal clip, and the smallest counts: local density normalisation
+    (Wilkinghoff, Yang, Ebbers, Germain, Wichern & Le Roux, Local density-based anomaly score
+    normalization for domain generalization, arXiv 2509.10951, 2025): it makes clips of a state that
+    varies little comparable with those of one that varies much. Distances are root mean squares
+    over the bands.
+
+    Attributes:
+        normal_clips: whitened bands of the normal clips, clips × bands.
+        apart: of each normal clip, the mean distance to its nearest neighbours among the others.
+    """
+
+    normal_clips: np.ndarray
+    apart: np.ndarray
+
+    @classmethod
+    def fit(cls, settings: LocalDensityBackend, whitened: np.ndarray) -> LocalDensity:
+        """Measure how far apart normal clips lie; with a single one, 1 stands for it."""
+        others = min(settings.neighbours, len(whitened) - 1)
+        if others == 0:
+            return cls(np.ascontiguousarray(whitened), np.ones(1))
+        distances = _root_mean_square_distances(whitened, whitened)
+        np.fill_diagonal(distances, np.inf)
+        apart = np.sort(distances, axis=1)[:, :others].mean(axis=1)
+        # two clips of the same bands are no reason to divide by zero
+        return cls(np.ascontiguousarray(whitened), np.where(apart > 0, apart, 1.0))
+
+    def score(self, whitened: np.ndarray) -> np.ndarray:
+        """Return the smallest ratio for each clip, dB."""
+        distances = _root_mean_square_distances(whitened, self.normal_clips)
+        return _decibel((distances / self.apart).min(axis=1) ** 2)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the normal clips, and how far apart they lie."""
+        return {"normal_clips": self.normal_clips.tolist(), "apart": self.apart.tolist()}
+
+
+def _root_mean_square_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the distance of each clip to each other one: clips × others."""
+    from scipy.spatial.distance import cdist
+
+    distances: np.ndarray = cdist(clips, others) / np.sqrt(clips.shape[1])
+    return distances
+
+
 def fit_backend(settings: Backend, whitened: np.ndarray, *, seed: int) -> FittedBackend:
     """Fit a backend on the whitened bands of normal clips, clips × bands."""
     match settings:
@@ -159,6 +208,8 @@ def fit_backend(settings: Backend, whitened: np.ndarray, *, seed: int) -> Fitted
             return Mixture.fit(settings, whitened, seed=seed)
         case NearestNeighboursBackend():
             return NearestClips(np.ascontiguousarray(whitened), settings.neighbours)
+        case LocalDensityBackend():
+            return LocalDensity.fit(settings, whitened)
         case MeanBackend() | MaximumBackend() | MeanSquareBackend():
             return BandPooling(settings)
 
@@ -170,6 +221,8 @@ def backend_from_json(settings: Backend, values: Mapping[str, Any]) -> FittedBac
             return Mixture(**{name: np.array(value) for name, value in values.items()})
         case NearestNeighboursBackend():
             return NearestClips(np.array(values["normal_clips"]), settings.neighbours)
+        case LocalDensityBackend():
+            return LocalDensity(np.array(values["normal_clips"]), np.array(values["apart"]))
         case MeanBackend() | MaximumBackend() | MeanSquareBackend():
             return BandPooling(settings)
 
