@@ -19,6 +19,8 @@ from anomalous_sound.configuration.scoring import (
 )
 from anomalous_sound.scoring.band_errors import ClipErrors
 
+IDENTITY = ["clip_id", "member"]
+
 
 def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
     """Pool the errors of a clip's windows.
@@ -58,21 +60,22 @@ def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
 def pool_clip(
     settings: ScoreSettings, band_errors: np.ndarray, window_errors: np.ndarray
 ) -> np.ndarray:
-    """Pool what a score reads of one clip's errors.
+    """Pool what a score reads of one clip's errors, for each member by itself.
+
+    The errors are not averaged over the members first: an average is less noisy than the errors of
+    the single network that has not heard a normal clip, with which it is compared.
 
     Args:
         settings: of the score.
-        band_errors: windows × mel bands.
-        window_errors: one a window.
+        band_errors: members × windows × mel bands.
+        window_errors: members × windows.
 
     Returns:
-        The pooled window error (one value) for a pooled-error score, and otherwise one value a mel
-        band; float64.
+        Members × columns: the pooled window error (one column) for a pooled-error score, and
+        otherwise a column a mel band; float64.
     """
-    reads_windows = isinstance(settings, PooledErrorSettings)
-    return pool_over_time(
-        window_errors[:, None] if reads_windows else band_errors, settings.pooling
-    )
+    errors = window_errors[..., None] if _reads_windows(settings) else band_errors
+    return np.stack([pool_over_time(of_member, settings.pooling) for of_member in errors])
 
 
 def pool_errors(clips: Iterable[ClipErrors], settings: ScoreSettings) -> pd.DataFrame:
@@ -83,17 +86,34 @@ def pool_errors(clips: Iterable[ClipErrors], settings: ScoreSettings) -> pd.Data
         settings: of the score.
 
     Returns:
-        ``clip_id`` and, for a pooled-error score, ``window``; otherwise ``band_0``, ``band_1``, ….
+        IDENTITY and, for a pooled-error score, ``window``; otherwise ``band_0``, ``band_1``, …; one
+        row a clip and member.
     """
-    pooled = {
-        clip.clip_id: pool_clip(settings, clip.band_errors, clip.window_errors) for clip in clips
-    }
-    values = np.stack(list(pooled.values()))
+    rows: list[tuple[str, str]] = []
+    pooled: list[np.ndarray] = []
+    for clip in clips:
+        rows += [(clip.clip_id, member) for member in clip.members]
+        pooled.append(pool_clip(settings, clip.band_errors, clip.window_errors))
+    values = np.concatenate(pooled)
     bands = range(values.shape[1])
     columns = ["window"] if _reads_windows(settings) else [f"band_{band}" for band in bands]
-    table = pd.DataFrame(values, columns=columns)
-    table.insert(0, "clip_id", list(pooled))
-    return table
+    identity = pd.DataFrame(rows, columns=IDENTITY)
+    return pd.concat([identity, pd.DataFrame(values, columns=columns)], axis=1)
+
+
+def of_clips(pooled_errors: pd.DataFrame, clip_ids: Iterable[str]) -> list[np.ndarray]:
+    """Take the pooled errors of clips out of a table.
+
+    Args:
+        pooled_errors: as :func:`pool_errors` returns them.
+        clip_ids: the clips.
+
+    Returns:
+        Members × columns of each clip.
+    """
+    values = pooled_errors.drop(columns=IDENTITY).to_numpy()
+    rows = pooled_errors.groupby("clip_id", sort=False).indices
+    return [values[rows[clip_id]] for clip_id in clip_ids]
 
 
 def _reads_windows(settings: ScoreSettings) -> bool:

@@ -13,7 +13,6 @@ A score is fitted on normal training clips alone, with :func:`fit_score`:
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,9 +35,8 @@ from anomalous_sound.configuration.scoring import (
 )
 from anomalous_sound.scoring.backends import FittedBackend, backend_from_json, fit_backend
 
-logger = logging.getLogger(__name__)
-
 _SMALLEST_ERROR = 1e-12  # of a squared error; its logarithm stays finite
+_LEAST_SHRINKAGE = 1e-6  # below it, a covariance of fewer clips than bands is all but singular
 
 
 class Score(ABC):
@@ -100,6 +98,19 @@ def fit_score(
             return PooledErrorScore(settings)
         case BandDeviationSettings():
             return BandDeviationScore.fit(settings, pooled_errors, machine_ids, seed=seed)
+
+
+def clip_score(score: Score, pooled_errors: np.ndarray, machine_id: str) -> float:
+    """Return the anomaly score of one clip: the mean of the scores of its members' errors.
+
+    Args:
+        score: the fitted score.
+        pooled_errors: members × columns, as :func:`anomalous_sound.scoring.pooling.pool_clip`
+            returns them.
+        machine_id: of the clip.
+    """
+    machine_ids = np.full(len(pooled_errors), machine_id, dtype=object)
+    return float(np.mean(score.score(pooled_errors, machine_ids)))
 
 
 @dataclass(frozen=True)
@@ -179,8 +190,13 @@ class BandDeviationScore(Score):
             from sklearn.covariance import LedoitWolf
 
             shrunk = LedoitWolf(assume_centered=True).fit(standardised)
+            covariance = shrunk.covariance_
+            if shrunk.shrinkage_ < _LEAST_SHRINKAGE and freedom < len(deviations):
+                # of two clips that mirror each other it finds nothing to shrink, and the covariance
+                # has no inverse: it is shrunk all the way
+                covariance = np.eye(len(deviations)) * (standardised**2).mean()
             # centring on the means of the machine IDs has cost degrees of freedom
-            cholesky = np.linalg.cholesky(shrunk.covariance_ * (len(values) / freedom))
+            cholesky = np.linalg.cholesky(covariance * (len(values) / freedom))
         backend = fit_backend(settings.backend, _decorrelated(standardised, cholesky), seed=seed)
         return cls(settings, means, mean_of_all, deviations, cholesky, backend)
 
@@ -219,12 +235,6 @@ class BandDeviationScore(Score):
 
     def score(self, pooled_errors: np.ndarray, machine_ids: np.ndarray) -> np.ndarray:
         """Return the backend's score of the whitened bands; see :meth:`Score.score`."""
-        unknown = set(_groups(machine_ids, self.settings.reference)) - set(self.means)
-        if unknown:
-            logger.warning(
-                "Machine IDs without normal training clips are compared with all others': %s.",
-                ", ".join(sorted(unknown)),
-            )
         # one clip at a time: in a product of many clips, the last bit of each depends on the others
         one_by_one = [
             self.backend.score(self.whiten(pooled_errors[clip : clip + 1], machine_ids[[clip]]))

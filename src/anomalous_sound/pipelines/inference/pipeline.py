@@ -13,14 +13,17 @@ def create_pipeline(*, fit: bool) -> Pipeline:
         fit: whether the score and the reference of the windows are fitted here, on the normal
             training clips; otherwise both come from a detector.
     """
-    return Pipeline([*_scoring(), *(_fitting() if fit else _as_fitted())])
+    return Pipeline([*_scoring(fit), *(_fitting() if fit else _as_fitted())])
 
 
-def _scoring() -> list[Node]:
+def _scoring(fit: bool) -> list[Node]:
     return [
         node(
             nodes.score_windows,
-            inputs=["network", "log_mel", "windows", "clips", "params:inference", "params:jobs"],
+            inputs=[
+                *("network", "log_mel", "windows", "clips", "params:inference", "params:jobs"),
+                *(["folds"] if fit else []),
+            ],
             outputs="band_errors",
             name="score_windows",
         ),
@@ -32,7 +35,10 @@ def _scoring() -> list[Node]:
         ),
         node(
             nodes.score_clips,
-            inputs=["pooled_errors", "clips", "fitted_score"],
+            inputs=[
+                *("pooled_errors", "clips", "fitted_score"),
+                *(["left_out_scores"] if fit else []),
+            ],
             outputs="clip_scores",
             name="score_clips",
         ),
@@ -65,6 +71,19 @@ def _fitting() -> list[Node]:
             inputs=["pooled_errors", "clips", "params:score", "params:seed"],
             outputs="fitted_score",
             name="fit_score",
+        ),
+        node(
+            nodes.score_left_out,
+            inputs=[
+                "pooled_errors",
+                "clips",
+                "folds",
+                "params:score",
+                "params:detector",
+                "params:seed",
+            ],
+            outputs="left_out_scores",
+            name="score_left_out",
         ),
         node(
             nodes.fit_window_reference,

@@ -1,0 +1,90 @@
+"""Scores of normal clips by a score that was fitted without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound.configuration.scoring import PooledErrorSettings, ScoreSettings
+from anomalous_sound.corpus.split import draw_folds
+from anomalous_sound.errors import InputError
+from anomalous_sound.scoring.scores import fit_score
+
+
+def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
+    """Say which clips are left out together: each alone, or those of a part if there are many.
+
+    Args:
+        clips: ``machine_id`` a clip.
+        fits: how many parts there may be.
+        seed: of the draw, where there are more clips.
+
+    Returns:
+        The part of each clip.
+    """
+    if len(clips) <= fits:
+        return np.arange(len(clips))
+    return draw_folds(clips, fits, seed).to_numpy()
+
+
+def left_out_scores(
+    settings: ScoreSettings,
+    pooled_errors: np.ndarray,
+    machine_ids: np.ndarray,
+    parts: np.ndarray,
+    *,
+    seed: int,
+) -> np.ndarray:
+    """Score each normal clip by a score fitted on the clips of all other parts.
+
+    Args:
+        settings: of the score.
+        pooled_errors: normal clips × columns: the errors of the network that has not heard the
+            clip.
+        machine_ids: of each clip.
+        parts: the part of each clip.
+        seed: of each fit.
+
+    Returns:
+        One score a clip.
+    """
+    scores = np.empty(len(pooled_errors))
+    for part in np.unique(parts):
+        out = parts == part
+        fitted = fit_score(settings, pooled_errors[~out], machine_ids[~out], seed=seed)
+        scores[out] = fitted.score(pooled_errors[out], machine_ids[out])
+    return scores
+
+
+def check_enough(
+    settings: ScoreSettings, machine_ids: np.ndarray, parts: np.ndarray | None
+) -> None:
+    """Make sure, before anything is trained, that the score can be fitted on the normal clips.
+
+    Args:
+        settings: of the score.
+        machine_ids: of each normal clip that it is to be fitted on.
+        parts: the part of each clip, where the score is fitted without one part after the other.
+
+    Raises:
+        InputError: how clips of a machine ID differ cannot be told from those that are left.
+    """
+    if isinstance(settings, PooledErrorSettings):
+        return
+    if settings.reference == "machine_type":
+        groups = np.zeros(len(machine_ids))
+    else:
+        groups = np.asarray(machine_ids).astype(str)
+    kept = [np.ones(len(groups), dtype=bool)]
+    if parts is not None:
+        kept += [parts != part for part in np.unique(parts)]
+    if all(len(groups[chosen]) > len(set(groups[chosen])) for chosen in kept):
+        return
+    needed = "two normal training clips of one machine ID"
+    if parts is not None:
+        needed += " besides those left out for the calibration (three of one machine ID are enough)"
+    raise InputError(
+        f"too few normal training clips: {len(groups)}; the score {settings.type} measures how "
+        f"they differ, and needs {needed}. Give more clips, or a score that is not fitted "
+        "(METHOD.score.type=pooled_error)."
+    )
