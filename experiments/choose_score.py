@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from anomalous_sound.training.cross_validation import draw_folds
 from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.evaluation.metrics import auc
@@ -41,7 +41,6 @@ from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES
 from anomalous_sound.sources.simulation.slide_rail import simulate_clip
 from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.cross_validation import draw_folds
 from anomalous_sound.vocabulary import Split
 from benchmarks.configuration import method_settings, parameters
 
@@ -146,7 +145,7 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int)
             settings.detector,
             settings.seed,
         )
-    scoring = ScoringSettings(**settings.inference.model_dump(exclude={"method"}))
+    scoring = settings.inference.scoring()
     errors = score_windows(network, everything, index, table, scoring, settings.jobs)
     return compared(errors, table)
 

@@ -53,7 +53,6 @@ def settings_for(rate):
     """Return settings by which every one of STRATEGIES promises or implies a rate."""
     return ThresholdSettings(
         per="machine_type",
-        folds=0,
         false_alarm_rate=rate,
         k=float(stats.norm.isf(rate)),
         percentile=100 * (1 - rate),

@@ -20,7 +20,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.evaluation.calibration_table import binomial_interval, promised_and_delivered
 from anomalous_sound.pipelines.inference import nodes as inference
@@ -72,7 +71,7 @@ def clip_scores(folder: Path, seed: int, epochs: int) -> pd.DataFrame:
         settings.detector,
         seed,
     )
-    how = ScoringSettings(**settings.inference.model_dump(exclude={"method"}))
+    how = settings.inference.scoring()
     errors = inference.score_windows(network, frames, index, clips, how, settings.jobs)
     pooled = pool_errors(errors, lstm.score)
     fitted = inference.fit_score(pooled, clips, lstm.score, seed)

@@ -39,6 +39,7 @@ SMALL_SIMULATION = {
 SMALL_TRAINING = {"epochs": 2, "accelerator": "cpu", "threads": 1}
 SMALL_METHOD = {"network": {"hidden_size": 16}, "training": SMALL_TRAINING}
 SMALL_PARAMETERS = {
+    "jobs": 1,
     "evaluation": {"bootstrap_resamples": 50},
     "lstm": SMALL_METHOD,
     "lstm_dense": {**SMALL_METHOD, "training": {**SMALL_TRAINING, "segment": 20}},

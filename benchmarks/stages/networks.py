@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 
 from anomalous_sound.compute.device import chosen_precision
-from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.pipelines.inference.nodes import score_windows
 from anomalous_sound.pipelines.training.nodes import train_network
@@ -149,9 +148,7 @@ def score_plainly(corpus: Corpus, model: str) -> None:
 def score_ours(corpus: Corpus, model: str) -> None:
     """Score the test clips."""
     settings = corpus.parameters
-    inference = ScoringSettings(
-        **settings.inference.model_dump(exclude={"method"}) | {"accelerator": "cpu"}
-    )
+    inference = settings.inference.scoring().model_copy(update={"accelerator": "cpu"})
     windows, network = corpus.windows_of(Split.TEST), untrained(corpus, model)
     for _ in score_windows(
         network, corpus.frames, windows, corpus.clip_table, inference, settings.jobs

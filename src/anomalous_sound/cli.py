@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import click
@@ -59,6 +60,19 @@ def _run(**options: Any) -> Any:
         raise click.ClickException(str(mistake)) from error
 
 
+def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Read ``--params`` as Kedro does, but a machine ID as text: 00 is not the number 0."""
+    given = _KEDRO_PARAMS.callback(context, option, value)
+    machine_id = _MACHINE_ID.search(value) if isinstance(value, str) else None
+    if machine_id:
+        given["inference"]["machine_id"] = machine_id[1].strip()
+    return given
+
+
+_MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
 run = copy.copy(kedro_run)
 run.callback = _run
+_KEDRO_PARAMS = next(option for option in kedro_run.params if option.name == "params")
+run.params = [copy.copy(option) for option in kedro_run.params]
+next(option for option in run.params if option.name == "params").callback = _parameters
 cli.add_command(run)

@@ -74,6 +74,15 @@ class SharedParameters(Settings):
         return self
 
     @model_validator(mode="after")
+    def _machine_ids_left_out_share_a_threshold(self) -> Self:
+        if self.detector.left_out == "machine_id" and self.thresholds.per == "machine_id":
+            raise ValueError(
+                "parameter 'thresholds.per' is machine_id, but with 'detector.left_out' machine_id "
+                "one threshold speaks for machine IDs not trained on; accepted: machine_type"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _every_named_method_is_there(self) -> Self:
         known = list(methods())
         named = {

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Label(StrEnum):
-    """What is known, or decided, about a clip."""
+    """What is known about a clip."""
 
     NORMAL = "normal"
     ANOMALOUS = "anomalous"
@@ -17,3 +17,11 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+
+
+class Decision(StrEnum):
+    """What is decided about a clip."""
+
+    NORMAL = "normal"
+    ANOMALOUS = "anomalous"
+    UNDECIDED = "undecided"  # no normal clip of its machine ID has calibrated the detector

@@ -69,6 +69,10 @@ def test_the_library_agrees_with_the_training_run_bit_for_bit(trained, detector)
     assert len(clips) == len(FORMS) * 6
     for clip_id, clip in clips.iterrows():
         verdict = detector.judge_file(folder / clip_id, machine_id=clip.machine_id)
+        if clip.split == "train" and detector.calibration.in_folds:
+            # in the table it is judged by the network and the score that have not seen it
+            assert verdict.score != clip.score
+            continue
         assert verdict.score == clip.score
         assert verdict.decision == decisions.decision[clip_id]
         assert verdict.threshold == decisions.threshold[clip_id]
@@ -169,7 +173,7 @@ def test_a_detector_needs_neither_kedro_nor_mlflow(trained):
     program = f"""
 import sys
 from anomalous_sound import Detector
-verdict = Detector.load({str(project.data("06_models/lstm/detector"))!r}).judge_file({str(clip)!r})
+verdict = Detector.load({str(project.data("06_models/lstm/detector"))!r}).judge_file({str(clip)!r}, machine_id="00")
 print(verdict.decision)
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"kedro", "mlflow"}}))
 """

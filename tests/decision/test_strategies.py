@@ -24,7 +24,6 @@ from anomalous_sound.errors import InputError
 def settings(**changes):
     values = {
         "per": "machine_type",
-        "folds": 0,
         "false_alarm_rate": 0.2,
         "k": 2.0,
         "percentile": 90.0,

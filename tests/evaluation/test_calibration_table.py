@@ -18,7 +18,6 @@ from anomalous_sound.evaluation.calibration_table import (
 def settings(rate):
     return ThresholdSettings(
         per="machine_type",
-        folds=0,
         false_alarm_rate=rate,
         k=2.0,
         percentile=95.0,

@@ -13,7 +13,6 @@ from anomalous_sound.evaluation.threshold_table import (
 
 SETTINGS = ThresholdSettings(
     per="machine_type",
-    folds=0,
     false_alarm_rate=0.2,
     k=2.0,
     percentile=90.0,

@@ -23,7 +23,6 @@ FEATURES = FeatureSettings(
 
 THRESHOLDS = ThresholdSettings(
     per="machine_type",
-    folds=0,
     false_alarm_rate=0.02,
     k=2.0,
     percentile=90.0,

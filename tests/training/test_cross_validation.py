@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anomalous_sound.training.cross_validation import draw_folds, held_out_scores
 from support import describe_network
 
 from anomalous_sound.configuration.inference import ScoringSettings
@@ -11,7 +12,6 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.windows import index_windows
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.cross_validation import draw_folds, held_out_scores
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 4, "num_layers": 1}, machine_ids=("00", "02")

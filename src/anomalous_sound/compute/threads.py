@@ -11,6 +11,15 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
+def job_count(jobs: int) -> int:
+    """Return the number of jobs; -1 means as many as there are cores for this process."""
+    if jobs != -1:
+        return jobs
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
 def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Result]:
     """Run tasks and yield their results in the order of the tasks, at most a few tasks ahead.
 
@@ -23,10 +32,7 @@ def in_threads(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Res
     Yields:
         What each task returned; an exception of a task is raised in its place.
     """
-    if jobs == -1:
-        import joblib
-
-        jobs = joblib.cpu_count()  # the cores that this process may use
+    jobs = job_count(jobs)
     if jobs == 1:
         yield from (task() for task in tasks)
         return

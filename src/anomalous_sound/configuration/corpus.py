@@ -14,7 +14,8 @@ class CorpusSettings(Settings):
     machine_type: str | None = Field(description="needed only where a folder holds several")
     machine_ids: list[str] | None = Field(description="the machine IDs to use; null: all")
     validation_fraction: Fraction = Field(
-        description="part of each machine ID's normal training clips that is held out"
+        description="part of each machine ID's normal training clips that is held out where "
+        "detector.folds is 1"
     )
     normal_test_fraction: Fraction = Field(
         description="part of the normal clips that is tested where the layout gives no split"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anomalous_sound.configuration.base import (
     FiniteFloat,
@@ -33,12 +34,19 @@ class ThresholdSettings(Settings):
     """The thresholds, and which one decides."""
 
     per: Per = Field(description="machine_type: one for all machine IDs; machine_id: one each")
-    folds: Annotated[int, Field(ge=2)] | Literal[0] = Field(
-        description="networks that score held-out normal clips; 0: validation clips only"
-    )
     false_alarm_rate: Fraction = Field(description="for the strategies that promise a rate")
     k: FiniteFloat = Field(description="standard deviations above the validation mean")
     percentile: Percentile = Field(description="of the validation scores")
     tpr: Rate = Field(description="oracle: the true-positive rate to reach")
     deployed: StrategyName
     fallback: StrategyName = Field(description="deployed where the other cannot be given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folds_have_moved(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "folds" in values:
+            raise ValueError(
+                "parameter 'thresholds.folds' is now 'detector.folds': give "
+                "detector.folds=4, or 1 for one network with validation clips held out"
+            )
+        return values

@@ -19,3 +19,10 @@ class InferenceSettings(ScoringSettings):
     """How recordings are judged."""
 
     method: str = Field(description="the method whose detector judges in the pipeline score")
+    machine_id: str | None = Field(
+        description="of clips whose files name none, in the pipeline score; null: not known"
+    )
+
+    def scoring(self) -> ScoringSettings:
+        """Return how a network is applied, without what is judged."""
+        return ScoringSettings(**self.model_dump(include=set(ScoringSettings.model_fields)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anomalous_sound.configuration.base import (
     Accelerator,
@@ -47,8 +47,34 @@ class SegmentTrainingSettings(TrainingSettings):
 
 
 class DetectorSettings(Settings):
-    """Which clips share a network."""
+    """Which clips share a network, and which of them a network does not hear."""
 
     per: Literal["machine_type", "machine_id"] = Field(
-        description="machine_type: one network for all machine IDs; machine_id: one each"
+        description="machine_type: networks for all machine IDs; machine_id: of their own for each"
     )
+    folds: PositiveInt = Field(
+        description="networks, each trained without one part of the normal clips, so that all "
+        "serve training and threshold; 1: one network, and validation clips are held out"
+    )
+    left_out: Literal["clip", "machine_id"] = Field(
+        description="what calibration leaves out: single clips, or whole machine IDs, so that it "
+        "speaks for machine IDs that were not trained on"
+    )
+    left_out_fits: Annotated[int, Field(ge=2)] = Field(
+        description="fits of the score, each without some normal clips; as many as there are clips "
+        "if those are fewer"
+    )
+
+    @property
+    def holds_out_validation(self) -> bool:
+        """Whether clips are held out of all training; otherwise each is left out of a part."""
+        return self.folds == 1 and self.left_out == "clip"
+
+    @model_validator(mode="after")
+    def _a_machine_id_left_out_is_judged_by_the_others(self) -> Self:
+        if self.left_out == "machine_id" and self.per == "machine_id":
+            raise ValueError(
+                "parameter 'detector.left_out' is machine_id, which needs networks that the "
+                "machine IDs share; accepted with it: 'detector.per' machine_type"
+            )
+        return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -44,6 +45,7 @@ def list_clips(
     features: FeatureSettings,
     *,
     seed: int,
+    hold_out: bool = True,
     checks: ClipChecks | None = None,
     jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -55,6 +57,7 @@ def list_clips(
             they say what was loaded.
         features: how clips are read and cut into frames.
         seed: of both draws.
+        hold_out: whether validation clips are held out of the normal training clips.
         checks: what an earlier run has found of the same files; it learns what this one finds.
         jobs: threads that decode and check; -1: as many as there are cores.
 
@@ -80,10 +83,11 @@ def list_clips(
     clips["split"] = split_where_open(clips, settings.normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _repeated(clips, contents)
     clips = clips[~clips.clip_id.isin(rejected)].reset_index(drop=True)
-    clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)
     _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
-    _check_trainable(clips)
+    if hold_out:
+        clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)
+    _check_trainable(clips, hold_out=hold_out)
     return clips, _table_of(rejected)
 
 
@@ -93,6 +97,7 @@ def list_new_clips(
     *,
     machine_type: str,
     machine_ids: Iterable[str] | None,
+    nameless: str = "",
     min_frames: int,
     jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -104,6 +109,7 @@ def list_new_clips(
         machine_type: that of the detector; where clips of it are there, those of others are
             rejected, else the layout is taken not to know the machine type.
         machine_ids: those that the detector can judge; None: all.
+        nameless: the machine ID of clips whose files name none; empty: not known.
         min_frames: clips of fewer frames are rejected.
         jobs: threads that decode and check; -1: as many as there are cores.
 
@@ -116,6 +122,10 @@ def list_new_clips(
     identities, rejected = identify_new_clips(
         sorted(corpus.recordings), corpus.folder_name, corpus.labels
     )
+    identities = {
+        clip_id: identity if identity.machine_id else replace(identity, machine_id=nameless)
+        for clip_id, identity in identities.items()
+    }
     types = {identity.machine_type for identity in identities.values()}
     known = None if machine_ids is None else set(machine_ids)
     for clip_id, identity in identities.items():
@@ -125,8 +135,8 @@ def list_new_clips(
             )
         elif known is not None and identity.machine_id not in known:
             rejected[clip_id] = (
-                f"the detector has no network or threshold for machine ID "
-                f"'{identity.machine_id}' (it has those of {', '.join(sorted(known))})"
+                f"the detector has no network for machine ID '{identity.machine_id}' (it has those "
+                f"of {', '.join(sorted(known))}); say which one it is: inference.machine_id"
             )
     if machine_type not in types:
         logger.warning(
@@ -283,11 +293,11 @@ def _check_any(clips: pd.DataFrame, rejected: Mapping[str, str]) -> None:
         )
 
 
-def _check_trainable(clips: pd.DataFrame) -> None:
+def _check_trainable(clips: pd.DataFrame, *, hold_out: bool) -> None:
     training, validation = (
         (clips.split == split).sum() for split in (Split.TRAIN, Split.VALIDATION)
     )
-    if training == 0 or validation == 0:
+    if training == 0 or (validation == 0 if hold_out else training == 1):
         raise InputError(
             f"too few normal training clips: {training + validation} usable; at least 2 of one "
             "machine are needed, one to train on and one to validate with."

@@ -51,6 +51,42 @@ def hold_out_validation(clips: pd.DataFrame, fraction: float, seed: int) -> pd.S
     return split
 
 
+def calibration_clips(table: pd.DataFrame) -> pd.Series[bool]:
+    """Say which clips calibrate: those held out for validation, or else all training clips.
+
+    Args:
+        table: ``split``, one row a clip. Where none is held out, the score of a training clip comes
+            from a network and a score that have not seen it.
+    """
+    held_out: pd.Series[bool] = table.split == Split.VALIDATION
+    return held_out if held_out.any() else table.split == Split.TRAIN
+
+
+def draw_folds(clips: pd.DataFrame, folds: int, seed: int) -> pd.Series[int]:
+    """Divide clips into folds, those of each machine ID as evenly as possible.
+
+    scikit-learn's ``StratifiedKFold`` shares them out as evenly, but draws all machine IDs from one
+    stream: here a machine ID's clips are drawn by the seed and its own name, so that they do not
+    change places when another machine ID comes or goes.
+
+    Args:
+        clips: ``machine_id`` a clip.
+        folds: how many.
+        seed: of the draw.
+
+    Returns:
+        The fold of each clip, from 0; by the index of ``clips``.
+    """
+    fold = pd.Series(0, index=clips.index)
+    begin = 0
+    for machine_id, group in clips.groupby("machine_id"):
+        rng = np.random.default_rng([seed, zlib.crc32(f"folds {machine_id}".encode())])
+        # a machine ID begins where the one before has ended, so that folds are equally large
+        fold[rng.permutation(group.index)] = (np.arange(len(group)) + begin) % folds
+        begin += len(group)
+    return fold
+
+
 def _draw_by_machine_id(
     candidates: pd.DataFrame, fraction: float, seed: int, purpose: Split, at_least: int = 1
 ) -> pd.Index[int]:

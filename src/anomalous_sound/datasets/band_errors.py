@@ -20,9 +20,10 @@ ROOTS_FOLDER, WINDOW_ERRORS_FILE, INDEX_FILE = "roots", "window_errors.npy", "in
 class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     """``BandErrorsDataset`` saves errors clip by clip, as they are computed, and loads them lazily.
 
-    The folder holds ``roots/<key>.npy`` (float16 square roots of squared errors, windows × mel
-    bands, one file per clip), ``window_errors.npy`` (float32, one per window) and ``index.parquet``
-    (``clip_id, key, first_window, windows, seconds``). It is replaced whole or not at all.
+    The folder holds ``roots/<key>.npy`` (float16 square roots of squared errors, members ×
+    windows × mel bands, one file per clip), ``window_errors.npy`` (float32, one per window and member)
+    and ``index.parquet`` (``clip_id, key, members, first_window, windows, seconds``). It is
+    replaced whole or not at all.
 
     Example usage for the YAML API:
 
@@ -39,10 +40,10 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     >>> from anomalous_sound.datasets import BandErrorsDataset
     >>> from anomalous_sound.scoring.band_errors import ClipErrors
     >>> dataset = BandErrorsDataset(filepath=tmp_path / "band_errors")
-    >>> errors = np.full((303, 128), 0.25, np.float32)
-    >>> dataset.save([ClipErrors.kept("a.wav", errors, errors.mean(axis=1), seconds=0.1)])
+    >>> errors = np.full((2, 303, 128), 0.25, np.float32)
+    >>> dataset.save([ClipErrors.kept("a.wav", ["fold_0", "fold_1"], errors, seconds=0.1)])
     >>> dataset.load().clip("a.wav").shape
-    (303, 128)
+    (2, 303, 128)
 
     ```
     """

@@ -4,10 +4,17 @@ The calibration clips must be normal, must not have been used for training (nor 
 or a setting), and must be exchangeable with the clips to come: same machine, place, microphone and
 operating states. No method can make up for clips that are not.
 
+What is proven is split conformal: one network and one score, which have not seen the calibration
+clips, judge these and the new clip alike. Where every normal clip serves training and calibration
+(folds), its score comes from a network and a score that have not seen it, but a new clip's is the
+mean over all networks by a score fitted on all: the rate is then observed, not proven. Barber et
+al. prove twice the rate for jackknife+ and CV+ intervals, which are not these thresholds.
+
 Sources:
     Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005 (conformal p-values).
     Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, J. Am. Stat. Assoc. 113, 2018 (split conformal).
     Bates, Candès, Lei, Romano & Sesia, Annals of Statistics 51, 2023 (conformal outlier detection).
+    Barber, Candès, Ramdas & Tibshirani, Annals of Statistics 49, 2021 (jackknife+, CV+).
 """
 
 from __future__ import annotations
@@ -32,6 +39,8 @@ class CalibrationScores:
         clip_ids: the clips.
         machine_ids: the machine ID of each clip.
         scores: the anomaly score of each clip; finite.
+        in_folds: whether each comes from a network and a score that have not seen this clip, but
+            others for each; otherwise all come from the one network and score that judge new clips.
 
     Raises:
         InputError: the lengths differ, or a score is not finite.
@@ -40,6 +49,7 @@ class CalibrationScores:
     clip_ids: tuple[str, ...]
     machine_ids: tuple[str, ...]
     scores: tuple[float, ...]
+    in_folds: bool = False
 
     def __post_init__(self) -> None:
         """Check lengths and scores."""
@@ -51,29 +61,36 @@ class CalibrationScores:
                 )
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame) -> CalibrationScores:
+    def from_table(cls, table: pd.DataFrame, *, in_folds: bool = False) -> CalibrationScores:
         """Take the columns ``clip_id, machine_id, score`` of held-out normal clips."""
-        scores = table.score.astype(float)
-        return cls(
-            *(tuple(column.tolist()) for column in (table.clip_id, table.machine_id, scores))
+        clip_ids, machine_ids, scores = (
+            tuple(column.tolist())
+            for column in (table.clip_id, table.machine_id, table.score.astype(float))
         )
+        return cls(clip_ids, machine_ids, scores, in_folds)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Sequence[Any]]) -> CalibrationScores:
+    def from_json(cls, values: Mapping[str, Any]) -> CalibrationScores:
         """Take what :meth:`to_json` returned, bit by bit the same."""
-        return cls(*(tuple(values[name]) for name in ("clip_id", "machine_id", "score")))
+        clip_ids, machine_ids, scores = (
+            tuple(values[name]) for name in ("clip_id", "machine_id", "score")
+        )
+        return cls(clip_ids, machine_ids, scores, values.get("in_folds", False))
 
-    def to_json(self) -> dict[str, list[Any]]:
-        """Return ``clip_id, machine_id, score``, a list each."""
+    def to_json(self) -> dict[str, Any]:
+        """Return ``clip_id, machine_id, score``, a list each, and ``in_folds``."""
+        return {**self._columns(), "in_folds": self.in_folds}
+
+    def table(self) -> pd.DataFrame:
+        """Return ``clip_id, machine_id, score``, one row per clip."""
+        return pd.DataFrame(self._columns())
+
+    def _columns(self) -> dict[str, list[Any]]:
         return {
             "clip_id": list(self.clip_ids),
             "machine_id": list(self.machine_ids),
             "score": list(self.scores),
         }
-
-    def table(self) -> pd.DataFrame:
-        """Return ``clip_id, machine_id, score``, one row per clip."""
-        return pd.DataFrame(self.to_json())
 
     def values(self, machine_id: str | None = None) -> np.ndarray:
         """Return the scores of all clips, or of one machine ID's."""
@@ -90,7 +107,7 @@ class CalibrationScores:
             scores: one score per new clip.
             machine_ids: the machine ID of each new clip; only read if ``per`` is ``machine_id``.
             per: ``machine_type`` compares a clip with all calibration clips, ``machine_id`` with
-                those of its own machine ID. A machine ID without any gives a p-value of 1.
+                those of its own machine ID. A machine ID without any has no p-value: NaN.
 
         Returns:
             As :func:`conformal_p_value`.
@@ -101,7 +118,8 @@ class CalibrationScores:
         for machine_id in set(machine_ids):
             chosen = np.array([name == machine_id for name in machine_ids])
             own = self.values(machine_id) if machine_id is not None else np.array([])
-            p_values[chosen] = conformal_p_value(own, scores[chosen])
+            if len(own):
+                p_values[chosen] = conformal_p_value(own, scores[chosen])
         return p_values
 
 

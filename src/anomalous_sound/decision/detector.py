@@ -24,11 +24,11 @@ from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment,
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
-from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
 from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
-from anomalous_sound.scoring.scores import Score
+from anomalous_sound.scoring.score import Score
 from anomalous_sound.storage.atomic import replaced_folder
 
 if TYPE_CHECKING:
@@ -112,10 +112,18 @@ class Detector:
 
     @property
     def machine_ids(self) -> list[str] | None:
-        """The machine IDs that can be judged; None: any, also one that was not trained on."""
-        if self.networks.shared and self.thresholds.shared is not None:
-            return None
-        return sorted(self.thresholds.by_machine_id)
+        """The machine IDs that can be scored; None: any, also one that was not trained on."""
+        return None if self.networks.shared else list(self.description.machine_ids)
+
+    def known_as(self, machine_id: str | None) -> str:
+        """Return the machine ID that a clip is judged as.
+
+        Args:
+            machine_id: of the clip; None or empty: not known. A detector of one machine ID takes
+                the clip to be of that one.
+        """
+        trained_on = self.description.machine_ids
+        return machine_id or (trained_on[0] if len(trained_on) == 1 else "")
 
     def judge(
         self,
@@ -130,18 +138,19 @@ class Detector:
         Args:
             samples: float, full scale ±1: samples, or samples × channels.
             sample_rate: Hz.
-            machine_id: of the machine in the clip; None: not known.
+            machine_id: of the machine in the clip; None: not known, so that a detector of several
+                cannot decide.
             error_map: whether the verdict holds the map of deviations.
 
         Raises:
             UnreadableClipError: the samples cannot be used (too short, silent, NaN, …).
-            InputError: there is no network or no threshold for the machine ID.
+            InputError: there is no network for the machine ID.
         """
         by_channel = np.asarray(samples, dtype=np.float32)
         if by_channel.ndim == 1:
             by_channel = by_channel[:, None]
         recording = Recording(by_channel, sample_rate)
-        return self._judge(recording, machine_id or "", error_map=error_map)
+        return self._judge(recording, self.known_as(machine_id), error_map=error_map)
 
     def judge_file(
         self,
@@ -154,10 +163,10 @@ class Detector:
 
         Raises:
             UnreadableClipError: the file cannot be read, or not be used.
-            InputError: there is no network or no threshold for the machine ID.
+            InputError: there is no network for the machine ID.
         """
         recording = AudioFile(Path(path)).recording()
-        verdict = self._judge(recording, machine_id or "", error_map=error_map)
+        verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
         return replace(verdict, source=Path(path))
 
     def judge_files(
@@ -177,7 +186,7 @@ class Detector:
             jobs: files judged at once; -1: as many as there are cores.
 
         Raises:
-            InputError: there is no network or no threshold for the machine ID.
+            InputError: there is no network for the machine ID.
         """
 
         def judged(path: Path) -> Verdict | Rejection:
@@ -188,16 +197,14 @@ class Detector:
 
         yield from in_threads((partial(judged, Path(path)) for path in paths), jobs)
 
-    def errors(self, samples: np.ndarray, machine_id: str) -> ClipErrors:
-        """Return the errors of all windows of a clip.
+    def frames(self, samples: np.ndarray) -> np.ndarray:
+        """Return the log-mel frames of a clip, float32, frames × mel bands, dB.
 
         Args:
             samples: float32 mono samples at the detector's sample rate.
-            machine_id: of the clip; empty: not known.
 
         Raises:
             UnreadableClipError: the clip is shorter than a window.
-            InputError: there is no network or no threshold for the machine ID.
         """
         description = self.description
         features = description.features
@@ -208,7 +215,19 @@ class Detector:
                 f"{len(frames)} frames, and a window with its next frame needs "
                 f"{description.windows.frames}"
             )
-        first_frames = np.arange(len(frames) - description.windows.frames + 1)
+        return frames
+
+    def errors(self, frames: np.ndarray, machine_id: str) -> ClipErrors:
+        """Return the errors of all windows of a clip.
+
+        Args:
+            frames: log-mel frames of the clip; see :meth:`frames`.
+            machine_id: of the clip; empty: not known.
+
+        Raises:
+            InputError: there is no network for the machine ID.
+        """
+        first_frames = np.arange(len(frames) - self.description.windows.frames + 1)
         return self._scorer.errors("", frames, first_frames, machine_id)
 
     def save(self, folder: str | PathLike[str]) -> None:
@@ -264,37 +283,38 @@ class Detector:
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio
         samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
-        errors = self.errors(samples, machine_id)
-        pooled = pool_clip(self.score.settings, errors.band_errors, errors.window_errors)
-        machine_ids = np.array([machine_id], dtype=object)
-        scores = self.score.score(pooled[None], machine_ids)
-        decided = decide(scores, [machine_id], self.thresholds, self.calibration)
-        places = self._localised(errors, machine_id)
+        frames = self.frames(samples)
+        errors = self.errors(frames, machine_id)
+        spectrum = self.description.scaling.scaled(frames)
+        score = self.score.clip_score(pool_clip(self.score.settings, errors, spectrum), machine_id)
+        decided = decide([score], [machine_id], self.thresholds, self.calibration)
+        mean_errors = mean_over_members(errors.band_errors)
+        places = self._localised(mean_errors, machine_id)
         return Verdict(
-            score=float(scores[0]),
-            threshold=float(decided.threshold[0]),
+            score=score,
+            threshold=_given(decided.threshold[0]),
             decision=decided.decision[0],
-            p_value=float(decided.p_value[0]),
+            p_value=_given(decided.p_value[0]),
             segments=tuple(Segment(*place) for place in _places(places, TIME)),
             bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
             machine_id=machine_id,
-            error_map=self._error_map(errors, machine_id) if error_map else None,
+            error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
-    def _localised(self, errors: ClipErrors, machine_id: str) -> pd.DataFrame:
+    def _localised(self, errors: np.ndarray, machine_id: str) -> pd.DataFrame:
         return localise(
-            errors.band_errors,
+            errors,
             self.reference,
             machine_id,
-            times_s=self._times_s(len(errors.band_errors)),
+            times_s=self._times_s(len(errors)),
             band_edges_hz=self._band_edges_hz,
             settings=self.localisation,
         )
 
-    def _error_map(self, errors: ClipErrors, machine_id: str) -> ErrorMap:
+    def _error_map(self, errors: np.ndarray, machine_id: str) -> ErrorMap:
         return ErrorMap(
-            self.reference.deviation_map(errors.band_errors, machine_id),
-            self._times_s(len(errors.band_errors)),
+            self.reference.deviation_map(errors, machine_id),
+            self._times_s(len(errors)),
             self._band_edges_hz,
         )
 
@@ -330,6 +350,10 @@ class Detector:
             digest.update(name.encode())
             digest.update(weights[name].contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _given(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,9 @@ from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.errors import InputError
-from anomalous_sound.vocabulary import Label
+from anomalous_sound.vocabulary import Decision
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,18 @@ class Thresholds:
 
     Attributes:
         strategy: the strategy that could be computed: the one asked for, or its fallback.
-        by_machine_id: the threshold of each machine ID.
+        by_machine_id: the threshold of each machine ID that was calibrated.
         per: whether it was computed from all clips (``machine_type``) or for each machine ID from
             its own.
         note: why it is the fallback; empty if it is not.
+        for_unseen: whether the threshold was calibrated for machine IDs not trained on, too.
     """
 
     strategy: str
     by_machine_id: Mapping[str, float]
     per: Per
     note: str = ""
+    for_unseen: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Thresholds:
@@ -40,7 +45,7 @@ class Thresholds:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``strategy, by_machine_id, per, note`` as JSON values."""
+        """Return the attributes as JSON values."""
         return asdict(self) | {"by_machine_id": dict(self.by_machine_id)}
 
     @property
@@ -52,11 +57,13 @@ class Thresholds:
     def of(self, machine_id: str | None) -> float:
         """Return the threshold of a machine ID; NaN if there is none.
 
-        A threshold that all machine IDs share holds for unknown ones as well.
+        A threshold that machine IDs share says nothing of others, unless it was calibrated for
+        them.
         """
         if machine_id is not None and machine_id in self.by_machine_id:
             return self.by_machine_id[machine_id]
-        return math.nan if self.shared is None else self.shared
+        shared = self.shared if self.for_unseen else None
+        return math.nan if shared is None else shared
 
     def judges(self, machine_id: str | None) -> bool:
         """Return whether there is a threshold for a machine ID."""
@@ -64,14 +71,14 @@ class Thresholds:
 
 
 def deploy(
-    calibration: CalibrationScores, machine_ids: Iterable[str], settings: ThresholdSettings
+    calibration: CalibrationScores, settings: ThresholdSettings, *, for_unseen: bool = False
 ) -> Thresholds:
-    """Choose the thresholds that decide.
+    """Choose the thresholds that decide the clips of the machine IDs that were calibrated.
 
     Args:
         calibration: scores of held-out normal clips.
-        machine_ids: those that need a threshold.
         settings: of the thresholds.
+        for_unseen: whether whole machine IDs were left out, so that it speaks for others too.
 
     Returns:
         The strategy asked for if it can be computed for every machine ID, else the fallback.
@@ -79,7 +86,9 @@ def deploy(
     Raises:
         InputError: the fallback cannot be computed either.
     """
-    names = sorted(set(machine_ids))
+    names = sorted(set(calibration.machine_ids))
+    if not names:
+        raise InputError("no threshold can be deployed: there are no calibration clips.")
     notes: list[str] = []
     for strategy in (settings.deployed, settings.fallback):
         compute = STRATEGIES[strategy].threshold
@@ -90,7 +99,7 @@ def deploy(
         missing = next((name for name in names if not found[name].given), None)
         if missing is None:
             values = {name: threshold.value for name, threshold in found.items()}
-            return Thresholds(strategy, values, settings.per, "".join(notes))
+            return Thresholds(strategy, values, settings.per, "".join(notes), for_unseen)
         whose = f"machine ID {missing}: " if settings.per == "machine_id" else ""
         notes.append(f"{strategy} cannot be given: {whose}{found[missing].note}")
     raise InputError(
@@ -99,19 +108,35 @@ def deploy(
     )
 
 
+def check_thresholds(machine_ids: Iterable[str], settings: ThresholdSettings) -> None:
+    """Make sure, before anything is trained, that there are enough clips for a threshold.
+
+    Args:
+        machine_ids: of each normal clip that will calibrate.
+        settings: of the thresholds.
+
+    Raises:
+        InputError: there are too few for the strategy asked for and for the fallback.
+    """
+    names = tuple(map(str, machine_ids))
+    scores = tuple(map(float, range(1, len(names) + 1)))  # any that differ
+    deploy(CalibrationScores(names, names, scores), settings)
+
+
 @dataclass(frozen=True)
 class Decisions:
     """What is decided about some clips.
 
     Attributes:
-        threshold: of each clip.
-        decision: ``Label.ANOMALOUS`` if the score is at or above it, else ``Label.NORMAL``.
+        threshold: of each clip; NaN if there is none.
+        decision: ``ANOMALOUS`` if the score is at or above it, ``NORMAL`` if it is below, and
+            ``UNDECIDED`` without a threshold: the clip's machine ID was not calibrated.
         p_value: how often a normal clip would score as high; see
-            :func:`.calibration.conformal_p_value`.
+            :func:`.calibration.conformal_p_value`. NaN if the clip is undecided.
     """
 
     threshold: np.ndarray
-    decision: tuple[Label, ...]
+    decision: tuple[Decision, ...]
     p_value: np.ndarray
 
 
@@ -128,23 +153,25 @@ def decide(
         machine_ids: the machine ID of each clip; None if unknown.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
-
-    Raises:
-        InputError: there is no threshold for a machine ID.
     """
     of_machine_id = {machine_id: thresholds.of(machine_id) for machine_id in machine_ids}
-    for machine_id in of_machine_id:
-        if not thresholds.judges(machine_id):
-            raise InputError(
-                f"there is no threshold for machine ID '{machine_id or ''}' (there are those of "
-                f"{', '.join(sorted(thresholds.by_machine_id))})."
-            )
     values = np.asarray(scores, dtype=float)
     limits = np.array([of_machine_id[machine_id] for machine_id in machine_ids], dtype=float)
     return Decisions(
         threshold=limits,
-        decision=tuple(Label.ANOMALOUS if high else Label.NORMAL for high in values >= limits),
-        p_value=calibration.p_values(values, machine_ids, per=thresholds.per),
+        decision=tuple(
+            Decision.UNDECIDED
+            if math.isnan(limit)
+            else Decision.ANOMALOUS
+            if value >= limit
+            else Decision.NORMAL
+            for value, limit in zip(values, limits, strict=True)
+        ),
+        p_value=np.where(
+            np.isnan(limits),
+            np.nan,
+            calibration.p_values(values, machine_ids, per=thresholds.per),
+        ),
     )
 
 
@@ -165,6 +192,14 @@ def decide_new_clips(
     found = decide(
         clip_scores.score.to_numpy(), clip_scores.machine_id.tolist(), thresholds, calibration
     )
+    undecided = np.isnan(found.threshold)
+    if undecided.any():
+        names = {name or "(none given)" for name in clip_scores.machine_id[undecided]}
+        logger.warning(
+            "%d clips are undecided: no normal clip of machine ID %s has calibrated the detector.",
+            undecided.sum(),
+            ", ".join(sorted(names)),
+        )
     return clip_scores[["clip_id", "score"]].assign(
         threshold=found.threshold,
         decision=np.array(found.decision, dtype=str),
@@ -183,11 +218,8 @@ def decide_clips(
         calibration: what they were computed from.
 
     Returns:
-        As :func:`decide_new_clips`. A calibration clip is decided by its calibration score, which
-        is what ``score`` then holds, and has the p-value NaN: it cannot be compared with itself.
+        As :func:`decide_new_clips`. A calibration clip has the p-value NaN: it cannot be compared
+        with itself.
     """
-    calibrated = dict(zip(calibration.clip_ids, calibration.scores, strict=True))
-    own = clip_scores.clip_id.isin(list(calibrated))
-    scores = clip_scores.score.mask(own, clip_scores.clip_id.map(calibrated))
-    table = decide_new_clips(clip_scores.assign(score=scores), thresholds, calibration)
-    return table.assign(p_value=table.p_value.mask(own))
+    table = decide_new_clips(clip_scores, thresholds, calibration)
+    return table.assign(p_value=table.p_value.mask(table.clip_id.isin(calibration.clip_ids)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.vocabulary import Label
+from anomalous_sound.vocabulary import Decision
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,12 @@ class Verdict:
 
     Attributes:
         score: the anomaly score; higher is more anomalous.
-        threshold: a clip at or above it is called anomalous.
-        decision: ``normal`` or ``anomalous``.
+        threshold: a clip at or above it is called anomalous; None if the clip is undecided.
+        decision: ``normal``, ``anomalous``, or ``undecided`` if no normal clip of the machine ID
+            has calibrated the detector.
         p_value: how often a normal clip would score so high: the part of the held-out normal clips,
-            and the clip itself, that do (conformal). It is not the probability that the clip is
-            normal.
+            and the clip itself, that do (conformal); None if the clip is undecided. It is not the
+            probability that the clip is normal.
         segments: the segments of time that stand out most, first the one that does most.
         bands: the mel bands that stand out most, first the one that does most.
         machine_id: the machine ID that the clip was judged as; empty: none given.
@@ -75,9 +76,9 @@ class Verdict:
     """
 
     score: float
-    threshold: float
-    decision: Label
-    p_value: float
+    threshold: float | None
+    decision: Decision
+    p_value: float | None
     segments: tuple[Segment, ...]
     bands: tuple[Band, ...]
     machine_id: str = ""
@@ -87,7 +88,7 @@ class Verdict:
     @property
     def is_anomalous(self) -> bool:
         """Whether the clip is called anomalous."""
-        return self.decision == Label.ANOMALOUS
+        return self.decision == Decision.ANOMALOUS
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map."""

@@ -11,10 +11,9 @@ import scipy  # its parts are imported when they are used
 
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.decision.strategies import STRATEGIES, Strategy
 from anomalous_sound.vocabulary import Label, Split
 
-ALL = "all"
 CALIBRATION_COLUMNS = [
     "strategy",
     "rate",
@@ -47,11 +46,14 @@ def calibration_table(
         confidence: of the exact binomial interval of the delivered rate.
 
     Returns:
-        ``machine_id`` (ALL for the clips of all machine IDs) and CALIBRATION_COLUMNS, one row for
-        each strategy that has a rate.
+        ``per`` (``machine_type``: the clips of all machine IDs that calibrate; ``machine_id``:
+        those of one), ``machine_id`` and CALIBRATION_COLUMNS, one row for each strategy that has a
+        rate.
     """
     normal_test = clip_scores[
-        (clip_scores.split == Split.TEST) & (clip_scores.label == Label.NORMAL)
+        (clip_scores.split == Split.TEST)
+        & (clip_scores.label == Label.NORMAL)
+        & clip_scores.machine_id.isin(calibration.machine_ids)
     ]
     rows: list[dict[str, Any]] = []
     for machine_id in (None, *sorted(set(clip_scores.machine_id))):
@@ -59,10 +61,17 @@ def calibration_table(
             normal_test if machine_id is None else normal_test[normal_test.machine_id == machine_id]
         )
         for row in promised_and_delivered(
-            calibration.values(machine_id), test.score.to_numpy(), settings, confidence=confidence
+            calibration.values(machine_id),
+            test.score.to_numpy(),
+            settings,
+            confidence=confidence,
+            in_folds=calibration.in_folds,
+            mixed=machine_id is None and len(set(calibration.machine_ids)) > 1,
         ):
-            rows.append({"machine_id": ALL if machine_id is None else machine_id} | row)
-    return pd.DataFrame(rows, columns=["machine_id", *CALIBRATION_COLUMNS])
+            # not by a name such as "all", which a machine ID may have
+            per = "machine_type" if machine_id is None else "machine_id"
+            rows.append({"per": per, "machine_id": machine_id or ""} | row)
+    return pd.DataFrame(rows, columns=["per", "machine_id", *CALIBRATION_COLUMNS])
 
 
 def promised_and_delivered(
@@ -71,6 +80,8 @@ def promised_and_delivered(
     settings: ThresholdSettings,
     *,
     confidence: float,
+    in_folds: bool,
+    mixed: bool,
 ) -> Iterator[dict[str, Any]]:
     """Compare promise and delivery for one group of clips.
 
@@ -79,6 +90,9 @@ def promised_and_delivered(
         normal_test_scores: scores of other clips known to be normal, to count alarms on.
         settings: of the thresholds.
         confidence: of the exact interval of the delivered rate.
+        in_folds: whether each calibration clip was scored by another network and score; see
+            :class:`.CalibrationScores`.
+        mixed: whether the calibration clips are of several machine IDs.
 
     Yields:
         CALIBRATION_COLUMNS of each strategy that has a rate. ``holds`` says when the rate is kept,
@@ -96,7 +110,7 @@ def promised_and_delivered(
         yield {
             "strategy": strategy.name,
             "rate": rate,
-            "holds": strategy.holds,
+            "holds": _holds(strategy, in_folds=in_folds, mixed=mixed),
             "threshold": threshold.value,
             "calibration_clips": threshold.clips,
             "clips_needed": threshold.clips_needed,
@@ -107,6 +121,16 @@ def promised_and_delivered(
             "delivered_high": high if counted else np.nan,
             "note": threshold.note,
         }
+
+
+def _holds(strategy: Strategy, *, in_folds: bool, mixed: bool) -> str:
+    """Say when a rate is kept: what is proven, and what is only observed."""
+    holds = strategy.holds
+    if in_folds:
+        is_proven_otherwise = strategy.name == "conformal"
+        observed = "observed, not proven, with folds"
+        holds = observed if is_proven_otherwise else f"{holds}; {observed}"
+    return f"{holds}; for the mixture of machine IDs, not for each" if mixed else holds
 
 
 def binomial_interval(alarms: int, clips: int, confidence: float) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.evaluation import EvaluationSettings
+from anomalous_sound.corpus.split import calibration_clips
 from anomalous_sound.decision.strategies import validation_mean_plus_k_std
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.metrics import (
@@ -29,25 +30,25 @@ from anomalous_sound.evaluation.metrics import (
     resampled,
     why_no_roc,
 )
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.vocabulary import Decision, Label, Split
 
 IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label"]
 
 
 def ensemble_scores(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Average the scores of several methods, each standardised on the normal validation clips.
+    """Average the scores of several methods, each standardised on the normal clips that calibrate.
 
     Args:
         scores: for each method, a table with IDENTITY and ``score``, of the same clips.
 
     Returns:
-        A table of the same form; a score counts standard deviations of normal validation clips.
+        A table of the same form; a score counts standard deviations of normal clips.
     """
     first = next(iter(scores.values()))
     standardised = []
     for table in scores.values():
         aligned = first[["clip_id"]].merge(table, on="clip_id", validate="one_to_one")
-        validation = aligned.score[aligned.split == Split.VALIDATION]
+        validation = aligned.score[calibration_clips(aligned)]
         standardised.append((aligned.score - validation.mean()) / validation.std())
     return first[IDENTITY].assign(score=np.mean(standardised, axis=0))
 
@@ -117,7 +118,8 @@ def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, 
     """What thresholds do; precision, recall and F1 are of the anomalous class."""
     from sklearn.metrics import balanced_accuracy_score
 
-    is_anomalous, decided = labelled_test_clips(table.assign(score=_called(table, thresholds)))
+    judged = table[table.machine_id.isin(list(thresholds))]
+    is_anomalous, decided = labelled_test_clips(judged.assign(score=_called(judged, thresholds)))
     rates = classification(is_anomalous, decided)
     values = set(thresholds.values())
     row = {"threshold": values.pop() if len(values) == 1 else np.nan, "fpr": rates["fpr"]}
@@ -125,25 +127,30 @@ def _decided(table: pd.DataFrame, thresholds: Mapping[str, float]) -> dict[str, 
     return row | {"balanced_accuracy": balanced_accuracy_score(is_anomalous, decided)}
 
 
+def _decisions(table: pd.DataFrame, thresholds: Mapping[str, float]) -> np.ndarray:
+    called = np.where(_called(table, thresholds), Decision.ANOMALOUS, Decision.NORMAL)
+    return np.where(table.machine_id.isin(list(thresholds)), called, Decision.UNDECIDED)
+
+
 def _called(table: pd.DataFrame, thresholds: Mapping[str, float]) -> np.ndarray:
-    """Whether each clip is called anomalous."""
+    """Whether each clip is called anomalous; not, if its machine ID has no threshold."""
     return (table.score >= table.machine_id.map(dict(thresholds)).astype(float)).to_numpy()
 
 
 def baseline_thresholds(scores: pd.DataFrame, *, k: float) -> Thresholds:
-    """Return the threshold of a row without training: validation mean + k standard deviations.
+    """Return the threshold of a row without training: mean + k standard deviations of normal clips.
 
     Args:
         scores: ``machine_id, split, score``, one row per clip.
         k: standard deviations above the mean.
 
     Returns:
-        One for all machine IDs; NaN if there are fewer than two validation scores.
+        One for all machine IDs that calibrate; NaN if there are fewer than two scores.
     """
-    # an ensemble has no scores where a method's validation scores have no spread
-    validation = scores.score[scores.split == Split.VALIDATION].dropna()
-    found = validation_mean_plus_k_std(validation.to_numpy(), k)
-    by_machine_id = dict.fromkeys(sorted(set(scores.machine_id)), found.value)
+    calibrating = scores[calibration_clips(scores)]
+    # an ensemble has no scores where a method's scores have no spread
+    found = validation_mean_plus_k_std(calibrating.score.dropna().to_numpy(), k)
+    by_machine_id = dict.fromkeys(sorted(set(calibrating.machine_id)), found.value)
     return Thresholds(found.strategy, by_machine_id, "machine_type", found.note)
 
 
@@ -164,7 +171,7 @@ def disagreements(
     result = next(iter(tables.values()))[["clip_id", "machine_id", "label"]].reset_index(drop=True)
     ranks = {}
     for name, table in tables.items():
-        result[name] = np.where(_called(table, thresholds[name]), Label.ANOMALOUS, Label.NORMAL)
+        result[name] = _decisions(table, thresholds[name])
         ranks[name] = table.score.reset_index(drop=True).rank(pct=True)
     ranked = pd.DataFrame(ranks)
     result["spread"] = ranked.max(axis=1) - ranked.min(axis=1)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.evaluation import EvaluationSettings
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.corpus.split import calibration_clips
+from anomalous_sound.vocabulary import Decision, Label, Split
 
 
 def labelled_test(table: pd.DataFrame) -> pd.DataFrame:
@@ -135,13 +136,14 @@ def rates_of(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, fl
         decisions: ``clip_id, decision``, one row per clip.
 
     Returns:
-        Without the values that are NaN; empty if no test clip has a label.
+        Without the values that are NaN; empty if no test clip has a label and is decided.
     """
     test = labelled_test(clip_scores).merge(decisions[["clip_id", "decision"]], on="clip_id")
+    test = test[test.decision != Decision.UNDECIDED]
     if test.empty:
         return {}
     rates = classification(
-        (test.label == Label.ANOMALOUS).to_numpy(), (test.decision == Label.ANOMALOUS).to_numpy()
+        (test.label == Label.ANOMALOUS).to_numpy(), (test.decision == Decision.ANOMALOUS).to_numpy()
     )
     return {name: value for name, value in rates.items() if np.isfinite(value)}
 
@@ -159,8 +161,9 @@ def evaluate(
     Returns:
         ``auc_pooled``, its ``auc_pooled_interval``, ``average_precision``; ``auc_mean``,
         ``auc_hmean``, ``auc_min`` and ``pauc_mean`` over the machine IDs; ``per_machine_id``;
-        ``validation_error_mean`` and ``validation_error_std`` (sample standard deviation of the
-        clip scores). What cannot be computed is None, and ``not_computed`` says why.
+        ``validation_error_mean`` and ``validation_error_std`` (sample standard deviation) of the
+        scores of the validation clips, or of all normal training clips, each by what has not seen
+        it. What cannot be computed is None, and ``not_computed`` says why.
     """
     from sklearn.metrics import average_precision_score
 
@@ -191,7 +194,7 @@ def evaluate(
     }
     metrics |= _over_machine_ids(per_machine_id, not_computed)
     metrics["per_machine_id"] = per_machine_id
-    validation = clip_scores[clip_scores.split == Split.VALIDATION].score
+    validation = clip_scores[calibration_clips(clip_scores)].score
     metrics["validation_error_mean"] = float(validation.mean())
     metrics["validation_error_std"] = float(validation.std()) if len(validation) > 1 else None
     if len(validation) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.decision.strategies import STRATEGIES, Strategy
+from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.metrics import classification, labelled_test_clips, why_no_roc
 from anomalous_sound.evaluation.oracle import ORACLE_STRATEGIES, oracle_thresholds
 from anomalous_sound.vocabulary import Label
@@ -18,6 +20,9 @@ NORMAL_ONLY, ORACLE = "normal-only", "oracle"
 THRESHOLD_COLUMNS = [
     "strategy",
     "kind",
+    "per",
+    "machine_id",
+    "deployed",
     "promised_fpr",
     "threshold",
     "fpr",
@@ -33,29 +38,37 @@ THRESHOLD_COLUMNS = [
 
 
 def threshold_table(
-    clip_scores: pd.DataFrame, calibration: CalibrationScores, settings: ThresholdSettings
+    clip_scores: pd.DataFrame,
+    calibration: CalibrationScores,
+    settings: ThresholdSettings,
+    deployed: Thresholds,
 ) -> pd.DataFrame:
     """Put all thresholds, and what each does on the test clips, in one table.
 
     Args:
-        clip_scores: ``split, label, score``, one row per clip.
+        clip_scores: ``machine_id, split, label, score``, one row per clip.
         calibration: scores of held-out normal clips.
         settings: of the thresholds.
+        deployed: the thresholds that decide.
 
     Returns:
-        One row per strategy, THRESHOLD_COLUMNS; NaN where something cannot be computed, and
-        ``note`` says why.
+        THRESHOLD_COLUMNS: one row per strategy, of all clips that are decided; and where each
+        machine ID has a threshold of its own, one more row for each (``per`` is then
+        ``machine_id``), of its clips. ``deployed`` marks what decides. NaN where something cannot
+        be computed, and ``note`` says why.
     """
-    is_anomalous, scores = labelled_test_clips(clip_scores)
+    judged = clip_scores[clip_scores.machine_id.map(deployed.judges)]
+    is_anomalous, scores = labelled_test_clips(judged)
     no_roc = why_no_roc(is_anomalous)
     rows: list[dict[str, Any]] = []
     for strategy in STRATEGIES.values():
         threshold = strategy.threshold(calibration.values(), settings)
         rows.append(
             {
-                "strategy": strategy.name,
-                "kind": NORMAL_ONLY,
-                "promised_fpr": strategy.rate(settings) if strategy.promises else np.nan,
+                **_named(strategy, settings),
+                "per": "machine_type",
+                "machine_id": "",
+                "deployed": deployed.per == "machine_type" and strategy.name == deployed.strategy,
                 "threshold": threshold.value,
                 "note": (no_roc or "") if threshold.given else threshold.note,
             }
@@ -66,8 +79,24 @@ def threshold_table(
         else oracle_thresholds(is_anomalous, scores, tpr=settings.tpr)
     )
     for name, value in oracle.items():
-        rows.append({"strategy": name, "kind": ORACLE, "threshold": value, "note": no_roc or ""})
+        rows.append(
+            {
+                "strategy": name,
+                "kind": ORACLE,
+                "per": "machine_type",
+                "machine_id": "",
+                "deployed": False,
+                "threshold": value,
+                "note": no_roc or "",
+            }
+        )
+    if deployed.per == "machine_id":
+        named = _named(STRATEGIES[deployed.strategy], settings)
+        for machine_id, value in deployed.by_machine_id.items():
+            own = {"per": "machine_id", "machine_id": machine_id, "deployed": True}
+            rows.append({**named, **own, "threshold": value, "note": ""})
     for row in rows:
+        is_anomalous, scores = labelled_test_clips(_clips_of(row, judged))
         if len(scores) and not np.isnan(row["threshold"]):
             row |= classification(is_anomalous, scores >= row["threshold"])
     return pd.DataFrame(rows, columns=THRESHOLD_COLUMNS)
@@ -77,21 +106,37 @@ def classification_report(thresholds: pd.DataFrame, clip_scores: pd.DataFrame) -
     """Lay the table of thresholds out as a classification report.
 
     Returns:
-        ``strategy, kind, class, precision, recall, f1, support``: two rows per strategy.
+        ``strategy, kind, per, machine_id, class, precision, recall, f1, support``: two rows per row
+        of ``thresholds``; the support of a threshold for all counts all labelled test clips.
     """
-    is_anomalous, _ = labelled_test_clips(clip_scores)
-    support = {Label.NORMAL: int((~is_anomalous).sum()), Label.ANOMALOUS: int(is_anomalous.sum())}
-    rows = [
-        {
-            "strategy": row["strategy"],
-            "kind": row["kind"],
-            "class": label,
-            "precision": row[f"precision_{label}"],
-            "recall": row[f"recall_{label}"],
-            "f1": row[f"f1_{label}"],
-            "support": support[label],
-        }
-        for row in thresholds.to_dict("records")
-        for label in (Label.NORMAL, Label.ANOMALOUS)
-    ]
+    rows = []
+    for row in thresholds.fillna({"machine_id": ""}).to_dict("records"):
+        is_anomalous, _ = labelled_test_clips(_clips_of(row, clip_scores))
+        for label, clips in ((Label.NORMAL, ~is_anomalous), (Label.ANOMALOUS, is_anomalous)):
+            rows.append(
+                {
+                    **{name: row[name] for name in ("strategy", "kind", "per", "machine_id")},
+                    "class": label,
+                    "precision": row[f"precision_{label}"],
+                    "recall": row[f"recall_{label}"],
+                    "f1": row[f"f1_{label}"],
+                    "support": int(clips.sum()),
+                }
+            )
     return pd.DataFrame(rows)
+
+
+def _named(strategy: Strategy, settings: ThresholdSettings) -> dict[str, Any]:
+    return {
+        "strategy": strategy.name,
+        "kind": NORMAL_ONLY,
+        "promised_fpr": strategy.rate(settings) if strategy.promises else np.nan,
+    }
+
+
+def _clips_of(row: Mapping[Any, Any], clip_scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips that a row of the table is of."""
+    if row["per"] == "machine_type":
+        return clip_scores
+    own: pd.DataFrame = clip_scores[clip_scores.machine_id == row["machine_id"]]
+    return own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anomalous_sound.methods.network import Network
 
 SHARED = ""  # the member that judges all machine IDs, where there is one network
-_OF_MACHINE_ID = "id_"
+_OF_MACHINE_ID, _OF_FOLD = "id_", "fold_"
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,9 @@ class TrainedNetworks:
     """The weights of one or several networks, its members, and their description.
 
     A member is named by the path before its tensors: one network for all machine IDs has the empty
-    name, the network of one machine ID is ``id_<machine ID>``. Where several members judge a
-    machine ID (``seed_0``, ``seed_1``, or ``id_00/seed_0``, …), their errors are averaged.
+    name, the network of one machine ID is ``id_<machine ID>``, and where each was trained without
+    one fold of the normal clips, they are ``fold_0``, ``fold_1``, …, or ``id_00/fold_0``, …. Where
+    several judge a clip, its score is the mean of the scores of their errors.
 
     Attributes:
         weights: tensors on the CPU by name: ``<member>/<tensor>``, or ``<tensor>`` alone.
@@ -133,8 +134,13 @@ class TrainedNetworks:
         """Return the names of all members."""
         return tuple(sorted({name.rpartition("/")[0] for name in self.weights}))
 
-    def members_of(self, machine_id: str) -> tuple[str, ...]:
-        """Return the members that judge the clips of a machine ID.
+    def members_of(self, machine_id: str, *, left_out_of: int | None = None) -> tuple[str, ...]:
+        """Return the members that judge a clip of a machine ID.
+
+        Args:
+            machine_id: of the clip.
+            left_out_of: the fold of the clip, if it is a normal clip of the training: only the
+                member that has not heard it then judges it.
 
         Raises:
             InputError: each machine ID has a network of its own, and this one has none.
@@ -146,12 +152,12 @@ class TrainedNetworks:
             for member in members
             if not member.startswith(_OF_MACHINE_ID) or f"{member}/".startswith(f"{own}/")
         )
+        if left_out_of is not None:
+            of_fold = f"{_OF_FOLD}{left_out_of}"
+            # one network alone has heard none of the clips held out
+            found = tuple(one for one in found if one.rpartition("/")[2] == of_fold) or found[:1]
         if not found:
-            raise InputError(
-                f"machine ID '{machine_id}' has no training clips, so it has no network of its own "
-                f"(there are {', '.join(members)}); give it normal clips, leave it out by "
-                "corpus.machine_ids, or share one network: detector.per=machine_type."
-            )
+            raise InputError(no_network_of_its_own(machine_id, members))
         return found
 
     def build(self, member: str = SHARED) -> Network:
@@ -172,17 +178,34 @@ class TrainedNetworks:
         """Put several networks of one description together.
 
         Args:
-            networks: by the name that they get: :func:`member_name` of a machine ID, or any other
-                for one that judges all machine IDs.
+            networks: by the name that they get, as :func:`member_name` makes it, or any other for
+                one that judges all machine IDs.
         """
         weights = {
-            f"{name}/{tensor_name}": tensor
+            f"{name}/{tensor_name}" if name else tensor_name: tensor
             for name, one in networks.items()
             for tensor_name, tensor in one.weights.items()
         }
         return cls(weights, next(iter(networks.values())).description)
 
 
-def member_name(machine_id: str) -> str:
-    """Return the name of the network of one machine ID."""
-    return _OF_MACHINE_ID + machine_id
+def no_network_of_its_own(machine_id: str, there: Iterable[str]) -> str:
+    """Say that no network judges a machine ID; ``there`` are networks, or machine IDs with one."""
+    return (
+        f"machine ID '{machine_id}' has no training clips, so it has no network of its own "
+        f"(there are {', '.join(there)}); give it normal clips, leave it out by "
+        "corpus.machine_ids, or share networks: detector.per=machine_type."
+    )
+
+
+def member_name(machine_id: str | None = None, fold: int | None = None) -> str:
+    """Name a network.
+
+    Args:
+        machine_id: the only one that it judges; None: it judges all.
+        fold: of the clips that it was trained without; None: there are no folds.
+    """
+    own = SHARED if machine_id is None else f"{_OF_MACHINE_ID}{machine_id}"
+    if fold is None:
+        return own
+    return f"{own}/{_OF_FOLD}{fold}" if own else f"{_OF_FOLD}{fold}"

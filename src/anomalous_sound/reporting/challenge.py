@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy  # its parts are imported when they are used
 
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.vocabulary import Decision, Split
 
 
 def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -40,8 +40,12 @@ def submission_files(clip_scores: pd.DataFrame, decisions: pd.DataFrame) -> dict
         if machine_id:
             machine += f"_id_{machine_id}"
         files[f"anomaly_score_{machine}"] = group[["file", "score"]]
-        decided = group.assign(decision=(group.decision == Label.ANOMALOUS).astype(int))
-        files[f"decision_result_{machine}"] = decided[["file", "decision"]]
+        decided = group[group.decision != Decision.UNDECIDED]  # the format has no word for it
+        if len(decided):
+            called = (decided.decision == Decision.ANOMALOUS).astype(int)
+            files[f"decision_result_{machine}"] = decided.assign(decision=called)[
+                ["file", "decision"]
+            ]
     return files
 
 

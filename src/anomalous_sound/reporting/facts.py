@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class CorpusFacts(Protocol):
@@ -92,6 +92,14 @@ def corpus_title(corpus: CorpusFacts) -> str:
 def strategy_name(strategy: str) -> str:
     """Turn the name of a threshold strategy into words."""
     return strategy.replace("_", " ").replace("plus", "+").replace("std", "std. dev.")
+
+
+def threshold_name(row: Mapping[Any, Any]) -> str:
+    """Name a row of the table of thresholds: its strategy, and whose it is if not of all."""
+    name = strategy_name(row["strategy"])
+    if row["per"] == "machine_type":
+        return name
+    return f"{name}, machine ID {machine_id_name(row['machine_id'])}"
 
 
 def machine_id_name(machine_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from anomalous_sound.reporting.facts import (
     DeployedThresholds,
     corpus_title,
     strategy_name,
+    threshold_name,
 )
 from anomalous_sound.vocabulary import Label, Split
 
@@ -45,13 +47,12 @@ _GROUPS = (
     (Split.TEST, Label.ANOMALOUS, "test, anomalous", VERMILION),
     (Split.TEST, Label.UNKNOWN, "test, no label", GREY),
 )
-_STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<")
+_STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<", ">", "p", "h", "8", "d", "H")
 
 
 def roc_figure(
     clip_scores: pd.DataFrame,
     thresholds: pd.DataFrame,
-    deployed: DeployedThresholds,
     metrics: Mapping[str, Any],
     corpus: CorpusFacts,
 ) -> Figure:
@@ -59,8 +60,8 @@ def roc_figure(
 
     Args:
         clip_scores: ``split, label, score``, one row per clip.
-        thresholds: ``strategy, kind, threshold, fpr, tpr``, one row per strategy.
-        deployed: the thresholds that decide.
+        thresholds: ``strategy, kind, per, machine_id, deployed, threshold, fpr, tpr``; a threshold
+            of one machine ID is drawn where it lies among the clips of that one.
         metrics: ``auc_pooled``, ``auc_pooled_interval`` and ``confidence``.
         corpus: named in the title.
     """
@@ -83,9 +84,9 @@ def roc_figure(
     )
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
     placed = thresholds.dropna(subset=["fpr", "tpr"])
-    for marker, row in zip(_STRATEGY_MARKERS, placed.to_dict("records"), strict=False):
-        is_oracle = row["kind"] == "oracle"
-        is_deployed = row["strategy"] == deployed.strategy
+    markers = itertools.cycle(_STRATEGY_MARKERS)
+    for marker, row in zip(markers, placed.to_dict("records"), strict=False):
+        is_oracle, is_deployed = row["kind"] == "oracle", row["deployed"]
         axes.plot(
             row["fpr"],
             row["tpr"],
@@ -95,7 +96,7 @@ def roc_figure(
             markeredgecolor=VERMILION if is_oracle else "black",
             markeredgewidth=1.4,
             linestyle="none",
-            label=f"{strategy_name(row['strategy']).removeprefix('oracle ')} "
+            label=f"{threshold_name(row).removeprefix('oracle ')} "
             f"[{'deployed' if is_deployed else row['kind']}]\n"
             f"   threshold {row['threshold']:.3g}, FPR {row['fpr']:.2f}, TPR {row['tpr']:.2f}",
         )

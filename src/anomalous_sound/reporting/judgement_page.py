@@ -6,7 +6,7 @@ import pandas as pd
 
 from anomalous_sound.reporting.facts import CorpusFacts, DeployedThresholds
 from anomalous_sound.reporting.pages import render
-from anomalous_sound.vocabulary import Label
+from anomalous_sound.vocabulary import Decision, Label
 
 FIGURES = {"timeline_figure.png": "Deviation from normal in time and frequency"}
 
@@ -24,6 +24,7 @@ def judgement_page(
     unit: str,
     thresholds: DeployedThresholds,
     calibration_clips: int,
+    in_folds: bool,
 ) -> str:
     """Write which clips are called anomalous, and when and where they deviate from normal.
 
@@ -38,16 +39,18 @@ def judgement_page(
         unit: what an anomaly score measures.
         thresholds: the detector's.
         calibration_clips: held-out normal clips that p-values are computed from.
+        in_folds: whether each of these was scored by another network and score.
 
     Returns:
         Markdown; the figure is expected in the same folder.
     """
-    anomalous = judged[judged.decision == Label.ANOMALOUS].sort_values("score", ascending=False)
+    anomalous = judged[judged.decision == Decision.ANOMALOUS].sort_values("score", ascending=False)
     return render(
         "judgement.md.j2",
         corpus=corpus,
         judged=len(judged),
         anomalous=len(anomalous),
+        undecided=int((judged.decision == Decision.UNDECIDED).sum()),
         rejected_clips=rejected_clips,
         method=method,
         trained_on=trained_on,
@@ -56,6 +59,7 @@ def judgement_page(
         unknown_machine_ids=sorted(set(judged.machine_id) - set(trained_on.machine_ids)),
         by_label=_by_label(judged),
         calibration_clips=calibration_clips,
+        in_folds=in_folds,
         anomalous_clips=anomalous[
             ["clip_id", "machine_id", "score", "threshold", "p_value"]
         ].assign(
@@ -74,7 +78,7 @@ def _by_label(judged: pd.DataFrame) -> list[tuple[str, int, int]]:
     """Return each label, how many of its clips are called anomalous, and how many there are."""
     counts = []
     for label in (Label.NORMAL, Label.ANOMALOUS):
-        called = judged.decision[judged.label == label] == Label.ANOMALOUS
+        called = judged.decision[judged.label == label] == Decision.ANOMALOUS
         if len(called):
             counts.append((str(label), int(called.sum()), len(called)))
     return counts

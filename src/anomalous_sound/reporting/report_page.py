@@ -12,6 +12,7 @@ from anomalous_sound.reporting.facts import (
     DeployedThresholds,
     machine_id_name,
     strategy_name,
+    threshold_name,
 )
 from anomalous_sound.reporting.pages import render
 
@@ -22,7 +23,6 @@ FIGURES = {
     "history_figure.png": "Training and validation loss",
 }
 
-_ALL_MACHINE_IDS = "all"  # the rows of the calibration table that are of all clips
 _THRESHOLD_COLUMNS = [
     "strategy",
     "kind",
@@ -68,20 +68,25 @@ def report_page(
         metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them, with
             ``localisation``, the hit rates, where the faults are known.
         unit: what an anomaly score measures.
-        thresholds: the table of thresholds, with ``strategy, kind, promised_fpr, threshold``, what
-            each does on the test clips, and ``note``.
+        thresholds: the table of thresholds, with ``strategy, kind, per, machine_id, deployed,
+            promised_fpr, threshold``, what each does on the test clips, and ``note``.
         deployed: the thresholds that decide.
-        calibration: the false-alarm rates promised and delivered, by ``machine_id`` and
-            ``strategy``.
+        calibration: the false-alarm rates promised and delivered, by ``per``, ``machine_id``
+            and ``strategy``.
         classification: the classification report.
         rejected_clips: ``clip_id, reason``.
 
     Returns:
         Markdown; the figures are expected in the same folder.
     """
-    names = thresholds.strategy.map(strategy_name)
-    is_deployed = thresholds.strategy == deployed.strategy
-    of_all = calibration[calibration.machine_id == _ALL_MACHINE_IDS]
+    # a CSV file does not tell an empty name from none
+    thresholds, classification = (
+        table.fillna({"machine_id": ""}) for table in (thresholds, classification)
+    )
+    names = thresholds.strategy.copy()
+    names[:] = [threshold_name(row) for row in thresholds.to_dict("records")]
+    is_deployed = thresholds.deployed.astype(bool)
+    of_all = calibration[calibration.per == "machine_type"]
     return render(
         "report.md.j2",
         method=method,
@@ -100,7 +105,9 @@ def report_page(
             list(_CALIBRATION_COLUMNS)
         ].rename(columns=_CALIBRATION_COLUMNS),
         localisation=metrics.get("localisation"),
-        classification=classification.assign(strategy=classification.strategy.map(strategy_name)),
+        classification=classification.assign(
+            strategy=[threshold_name(row) for row in classification.to_dict("records")]
+        ).drop(columns=["per", "machine_id"]),
         figures=FIGURES,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,26 +19,42 @@ class ClipErrors:
 
     Attributes:
         clip_id: the clip.
-        band_errors: float32, windows × mel bands: squared errors, averaged over target frames, as
-            precise as they are kept; see :meth:`kept`.
-        window_errors: float32, one a window: their mean over the mel bands, as it was computed.
+        members: the networks that judged it.
+        band_errors: float32, members × windows × mel bands: squared errors, averaged over target
+            frames, as precise as they are kept; see :meth:`kept`.
+        window_errors: float32, members × windows: their mean over the mel bands, as it was
+            computed.
         seconds: time that it took.
     """
 
     clip_id: str
+    members: tuple[str, ...]
     band_errors: np.ndarray
     window_errors: np.ndarray
     seconds: float
 
     @classmethod
     def kept(
-        cls, clip_id: str, band_errors: np.ndarray, window_errors: np.ndarray, seconds: float
+        cls, clip_id: str, members: Sequence[str], errors: np.ndarray, seconds: float
     ) -> ClipErrors:
         """Round band errors to what is kept of them.
 
         So whoever uses them at once gets the same numbers as who reads them from a file later.
+
+        Args:
+            clip_id: the clip.
+            members: the networks that judged it.
+            errors: float32, members × windows × mel bands.
+            seconds: time that it took.
         """
-        return cls(clip_id, squared(roots(band_errors)), window_errors, seconds)
+        kept = squared(roots(errors))
+        return cls(clip_id, tuple(members), kept, errors.mean(axis=-1), seconds)
+
+
+def mean_over_members(errors: np.ndarray) -> np.ndarray:
+    """Return the mean over the members, the first axis; of one member its errors, to the bit."""
+    mean: np.ndarray = errors.mean(axis=0)
+    return mean
 
 
 def roots(band_errors: np.ndarray) -> np.ndarray:
@@ -61,10 +77,11 @@ class BandErrors:
     """The errors of all clips, one clip after the other.
 
     Attributes:
-        index: one row a clip: ``clip_id, key, first_window, windows, seconds``; the first window
-            is its place in ``window_errors``.
-        roots: float16 square roots of band errors, windows × mel bands, by key.
-        window_errors: float32, one a window, those of all clips one after the other.
+        index: one row a clip: ``clip_id, key, members, first_window, windows, seconds``; the first
+            window is its place in ``window_errors``.
+        roots: float16 square roots of band errors, members × windows × mel bands, by key.
+        window_errors: float32, one a window and member, those of all clips one after the other, and
+            of a clip those of one member after the other.
     """
 
     index: pd.DataFrame
@@ -79,16 +96,25 @@ class BandErrors:
         return cls(collected.index(), ArraysInMemory(kept), collected.window_errors())
 
     def clip(self, clip_id: str) -> np.ndarray:
-        """Return the squared errors of one clip: float32, windows × mel bands."""
+        """Return the squared errors of one clip: float32, members × windows × mel bands."""
         return squared(self.roots.read(self._keys[clip_id]))
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the errors of one clip after the other."""
-        ends = self.index.first_window + self.index.windows
-        places = zip(self.index.first_window, ends, strict=True)
-        clips = zip(self.index.clip_id, places, self.index.seconds, strict=True)
-        for clip_id, (first, end), seconds in clips:
-            yield ClipErrors(clip_id, self.clip(clip_id), self.window_errors[first:end], seconds)
+        for clip_id, members, window_errors, seconds in self._of_windows():
+            yield ClipErrors(clip_id, members, self.clip(clip_id), window_errors, seconds)
+
+    def mean_window_errors(self) -> np.ndarray:
+        """Return the error of every window, the mean over the members: float32, clip by clip."""
+        means = [mean_over_members(of_clip) for _, _, of_clip, _ in self._of_windows()]
+        return np.concatenate(means)
+
+    def _of_windows(self) -> Iterator[tuple[str, tuple[str, ...], np.ndarray, float]]:
+        rows: list[dict[Any, Any]] = self.index.to_dict("records")
+        for row in rows:
+            members = tuple(row["members"])
+            of_clip = self.window_errors[row["first_window"] :][: len(members) * row["windows"]]
+            yield row["clip_id"], members, of_clip.reshape(len(members), -1), row["seconds"]
 
     @cached_property
     def _keys(self) -> dict[str, str]:
@@ -106,18 +132,19 @@ class CollectedErrors:
     def add(self, clip: ClipErrors) -> str:
         """Take one more clip and return the key for its band errors."""
         key = f"clip_{len(self._rows):06d}"
-        windows = len(clip.window_errors)
+        members, windows = clip.window_errors.shape
         self._rows.append(
             {
                 "clip_id": clip.clip_id,
                 "key": key,
+                "members": list(clip.members),
                 "first_window": self._windows,
                 "windows": windows,
                 "seconds": clip.seconds,
             }
         )
-        self._window_errors.append(clip.window_errors)
-        self._windows += windows
+        self._window_errors.append(clip.window_errors.ravel())
+        self._windows += members * windows
         return key
 
     def index(self) -> pd.DataFrame:
@@ -125,5 +152,5 @@ class CollectedErrors:
         return pd.DataFrame(self._rows)
 
     def window_errors(self) -> np.ndarray:
-        """Return the errors of all windows, float32."""
+        """Return the errors of all windows and members, as :class:`BandErrors` has them."""
         return np.concatenate(self._window_errors)

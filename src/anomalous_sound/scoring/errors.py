@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -54,6 +54,8 @@ class ClipScorer:
         frames: NDArray[np.float32],
         first_frames: NDArray[np.int64],
         machine_id: str,
+        *,
+        left_out_of: int | None = None,
     ) -> ClipErrors:
         """Return the error of every window and mel band of one clip.
 
@@ -62,14 +64,17 @@ class ClipScorer:
             frames: frames × mel bands, dB: the whole clip.
             first_frames: the first frame of each window in the clip.
             machine_id: of the clip.
+            left_out_of: the fold of a normal clip of the training; see
+                :meth:`.TrainedNetworks.members_of`.
 
         Raises:
             InputError: no network judges the machine ID.
         """
         started = time.perf_counter()
         description = self._networks.description
+        members = self._networks.members_of(machine_id, left_out_of=left_out_of)
         errors = errors_of_clip(
-            [self._network(member) for member in self._networks.members_of(machine_id)],
+            [self._network(member) for member in members],
             description.scaling.scaled(frames),
             first_frames,
             machine=description.machine(machine_id),
@@ -77,7 +82,7 @@ class ClipScorer:
             fabric=self.fabric,
         )
         seconds = time.perf_counter() - started
-        return ClipErrors.kept(clip_id, errors, errors.mean(axis=1), seconds)
+        return ClipErrors.kept(clip_id, members, errors, seconds)
 
     def _network(self, member: str) -> Network:
         with self._building:
@@ -101,6 +106,8 @@ class WindowScoring:
         machine_ids: the machine ID of each clip ID.
         scoring: device, precision and batch size.
         jobs: clips scored at the same time on a CPU; -1: as many as there are cores.
+        folds: the fold of each normal clip that a network was trained without; that network alone
+            scores it.
     """
 
     networks: TrainedNetworks
@@ -109,6 +116,7 @@ class WindowScoring:
     machine_ids: Mapping[str, str]
     scoring: ScoringSettings
     jobs: int
+    folds: Mapping[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the errors of one clip after the other.
@@ -139,7 +147,13 @@ class WindowScoring:
         self, scorer: ClipScorer, clip_id: str, first_frames: NDArray[np.int64]
     ) -> ClipErrors:
         frames = self.frames.clip(clip_id)
-        return scorer.errors(clip_id, frames, first_frames, self.machine_ids[clip_id])
+        return scorer.errors(
+            clip_id,
+            frames,
+            first_frames,
+            self.machine_ids[clip_id],
+            left_out_of=self.folds.get(clip_id),
+        )
 
 
 def errors_of_clip(
@@ -154,7 +168,7 @@ def errors_of_clip(
     """Apply networks to one clip.
 
     Args:
-        networks: those that judge the clip, on the device; their errors are averaged.
+        networks: those that judge the clip, on the device.
         frames: frames × mel bands, scaled: the whole clip.
         first_frames: the first frame of each window in the clip.
         machine: the place of the clip's machine ID among those trained on; -1 for any other.
@@ -163,7 +177,7 @@ def errors_of_clip(
             :func:`~anomalous_sound.compute.device.make_fabric` chooses them.
 
     Returns:
-        Windows × mel bands, at least 0.
+        Networks × windows × mel bands, at least 0.
     """
     import torch
 
@@ -179,8 +193,7 @@ def errors_of_clip(
             batch_size,
         )
         errors = [network.errors(clip).float() for network in networks]
-        mean = errors[0] if len(errors) == 1 else torch.stack(errors).mean(dim=0)
-        found: NDArray[np.float32] = mean.cpu().numpy()
+        found: NDArray[np.float32] = torch.stack(errors).cpu().numpy()
         return found
 
 

@@ -5,8 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
+from anomalous_sound.configuration.scoring import (
+    JoinedScoreSettings,
+    PooledErrorSettings,
+    ScoreSettings,
+)
+from anomalous_sound.corpus.split import draw_folds
+from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.score import Score
+
+
+def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
+    """Say which clips are left out together: each alone, or those of a part if there are many.
+
+    Args:
+        clips: ``machine_id`` a clip.
+        fits: how many parts there may be.
+        seed: of the draw, where there are more clips.
+
+    Returns:
+        The part of each clip.
+    """
+    if len(clips) <= fits:
+        return np.arange(len(clips))
+    return draw_folds(clips, fits, seed).to_numpy()
 
 
 def score_left_out(
@@ -32,3 +56,41 @@ def score_left_out(
         fitted = fit(pooled[~out], machine_ids[~out])
         scores[out] = fitted.score(pooled[out], machine_ids[out])
     return scores
+
+
+def check_enough(
+    settings: ScoreSettings, machine_ids: np.ndarray, parts: np.ndarray | None
+) -> None:
+    """Make sure, before anything is trained, that the score can be fitted on the normal clips.
+
+    Args:
+        settings: of the score.
+        machine_ids: of each normal clip that it is to be fitted on.
+        parts: the part of each clip, where the score is fitted without one part after the other.
+
+    Raises:
+        InputError: how clips of a machine ID differ cannot be told from those that are left.
+    """
+    if isinstance(settings, JoinedScoreSettings):
+        for part in settings.parts:
+            check_enough(part, machine_ids, parts)
+        return
+    if isinstance(settings, PooledErrorSettings):
+        return
+    if settings.reference == "machine_type":
+        groups = np.zeros(len(machine_ids))
+    else:
+        groups = np.asarray(machine_ids).astype(str)
+    kept = [np.ones(len(groups), dtype=bool)]
+    if parts is not None:
+        kept += [parts != part for part in np.unique(parts)]
+    if all(len(groups[chosen]) > len(set(groups[chosen])) for chosen in kept):
+        return
+    needed = "two normal training clips of one machine ID"
+    if parts is not None:
+        needed += " besides those left out for the calibration (three of one machine ID are enough)"
+    raise InputError(
+        f"too few normal training clips: {len(groups)}; the score {settings.type} measures how "
+        f"they differ, and needs {needed}. Give more clips, or a score that is not fitted "
+        "(METHOD.score.type=pooled_error)."
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.scoring import (
+    JoinedScoreSettings,
     MaximumPooling,
     MeanPooling,
     MedianPooling,
@@ -18,6 +19,8 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.scoring.band_errors import ClipErrors
+
+IDENTITY = ["clip_id", "member"]
 
 
 def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
@@ -55,46 +58,72 @@ def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
     return pooled
 
 
-def pool_clip(
-    settings: ScoreSettings, band_errors: np.ndarray, window_errors: np.ndarray
-) -> np.ndarray:
-    """Pool what a score reads of one clip's errors.
+def pool_clip(settings: ScoreSettings, clip: ClipErrors, spectrum: np.ndarray) -> np.ndarray:
+    """Pool what a score reads of one clip, for each member by itself.
+
+    The errors are not averaged over the members first: an average is less noisy than the errors of
+    the single network that has not heard a normal clip, with which it is compared.
 
     Args:
         settings: of the score.
-        band_errors: windows × mel bands.
-        window_errors: one a window.
+        clip: the errors of the clip: members × windows × mel bands, and members × windows.
+        spectrum: frames × mel bands of the clip, scaled.
 
     Returns:
-        The pooled window error (one value) for a pooled-error score, and otherwise one value a mel
-        band; float64.
+        Members × columns, float64: the pooled window error (one column) for a pooled-error score,
+        otherwise a column for each mel band; for a joined score those of one part after the other.
     """
-    reads_windows = isinstance(settings, PooledErrorSettings)
-    return pool_over_time(
-        window_errors[:, None] if reads_windows else band_errors, settings.pooling
-    )
+    if isinstance(settings, JoinedScoreSettings):
+        return np.concatenate([pool_clip(part, clip, spectrum) for part in settings.parts], axis=1)
+    if isinstance(settings, PooledErrorSettings):
+        return _pool_members(clip.window_errors[..., None], settings.pooling)
+    if settings.reads == "spectrum":
+        pooled = pool_over_time(spectrum, settings.pooling)
+        return np.tile(pooled, (len(clip.members), 1))
+    return _pool_members(clip.band_errors, settings.pooling)
 
 
-def pool_errors(clips: Iterable[ClipErrors], settings: ScoreSettings) -> pd.DataFrame:
-    """Pool what a score reads of the errors of each clip.
+def pool_errors(
+    clips: Iterable[ClipErrors],
+    settings: ScoreSettings,
+    spectrum: Callable[[str], np.ndarray],
+) -> pd.DataFrame:
+    """Pool what a score reads of each clip.
 
     Args:
         clips: the errors of one clip after the other.
         settings: of the score.
+        spectrum: returns the scaled log-mel frames of a clip, by its ID: frames × mel bands.
 
     Returns:
-        ``clip_id`` and, for a pooled-error score, ``window``; otherwise ``band_0``, ``band_1``, ….
+        IDENTITY and the columns of :func:`pool_clip`, ``column_0``, ``column_1``, …; one row for
+        each clip and member.
     """
-    pooled = {
-        clip.clip_id: pool_clip(settings, clip.band_errors, clip.window_errors) for clip in clips
-    }
-    values = np.stack(list(pooled.values()))
-    bands = range(values.shape[1])
-    columns = ["window"] if _reads_windows(settings) else [f"band_{band}" for band in bands]
-    table = pd.DataFrame(values, columns=columns)
-    table.insert(0, "clip_id", list(pooled))
-    return table
+    rows: list[tuple[str, str]] = []
+    pooled: list[np.ndarray] = []
+    for clip in clips:
+        rows += [(clip.clip_id, member) for member in clip.members]
+        pooled.append(pool_clip(settings, clip, spectrum(clip.clip_id)))
+    values = np.concatenate(pooled)
+    columns = [f"column_{number}" for number in range(values.shape[1])]
+    identity = pd.DataFrame(rows, columns=IDENTITY)
+    return pd.concat([identity, pd.DataFrame(values, columns=columns)], axis=1)
 
 
-def _reads_windows(settings: ScoreSettings) -> bool:
-    return isinstance(settings, PooledErrorSettings)
+def of_clips(pooled_errors: pd.DataFrame, clip_ids: Iterable[str]) -> list[np.ndarray]:
+    """Take the pooled errors of clips out of a table.
+
+    Args:
+        pooled_errors: as :func:`pool_errors` returns them.
+        clip_ids: the clips.
+
+    Returns:
+        Members × columns of each clip.
+    """
+    values = pooled_errors.drop(columns=IDENTITY).to_numpy()
+    rows = pooled_errors.groupby("clip_id", sort=False).indices
+    return [values[rows[clip_id]] for clip_id in clip_ids]
+
+
+def _pool_members(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
+    return np.stack([pool_over_time(of_member, pooling) for of_member in errors])

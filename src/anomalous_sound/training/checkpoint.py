@@ -13,8 +13,8 @@ class Checkpoint:
     path: Path
 
     def of_member(self, member: str) -> Checkpoint:
-        """Return the checkpoint of the network of one machine ID, or of one fold."""
-        return Checkpoint(self.path.with_stem(f"{self.path.stem}_id_{member}"))
+        """Return the checkpoint of one of several networks, by its name."""
+        return Checkpoint(self.path.with_stem(f"{self.path.stem}_{member.replace('/', '_')}"))
 
     def exists(self) -> bool:
         """Whether a training was interrupted."""

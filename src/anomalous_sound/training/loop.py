@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import pandas as pd
@@ -15,11 +16,12 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from anomalous_sound.compute.device import chosen_precision, make_fabric
-from anomalous_sound.compute.threads import torch_threads
+from anomalous_sound.compute.processes import in_processes
+from anomalous_sound.compute.threads import job_count, torch_threads
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.network import Batch
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks, member_name
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
@@ -45,36 +47,52 @@ def train_members(
     training: TrainingSettings,
     seed: int,
     checkpoint: Checkpoint,
+    jobs: int,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
-    """Train a network for each machine ID; see :func:`train_network`.
+    """Train several networks, side by side on a CPU; see :func:`train_network`.
+
+    Each gets the weights that it would get alone.
 
     Args:
-        windows: training and validation windows of each machine ID.
+        windows: training and validation windows of each network, by its name.
         clips: as for :func:`train_network`.
         description: of all of them.
-        training: of all of them.
+        training: of each of them.
         seed: of each of them.
         checkpoint: each network's is kept beside it until the last one is trained.
+        jobs: processes that train on a CPU; -1: as many as there are cores. On an accelerator they
+            are trained one after the other.
 
     Returns:
         The networks, and their history: losses are means over the networks, seconds are sums.
     """
-    members, histories, checkpoints = {}, [], []
-    for machine_id, (training_windows, validation_windows) in windows.items():
-        logger.info("Training the network of machine ID %s.", machine_id)
-        checkpoints.append(checkpoint.of_member(machine_id))
-        members[member_name(machine_id)], history = train_network(
-            training_windows,
-            validation_windows,
+    kept = [checkpoint.of_member(name) for name in windows]
+    on_cpu = make_fabric(training.accelerator, training.precision).device.type == "cpu"
+    processes = min(job_count(jobs), len(windows)) if on_cpu else 1
+    tasks = [
+        partial(
+            train_network,
+            *of_member,
             clips=clips,
             description=description,
             training=training,
             seed=seed,
-            checkpoint=checkpoints[-1],
+            checkpoint=own,
             keep_checkpoint=True,
+            show_progress=processes == 1,
         )
+        for of_member, own in zip(windows.values(), kept, strict=True)
+    ]
+    members, histories = {}, []
+    for name, (network, history) in zip(windows, in_processes(tasks, processes), strict=True):
+        members[name] = network
         histories.append(history)
-    for finished in checkpoints:
+        logger.info(
+            "Network %s (%d of %d) is trained: training loss %.6f, validation loss %.6f.",
+            *(name, len(members), len(windows)),
+            *history[["training_loss", "validation_loss"]].iloc[-1],
+        )
+    for finished in kept:
         finished.clear()
     by_epoch = pd.concat(histories).groupby("epoch")
     losses = by_epoch[["training_loss", "validation_loss"]].mean()
@@ -92,6 +110,7 @@ def train_network(
     seed: int,
     checkpoint: Checkpoint,
     keep_checkpoint: bool = False,
+    show_progress: bool = True,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train a network, or go on with the same training where it was interrupted.
 
@@ -107,6 +126,7 @@ def train_network(
         seed: of the first weights and of the order of the windows.
         checkpoint: where the state after each epoch is kept until the last one.
         keep_checkpoint: whether it stays after the last one, so that a repetition is short.
+        show_progress: whether a bar is drawn in a terminal.
 
     Returns:
         The trained network and its history: one row an epoch, HISTORY_COLUMNS; losses are means of
@@ -144,7 +164,7 @@ def train_network(
         total=training.epochs * batches_an_epoch,
         initial=progress.epoch * batches_an_epoch,
         unit="batch",
-        disable=None,
+        disable=None if show_progress else True,
     )
     with bar, torch_threads(training.threads):
         for epoch in range(progress.epoch, training.epochs):

@@ -12,13 +12,13 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.calibrate,
-                inputs=["clip_scores", "held_out_scores"],
+                inputs=["clip_scores", "folds"],
                 outputs="calibration_scores",
                 name="calibrate",
             ),
             node(
                 nodes.deploy_threshold,
-                inputs=["calibration_scores", "clips", "params:thresholds"],
+                inputs=["calibration_scores", "params:thresholds", "params:detector"],
                 outputs="deployed",
                 name="deploy_threshold",
             ),

@@ -5,18 +5,21 @@ They are wired twice: after a training, and to judge new recordings by a detecto
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
+from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring import localisation, pooling, scores
-from anomalous_sound.scoring.band_errors import BandErrors
+from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
-from anomalous_sound.scoring.scores import Score
+from anomalous_sound.scoring.score import Score
+from anomalous_sound.training.folds import left_out_parts
 from anomalous_sound.vocabulary import Split
 
 
@@ -27,42 +30,109 @@ def score_windows(
     clips: pd.DataFrame,
     inference: ScoringSettings,
     jobs: int,
+    folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
-    """Promise the error of every window and mel band; the dataset asks for one clip at a time."""
+    """Promise the error of every window and mel band; the dataset asks for one clip at a time.
+
+    Where ``folds`` are given, their clips are scored by the network that has not heard them.
+    """
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    return WindowScoring(networks, log_mel, windows, machine_ids, inference, jobs)
+    of_clips = {} if folds is None else dict(zip(folds.clip_id, folds.fold, strict=True))
+    return WindowScoring(networks, log_mel, windows, machine_ids, inference, jobs, of_clips)
 
 
 def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.DataFrame:
-    """List the error of every window, the mean over its mel bands: the timeline of each clip."""
-    return windows[["clip_id", "start_s"]].assign(error=band_errors.window_errors)
+    """List the error of every window, the mean over mel bands and members: each clip's timeline."""
+    return windows[["clip_id", "start_s"]].assign(error=band_errors.mean_window_errors())
 
 
-def pool_errors_as_fitted(band_errors: BandErrors, fitted_score: Score) -> pd.DataFrame:
-    """Pool the errors of each clip over time, as those that the score was fitted on."""
-    return pooling.pool_errors(band_errors, fitted_score.settings)
+def pool_errors(
+    band_errors: BandErrors, log_mel: Frames, networks: TrainedNetworks, score: ScoreSettings
+) -> pd.DataFrame:
+    """Pool what the score reads of each clip over time: errors, spectrum or both."""
+    scaling = networks.description.scaling
+
+    def spectrum(clip_id: str) -> np.ndarray:
+        return scaling.scaled(log_mel.clip(clip_id))
+
+    return pooling.pool_errors(band_errors, score, spectrum)
+
+
+def pool_errors_as_fitted(
+    band_errors: BandErrors, log_mel: Frames, networks: TrainedNetworks, fitted_score: Score
+) -> pd.DataFrame:
+    """Pool each clip over time, as those that the score was fitted on."""
+    return pool_errors(band_errors, log_mel, networks, fitted_score.settings)
 
 
 def fit_score(
     pooled_errors: pd.DataFrame, clips: pd.DataFrame, score: ScoreSettings, seed: int
 ) -> Score:
-    """Fit the score on the normal training clips; validation clips are left for thresholds."""
+    """Fit the score on the normal training clips.
+
+    With folds these are all normal clips, each with the errors of the network that has not heard
+    it; otherwise validation clips are left for thresholds.
+    """
+    pooled, machine_ids = _of_training(pooled_errors, clips)
+    return scores.fit_score(score, pooled, machine_ids, seed=seed)
+
+
+def score_left_out(
+    pooled_errors: pd.DataFrame,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    score: ScoreSettings,
+    detector: DetectorSettings,
+    seed: int,
+) -> pd.DataFrame:
+    """Score each training clip by a score fitted without it, where there are folds.
+
+    Returns:
+        ``clip_id, score``; no row where validation clips are held out, which no score is fitted on.
+    """
     training = clips[clips.split == Split.TRAIN]
-    pooled = pooled_errors.set_index("clip_id").loc[training.clip_id]
-    return scores.fit_score(score, pooled.to_numpy(), training.machine_id.to_numpy(), seed=seed)
+    parts = left_out_parts(training, folds, detector, seed)
+    if parts is None:
+        return pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
+    pooled, machine_ids = _of_training(pooled_errors, clips)
+    values = scores.left_out_scores(score, pooled, machine_ids, parts, seed=seed)
+    return training[["clip_id"]].assign(score=values).reset_index(drop=True)
 
 
 def score_clips(
-    pooled_errors: pd.DataFrame, clips: pd.DataFrame, fitted_score: Score
+    pooled_errors: pd.DataFrame,
+    clips: pd.DataFrame,
+    fitted_score: Score,
+    left_out_scores: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Compute the anomaly score of every clip.
+
+    Args:
+        pooled_errors: one row a clip and member.
+        clips: the table of clips.
+        fitted_score: the score.
+        left_out_scores: those of training clips that the score was fitted on.
 
     Returns:
         ``clip_id, machine_type, machine_id, split, label, score``, one row for each clip.
     """
-    pooled = pooled_errors.set_index("clip_id").loc[clips.clip_id]
+    known = {} if left_out_scores is None else dict(left_out_scores.to_numpy().tolist())
+    of_clips = pooling.of_clips(pooled_errors, clips.clip_id)
+    found = [
+        known[clip_id] if clip_id in known else fitted_score.clip_score(pooled, machine_id)
+        for clip_id, pooled, machine_id in zip(
+            clips.clip_id, of_clips, clips.machine_id, strict=True
+        )
+    ]
     identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
-    return identity.assign(score=fitted_score.score(pooled.to_numpy(), clips.machine_id.to_numpy()))
+    return identity.assign(score=np.array(found, dtype=float))
+
+
+def _of_training(pooled_errors: pd.DataFrame, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pooled errors of the training clips, each of one member, and their machine IDs."""
+    training = clips[clips.split == Split.TRAIN]
+    of_clips = pooling.of_clips(pooled_errors, training.clip_id)
+    return np.concatenate(of_clips), training.machine_id.to_numpy()
 
 
 def fit_window_reference(
@@ -71,7 +141,7 @@ def fit_window_reference(
     """Find how large the errors of windows and bands usually are, on normal training clips."""
     training = clips[clips.split == Split.TRAIN]
     errors = (
-        (machine_id, band_errors.clip(clip_id))
+        (machine_id, mean_over_members(band_errors.clip(clip_id)))
         for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True)
     )
     return localisation.fit_window_reference(errors, peak_percentile=settings.peak_percentile)
@@ -100,7 +170,7 @@ def localise(
         if clip_id not in test.index:
             continue
         table = localisation.localise(
-            band_errors.clip(clip_id),
+            mean_over_members(band_errors.clip(clip_id)),
             window_reference,
             test[clip_id],
             times_s=of_clip.start_s.to_numpy() + target_offset_s(description),

@@ -3,7 +3,6 @@
 from kedro.pipeline import Node, Pipeline, node
 
 from anomalous_sound.pipelines.inference import nodes
-from anomalous_sound.scoring.pooling import pool_errors
 
 
 def create_pipeline(*, fit: bool) -> Pipeline:
@@ -13,14 +12,17 @@ def create_pipeline(*, fit: bool) -> Pipeline:
         fit: whether the score and the reference of the windows are fitted here, on the normal
             training clips; otherwise both come from a detector.
     """
-    return Pipeline([*_scoring(), *(_fitting() if fit else _as_fitted())])
+    return Pipeline([*_scoring(fit), *(_fitting() if fit else _as_fitted())])
 
 
-def _scoring() -> list[Node]:
+def _scoring(fit: bool) -> list[Node]:
     return [
         node(
             nodes.score_windows,
-            inputs=["network", "log_mel", "windows", "clips", "params:inference", "params:jobs"],
+            inputs=[
+                *("network", "log_mel", "windows", "clips", "params:inference", "params:jobs"),
+                *(["folds"] if fit else []),
+            ],
             outputs="band_errors",
             name="score_windows",
         ),
@@ -32,7 +34,10 @@ def _scoring() -> list[Node]:
         ),
         node(
             nodes.score_clips,
-            inputs=["pooled_errors", "clips", "fitted_score"],
+            inputs=[
+                *("pooled_errors", "clips", "fitted_score"),
+                *(["left_out_scores"] if fit else []),
+            ],
             outputs="clip_scores",
             name="score_clips",
         ),
@@ -55,8 +60,8 @@ def _scoring() -> list[Node]:
 def _fitting() -> list[Node]:
     return [
         node(
-            pool_errors,
-            inputs=["band_errors", "params:score"],
+            nodes.pool_errors,
+            inputs=["band_errors", "log_mel", "network", "params:score"],
             outputs="pooled_errors",
             name="pool_errors",
         ),
@@ -65,6 +70,19 @@ def _fitting() -> list[Node]:
             inputs=["pooled_errors", "clips", "params:score", "params:seed"],
             outputs="fitted_score",
             name="fit_score",
+        ),
+        node(
+            nodes.score_left_out,
+            inputs=[
+                "pooled_errors",
+                "clips",
+                "folds",
+                "params:score",
+                "params:detector",
+                "params:seed",
+            ],
+            outputs="left_out_scores",
+            name="score_left_out",
         ),
         node(
             nodes.fit_window_reference,
@@ -79,7 +97,7 @@ def _as_fitted() -> list[Node]:
     return [
         node(
             nodes.pool_errors_as_fitted,
-            inputs=["band_errors", "fitted_score"],
+            inputs=["band_errors", "log_mel", "network", "fitted_score"],
             outputs="pooled_errors",
             name="pool_errors",
         ),

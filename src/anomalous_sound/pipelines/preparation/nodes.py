@@ -14,6 +14,7 @@ from anomalous_sound.configuration.features import (
     ScalingSettings,
     WindowSettings,
 )
+from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
@@ -34,10 +35,11 @@ def check_clips(
     corpus: CorpusSettings,
     audio: AudioSettings,
     log_mel: LogMelSettings,
+    detector: DetectorSettings,
     seed: int,
     jobs: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary, pd.DataFrame]:
-    """Decode and check every clip, read its identity, and hold out the validation clips.
+    """Decode and check every clip, read its identity, and hold out validation clips if wanted.
 
     A file that an earlier run has checked under the same settings is not decoded again.
 
@@ -47,7 +49,13 @@ def check_clips(
     checks = ClipChecks(earlier_checks)
     features = FeatureSettings(audio=audio, log_mel=log_mel)
     clips, rejected = clip_table.list_clips(
-        raw_audio, corpus, features, seed=seed, checks=checks, jobs=jobs
+        raw_audio,
+        corpus,
+        features,
+        seed=seed,
+        hold_out=detector.holds_out_validation,
+        checks=checks,
+        jobs=jobs,
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
     summary = summarise(raw_audio, clips, rejected)

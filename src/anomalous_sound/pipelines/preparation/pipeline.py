@@ -18,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "params:corpus",
                     "params:audio",
                     "params:log_mel",
+                    "params:detector",
                     "params:seed",
                     "params:jobs",
                 ],

@@ -12,6 +12,7 @@ from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.split import calibration_clips
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
@@ -27,11 +28,11 @@ from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.reporting import challenge, figures, judgement_page, report_page
 from anomalous_sound.reporting.drawing import Figure
-from anomalous_sound.scoring.band_errors import BandErrors
+from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
-from anomalous_sound.scoring.scores import Score
-from anomalous_sound.vocabulary import Split
+from anomalous_sound.scoring.score import Score
+from anomalous_sound.vocabulary import Decision, Split
 
 
 def measure_localisation(
@@ -52,6 +53,7 @@ def measure_localisation(
 def tabulate_thresholds(
     clip_scores: pd.DataFrame,
     calibration_scores: CalibrationScores,
+    deployed: Thresholds,
     settings: ThresholdSettings,
     evaluation: EvaluationSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -62,7 +64,7 @@ def tabulate_thresholds(
         and deliver, for all clips and for each machine ID.
     """
     return (
-        threshold_table(clip_scores, calibration_scores, settings),
+        threshold_table(clip_scores, calibration_scores, settings, deployed),
         calibration_table(
             clip_scores, calibration_scores, settings, confidence=evaluation.confidence
         ),
@@ -85,6 +87,7 @@ def evaluate(
         "note": deployed.note,
         **({} if deployed.shared is None else {"threshold": deployed.shared}),
         **metric.rates_of(clip_scores, decisions),
+        "undecided": int((decisions.decision == Decision.UNDECIDED).sum()),
     }
     if localisation_rates:
         computed["localisation"] = localisation_rates
@@ -152,8 +155,14 @@ def summarise_result(
         "threshold_strategy": deployed.strategy,
         "parameters": network.count_parameters(),
         "training_s": float(training_history.seconds.sum()),
-        "scoring_s_per_clip": float(band_errors.index.seconds.mean()),
+        "scoring_s_per_clip": _seconds_a_new_clip(band_errors),
     }
+
+
+def _seconds_a_new_clip(band_errors: BandErrors) -> float:
+    """Return the mean time of the clips that all networks judge; with folds, one judges others."""
+    members = band_errors.index.members.map(len)
+    return float(band_errors.index.seconds[members == members.max()].mean())
 
 
 def plot_scores(
@@ -187,7 +196,7 @@ def plot_timelines(
     times_s = window_errors.start_s + target_offset_s(description)
     maps: dict[str, np.ndarray] = {
         clip.clip_id: window_reference.deviation_map(
-            band_errors.clip(clip.clip_id), clip.machine_id
+            mean_over_members(band_errors.clip(clip.clip_id)), clip.machine_id
         )
         for clip in shown.itertuples()
     }
@@ -204,8 +213,9 @@ def plot_timelines(
 
 def _clips_to_show(clip_scores: pd.DataFrame, clip_ids: list[str] | None) -> pd.DataFrame:
     if clip_ids is None:
-        split = Split.TEST if (clip_scores.split == Split.TEST).any() else Split.VALIDATION
-        ranked = clip_scores[clip_scores.split == split].sort_values("score")
+        test = clip_scores.split == Split.TEST
+        shown = test if test.any() else calibration_clips(clip_scores)
+        ranked = clip_scores[shown].sort_values("score")
         return ranked.iloc[[0, -1]].drop_duplicates("clip_id")
     if unknown := sorted(set(clip_ids) - set(clip_scores.clip_id)):
         raise InputError(
@@ -260,4 +270,5 @@ def write_judgement(
         unit=detector.score.unit,
         thresholds=detector.thresholds,
         calibration_clips=len(detector.calibration.scores),
+        in_folds=detector.calibration.in_folds,
     )

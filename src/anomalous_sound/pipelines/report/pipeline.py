@@ -39,6 +39,7 @@ def _tables() -> list[Node]:
             inputs=[
                 "clip_scores",
                 "calibration_scores",
+                "deployed",
                 "params:thresholds",
                 "params:evaluation",
             ],
@@ -90,7 +91,7 @@ def _figures() -> list[Node]:
     return [
         node(
             figures.roc_figure,
-            inputs=["clip_scores", "thresholds", "deployed", "metrics", "corpus_summary"],
+            inputs=["clip_scores", "thresholds", "metrics", "corpus_summary"],
             outputs="roc_figure",
             name="plot_roc",
         ),

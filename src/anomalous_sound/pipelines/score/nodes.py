@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
@@ -11,11 +12,12 @@ from anomalous_sound.corpus.summary import CorpusSummary, summarise
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
+from anomalous_sound.errors import InputError
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring.localisation import WindowReference
-from anomalous_sound.scoring.scores import Score
+from anomalous_sound.scoring.score import Score
 
 
 def open_detector(
@@ -37,19 +39,31 @@ def open_detector(
 
 
 def check_clips(
-    raw_audio: AudioCorpus, detector: Detector, jobs: int
+    raw_audio: AudioCorpus, detector: Detector, inference: InferenceSettings, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary]:
     """Decode and check every clip, and find out which of them the detector can judge.
 
+    A clip whose file name gives no machine ID is of the one that ``inference`` names, or of the
+    detector's only one.
+
     Returns:
         ``clips``, ``rejected_clips`` and ``corpus_summary``.
+
+    Raises:
+        InputError: the detector was not trained on the machine ID that ``inference`` names.
     """
     description = detector.description
+    if inference.machine_id not in (None, *description.machine_ids):
+        raise InputError(
+            f"inference.machine_id is '{inference.machine_id}', which the detector was not trained "
+            f"on; it was trained on {', '.join(map(repr, description.machine_ids))}."
+        )
     clips, rejected = clip_table.list_new_clips(
         raw_audio,
         description.features,
         machine_type=description.corpus.machine_type,
         machine_ids=detector.machine_ids,
+        nameless=detector.known_as(inference.machine_id),
         min_frames=description.windows.frames,
         jobs=jobs,
     )

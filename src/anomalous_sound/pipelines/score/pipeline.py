@@ -42,7 +42,7 @@ def _preparation() -> Pipeline:
             ),
             node(
                 nodes.check_clips,
-                inputs=["raw_audio", "detector", "params:jobs"],
+                inputs=["raw_audio", "detector", "params:inference", "params:jobs"],
                 outputs=["clips", "rejected_clips", "corpus_summary"],
                 name="check_clips",
             ),

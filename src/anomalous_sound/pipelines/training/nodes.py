@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 import pandas as pd
 
@@ -14,17 +13,24 @@ from anomalous_sound.configuration.features import (
     LogMelSettings,
     WindowSettings,
 )
-from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings, TrainingSettings
 from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.decision.thresholds import check_thresholds
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import method_of
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.methods.trained import (
+    SHARED,
+    NetworkDescription,
+    TrainedNetworks,
+    no_network_of_its_own,
+)
+from anomalous_sound.scoring.left_out import check_enough
+from anomalous_sound.training import folds
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.vocabulary import Split
 
@@ -53,19 +59,51 @@ def describe_network(
     )
 
 
+def draw_folds(
+    clips: pd.DataFrame,
+    detector: DetectorSettings,
+    score: ScoreSettings,
+    thresholds: ThresholdSettings,
+    seed: int,
+) -> pd.DataFrame:
+    """Draw the folds that networks are trained without.
+
+    What would fail for want of clips after the training is refused here, before it.
+
+    Returns:
+        ``clip_id, fold``; see :func:`anomalous_sound.training.folds.assign_folds`.
+
+    Raises:
+        InputError: there are too few normal clips for the networks, the score or a threshold.
+    """
+    drawn = folds.assign_folds(clips, detector, seed)
+    folds.clips_of_members(clips, drawn, detector)
+    if detector.per == "machine_id":
+        normal = set(clips.machine_id[clips.split != Split.TEST])
+        if unknown := sorted(set(clips.machine_id) - normal):
+            raise InputError(no_network_of_its_own(unknown[0], sorted(normal)))
+    fitted_on = clips[clips.split == Split.TRAIN]
+    parts = folds.left_out_parts(fitted_on, drawn, detector, seed)
+    check_enough(score, fitted_on.machine_id.to_numpy(), parts)
+    check_thresholds(clips.machine_id[clips.clip_id.isin(drawn.clip_id)], thresholds)
+    return drawn
+
+
 def train_network(
     log_mel: Frames,
     windows: pd.DataFrame,
     clips: pd.DataFrame,
+    drawn: pd.DataFrame,
     description: NetworkDescription,
     checkpoint: Checkpoint,
     training: TrainingSettings,
     detector: DetectorSettings,
     seed: int,
+    jobs: int,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
-    """Train on normal clips only, one network for all machine IDs or one for each.
+    """Train on normal clips only, a network for each fold, for all machine IDs or for each.
 
-    See :func:`anomalous_sound.training.loop.train_network`.
+    See :func:`anomalous_sound.training.loop.train_members`.
 
     Raises:
         InputError: a machine ID has too few clips for a network of its own.
@@ -74,74 +112,22 @@ def train_network(
 
     windows, form = _training_windows(log_mel, windows, description, training)
 
-    def windows_of(used: pd.DataFrame) -> tuple[WindowedFrames, WindowedFrames]:
-        training_windows, validation_windows = (
-            WindowedFrames(
-                log_mel,
-                windows[windows.clip_id.isin(used.clip_id[used.split == split])],
-                description.scaling,
-                form,
-            )
-            for split in (Split.TRAIN, Split.VALIDATION)
-        )
-        return training_windows, validation_windows
+    def windows_of(clip_ids: set[str]) -> WindowedFrames:
+        chosen = windows[windows.clip_id.isin(clip_ids)]
+        return WindowedFrames(log_mel, chosen, description.scaling, form)
 
-    train_one, train_several = (
-        partial(
-            train,
-            clips=clips,
-            description=description,
-            training=training,
-            seed=seed,
-            checkpoint=checkpoint,
-        )
-        for train in (loop.train_network, loop.train_members)
-    )
-    if detector.per == "machine_type":
-        return train_one(*windows_of(clips))
-    used = clips[clips.split.isin([Split.TRAIN, Split.VALIDATION])]
-    for machine_id, of_id in used.groupby("machine_id"):
-        if set(of_id.split) != {Split.TRAIN, Split.VALIDATION}:
-            raise InputError(
-                f"machine ID '{machine_id}' has too few normal clips for a network of its own: at "
-                "least 2 are needed, one to train on and one to validate with."
-            )
-    by_id = {str(machine_id): windows_of(of_id) for machine_id, of_id in used.groupby("machine_id")}
-    return train_several(by_id)
-
-
-def cross_validate(
-    log_mel: Frames,
-    windows: pd.DataFrame,
-    clips: pd.DataFrame,
-    description: NetworkDescription,
-    checkpoint: Checkpoint,
-    training: TrainingSettings,
-    inference: ScoringSettings,
-    score: ScoreSettings,
-    thresholds: ThresholdSettings,
-    seed: int,
-    jobs: int,
-) -> pd.DataFrame:
-    """Score the normal clips by networks trained on the other folds, if folds are asked for."""
-    from anomalous_sound.training.cross_validation import held_out_scores
-
-    training_windows, form = _training_windows(log_mel, windows, description, training)
-    return held_out_scores(
-        log_mel,
-        windows,
-        clips,
-        folds=thresholds.folds,
-        training_windows=training_windows,
-        training_form=form,
-        description=description,
-        training=training,
-        scoring=inference,
-        jobs=jobs,
-        score=score,
-        seed=seed,
-        checkpoint=checkpoint,
-    )
+    members = folds.clips_of_members(clips, drawn, detector)
+    by_name = {name: (windows_of(on), windows_of(by)) for name, (on, by) in members.items()}
+    how = {
+        "clips": clips,
+        "description": description,
+        "training": training,
+        "seed": seed,
+        "checkpoint": checkpoint,
+    }
+    if list(by_name) == [SHARED]:
+        return loop.train_network(*by_name[SHARED], **how)
+    return loop.train_members(by_name, **how, jobs=jobs)
 
 
 def _training_windows(
