@@ -11,11 +11,15 @@ from sklearn.mixture import GaussianMixture
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.scoring import pooling, scores
-from anomalous_sound.scoring.scores import PooledErrorScore, Score, fit_score
+from anomalous_sound.scoring.pooled_error import PooledErrorScore
+from anomalous_sound.scoring.score import Score
+from anomalous_sound.scoring.scores import fit_score
 
 MIXTURE = {"type": "gaussian_mixture", "components": 2, "reg_covar": 0.1}
 NEIGHBOURS = {"type": "nearest_neighbours", "neighbours": 3}
-BACKENDS = [*({"type": name} for name in ("mean", "maximum", "mean_square")), MIXTURE, NEIGHBOURS]
+DENSITY = {"type": "local_density", "neighbours": 3}
+PLAIN = [{"type": name} for name in ("mean", "maximum", "mean_square")]
+BACKENDS = [*PLAIN, MIXTURE, NEIGHBOURS, DENSITY]
 POOLINGS = [
     *({"type": name} for name in ("mean", "median", "maximum")),
     {"type": "percentile", "percentile": 90.0},
@@ -23,10 +27,12 @@ POOLINGS = [
 ]
 BANDS = {
     "type": "band_deviation",
+    "reads": "errors",
     "pooling": {"type": "mean"},
     "scale": "linear",
     "whitening": "band",
     "reference": "machine_id",
+    "prior_clips": 0.0,
     "backend": {"type": "mean_square"},
 }
 
@@ -197,6 +203,8 @@ ALL_OPTIONS = [
     *(
         {
             "type": "band_deviation",
+            "reads": "errors",
+            "prior_clips": 0.0,
             "pooling": pooling,
             "scale": scale,
             "whitening": whitening,

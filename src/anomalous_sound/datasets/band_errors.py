@@ -21,8 +21,8 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     """``BandErrorsDataset`` saves errors clip by clip, as they are computed, and loads them lazily.
 
     The folder holds ``roots/<key>.npy`` (float16 square roots of squared errors, members ×
-    windows × mel bands, one file per clip), ``window_errors.npy`` (float32, one per window and member)
-    and ``index.parquet`` (``clip_id, key, members, first_window, windows, seconds``). It is
+    windows × mel bands, one file per clip), ``window_errors.npy`` (float32, one per window and
+    member) and ``index.parquet`` (``clip_id, key, members, first_window, windows, seconds``). It is
     replaced whole or not at all.
 
     Example usage for the YAML API:
