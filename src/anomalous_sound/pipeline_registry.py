@@ -21,7 +21,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         for name, method in methods().items()
     }
     return pipelines | {
-        "compare": frames + windows + compare.create_pipeline(),
+        "compare": frames + compare.create_pipeline(),
         "explore": frames.to_outputs("log_mel") + explore.create_pipeline(),
         "score": score.create_pipeline(),
         "__default__": pipelines["lstm"],

@@ -13,6 +13,7 @@ from anomalous_sound.configuration.base import (
     Rate,
     Settings,
 )
+from anomalous_sound.configuration.scoring import ScoreSettings
 
 
 class EvaluationSettings(Settings):
@@ -31,6 +32,7 @@ class CompareSettings(Settings):
         description="methods whose standardised scores are averaged into one more row"
     )
     k: FiniteFloat = Field(description="threshold of the rows without training: mean + k std. dev.")
+    score: ScoreSettings = Field(description="of the rows without training; as the networks'")
 
 
 class ExploreSettings(Settings):

@@ -1,26 +1,101 @@
-"""Predictions that need no training: a network that does not beat them has learned nothing."""
+"""Scores that need no training: a network that does not beat them has learnt nothing."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from anomalous_sound.features.windows import WindowedFrames
+from anomalous_sound.configuration.features import WindowSettings
+from anomalous_sound.configuration.scoring import (
+    BandDeviationSettings,
+    JoinedScoreSettings,
+    ScoreSettings,
+)
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.scaling import Scaling
+from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.pooling import pool_clip
+from anomalous_sound.scoring.scores import fit_score, left_out_scores
+from anomalous_sound.vocabulary import Split
 
-_WINDOWS_AT_ONCE = 4096
+SPECTRUM, PERSISTENCE = "spectrum", "persistence"
 
 
-def persistence_errors(windows: WindowedFrames) -> np.ndarray:
+def persistence_errors(frames: np.ndarray, windows: WindowSettings) -> np.ndarray:
     """Predict that the next frame is the last one of the window.
 
     Args:
-        windows: windows with their next frame.
+        frames: frames × mel bands of one clip, scaled.
+        windows: the form of a window; its next frame is the one after ``length`` frames.
 
     Returns:
-        float32, one value per window: the mean squared error over the mel bands.
+        Windows × mel bands: the squared error of each.
     """
-    errors = np.empty(len(windows), dtype=np.float32)
-    for start in range(0, len(windows), _WINDOWS_AT_ONCE):
-        numbers = np.arange(start, min(start + _WINDOWS_AT_ONCE, len(windows)))
-        frames = windows[numbers]
-        errors[numbers] = np.square(frames[:, -1] - frames[:, -2]).mean(axis=1)
+    errors: np.ndarray = np.square(frames[windows.length :] - frames[windows.length - 1 : -1])
     return errors
+
+
+def of_spectrum(settings: ScoreSettings) -> ScoreSettings:
+    """Return the same score of the log-mel frames themselves, in place of a network's errors.
+
+    The frames are logarithms already, so they are compared as they are. The mean error of windows
+    becomes the mean of the frames.
+    """
+    if isinstance(settings, JoinedScoreSettings):
+        return settings.model_copy(update={"parts": [of_spectrum(part) for part in settings.parts]})
+    if isinstance(settings, BandDeviationSettings) and settings.reads == "errors":
+        return settings.model_copy(update={"reads": "spectrum", "scale": "linear"})
+    return settings
+
+
+def untrained_scores(
+    log_mel: Frames,
+    clips: pd.DataFrame,
+    *,
+    scaling: Scaling,
+    windows: WindowSettings,
+    score: ScoreSettings,
+    left_out: np.ndarray | None,
+    seed: int,
+) -> pd.DataFrame:
+    """Score the clips by the same score as the networks, but without a network.
+
+    ``spectrum`` scores the log-mel frames in place of errors, ``persistence`` the errors of
+    :func:`persistence_errors`. The score is fitted on the same normal clips as for a network.
+
+    Args:
+        log_mel: log-mel frames, dB.
+        clips: ``clip_id, machine_id, split``.
+        scaling: of the frames.
+        windows: the form of a window.
+        score: settings of the networks' score.
+        left_out: the part of each training clip, where training clips are scored by a score fitted
+            without them; None: they get the score of the fit that they were part of.
+        seed: of the fits.
+
+    Returns:
+        ``clip_id, spectrum, persistence``.
+    """
+    settings = {SPECTRUM: of_spectrum(score), PERSISTENCE: score}
+    pooled: dict[str, list[np.ndarray]] = {name: [] for name in settings}
+    for clip_id in clips.clip_id:
+        frames = scaling.scaled(log_mel.clip(clip_id))
+        for name, values in (
+            (SPECTRUM, frames),
+            (PERSISTENCE, persistence_errors(frames, windows)),
+        ):
+            errors = ClipErrors(clip_id, (name,), values[None], values.mean(axis=1)[None], 0.0)
+            pooled[name].append(pool_clip(settings[name], errors, frames)[0])
+    machine_ids = clips.machine_id.to_numpy()
+    training = (clips.split == Split.TRAIN).to_numpy()
+    table = clips[["clip_id"]].copy()
+    for name, of_clips in pooled.items():
+        values = np.stack(of_clips)
+        fitted = fit_score(settings[name], values[training], machine_ids[training], seed=seed)
+        scores = fitted.score(values, machine_ids)
+        if left_out is not None:
+            scores[training] = left_out_scores(
+                *(settings[name], values[training], machine_ids[training], left_out), seed=seed
+            )
+        table[name] = scores
+    return table

@@ -188,22 +188,56 @@ def verdicts(
     It does if the whole interval of the paired difference of the pooled AUC is above zero.
     """
     sentences = []
-    pairs = {
-        (row["method"], row["other"]): (row["difference"], row["low"], row["high"])
-        for row in differences.to_dict("records")
-    }
+    paired = _paired(differences)
     for network, baseline in itertools.product(networks, baselines):
-        if (network, baseline) in pairs:
-            difference, low, high = pairs[network, baseline]
-        elif (baseline, network) in pairs:
-            difference, high, low = (-value for value in pairs[baseline, network])
-        else:
+        if (network, baseline) not in paired:
             continue
+        difference, low, high = paired[network, baseline]
         words = "beats" if low > 0 else "is worse than" if high < 0 else "does not clearly beat"
         sentences.append(
             f"{network} {words} {baseline}: AUC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
         )
     return sentences
+
+
+def does_training_pay(
+    differences: pd.DataFrame, networks: Sequence[str], spectrum: str, *, normal_clips: int
+) -> str:
+    """Say in a sentence whether networks beat the spectrum under the same score.
+
+    Args:
+        differences: of the pooled AUC, as :func:`compare_methods` returns them.
+        networks: names of the methods.
+        spectrum: name of the row that has the same score without a network.
+        normal_clips: that were trained on.
+    """
+    paired = _paired(differences)
+    against = {name: paired[name, spectrum] for name in networks if (name, spectrum) in paired}
+    if not against:
+        return "Whether training pays cannot be told without normal and anomalous test clips."
+    under = f"the log-mel spectrum under the same score, with {normal_clips} normal clips to learn"
+
+    def words(name: str) -> str:
+        difference, low, high = against[name]
+        return f"{name} {difference:+.3f} ({low:+.3f} to {high:+.3f})"
+
+    clear = [name for name, (_, low, _) in against.items() if low > 0]
+    if clear:
+        return f"Training pays here: AUC against {under}: {', '.join(map(words, clear))}."
+    best = max(against, key=lambda name: against[name][0])
+    worse = all(high < 0 for _, _, high in against.values())
+    says = "Training does not pay here" if worse else "It is not shown that training pays here"
+    return f"{says}: no network clearly beats {under}; the best, {words(best)} AUC."
+
+
+def _paired(differences: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Return difference, low and high end of its interval for each ordered pair of methods."""
+    pairs = {}
+    for row in differences.to_dict("records"):
+        difference, low, high = row["difference"], row["low"], row["high"]
+        pairs[row["method"], row["other"]] = (difference, low, high)
+        pairs[row["other"], row["method"]] = (-difference, -high, -low)
+    return pairs
 
 
 def _draws_by_machine_id(reference: pd.DataFrame, resamples: int, seed: int) -> list[np.ndarray]:

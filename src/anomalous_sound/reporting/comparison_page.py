@@ -27,7 +27,7 @@ def summary_lines(comparison: pd.DataFrame, corpus: CorpusFacts, confidence: flo
     """
     lines = [f"Methods on {corpus_title(corpus)}:"]
     for row in comparison.to_dict("records"):
-        line = f"  {row['method']:<12}"
+        line = f"  {row['method']:<22}"
         if "auc_pooled" in row:
             line += (
                 f" AUC {row['auc_pooled']:.3f} ({confidence:.0%}: {row['auc_pooled_low']:.3f} to "
@@ -45,6 +45,7 @@ def comparison_page(
     comparison: pd.DataFrame,
     differences: pd.DataFrame,
     disagreements: pd.DataFrame,
+    pays: str,
     verdicts: Sequence[str],
     missing: Mapping[str, str],
     corpus: CorpusFacts,
@@ -58,6 +59,7 @@ def comparison_page(
         differences: one row per pair of methods.
         disagreements: test clips that the trained methods do not decide alike, the most disputed
             first.
+        pays: whether training pays, in a sentence.
         verdicts: for each network, whether it beats the baselines that need no training.
         missing: methods that are not compared, and why.
         corpus: the clips that all methods are scored on.
@@ -80,6 +82,7 @@ def comparison_page(
         decided=_present(comparison, ["method", "threshold_strategy", *rates]),
         by_machine_id=_present(comparison, ["method", *means, *per_id]),
         cost=_cost(comparison),
+        pays=pays,
         verdicts=verdicts,
         differences=differences,
         disagreements=len(disagreements),

@@ -16,22 +16,24 @@ from anomalous_sound.configuration.features import (
     LogMelSettings,
     WindowSettings,
 )
+from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.errors import InputError
+from anomalous_sound.evaluation import baselines
 from anomalous_sound.evaluation import comparison as comparing
-from anomalous_sound.evaluation.baselines import persistence_errors
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import rms_dbfs
 from anomalous_sound.features.scaling import Scaling
-from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods import discovery
 from anomalous_sound.reporting import comparison_figures, comparison_page
 from anomalous_sound.reporting.drawing import Figure
+from anomalous_sound.training.folds import assign_folds, left_out_parts
+from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
 
-PERSISTENCE, LEVEL, ENSEMBLE = "persistence", "level", "ensemble"
+PERSISTENCE_MEAN_ERROR, LEVEL, ENSEMBLE = "persistence_mean_error", "level", "ensemble"
 NETWORK, BASELINE, COMBINED = "network", "no training", "combined"
 
 
@@ -84,31 +86,41 @@ def score_baselines(
     raw_audio: AudioCorpus,
     clips: pd.DataFrame,
     log_mel: Frames,
-    windows: pd.DataFrame,
     scaling: Scaling,
     audio: AudioSettings,
-    window_settings: WindowSettings,
+    windows: WindowSettings,
+    compare: CompareSettings,
+    detector: DetectorSettings,
+    seed: int,
 ) -> pd.DataFrame:
-    """Score the clips in two ways that need no training.
+    """Score the clips in four ways that need no training.
 
-    ``persistence`` predicts that the next frame is the last one of the window, and is scored as
-    the LSTM is. ``level`` is the clip's mean level: is it loudness alone that gives faults away?
+    ``spectrum`` and ``persistence`` have the networks' score; see
+    :func:`.baselines.untrained_scores`. Two more have a plain one: ``persistence_mean_error`` is
+    the mean error over the windows of the clip, and ``level`` is the clip's level: is it loudness
+    alone that gives faults away?
 
     Returns:
-        ``clip_id``, ``persistence`` (mean squared error of scaled log-mel values) and ``level``
-        (dB relative to full scale).
+        ``clip_id`` and the four scores; the mean error is of scaled log-mel values, the level in dB
+        relative to full scale.
     """
-    view = WindowedFrames(log_mel, windows, scaling, window_settings)
-    errors = pd.Series(persistence_errors(view), dtype=float)
-    persistence = errors.groupby(windows.clip_id.astype(str).to_numpy()).mean()
-    levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, audio)) for clip_id in clips.clip_id}
-    return pd.DataFrame(
-        {
-            "clip_id": clips.clip_id,
-            PERSISTENCE: clips.clip_id.map(persistence),
-            LEVEL: clips.clip_id.map(levels),
-        }
+    training = clips[clips.split == Split.TRAIN]
+    left_out = left_out_parts(training, assign_folds(clips, detector, seed), detector, seed)
+    table = baselines.untrained_scores(
+        log_mel,
+        clips,
+        scaling=scaling,
+        windows=windows,
+        score=compare.score,
+        left_out=left_out,
+        seed=seed,
     )
+    mean_errors, levels = [], []
+    for clip_id in clips.clip_id:
+        frames = scaling.scaled(log_mel.clip(clip_id))
+        mean_errors.append(float(baselines.persistence_errors(frames, windows).mean()))
+        levels.append(rms_dbfs(raw_audio.mono_clip(clip_id, audio)))
+    return table.assign(**{PERSISTENCE_MEAN_ERROR: mean_errors, LEVEL: levels})
 
 
 def collect_scores(
@@ -143,7 +155,7 @@ def collect_scores(
         chosen = {method: scores[method] for method in compare.ensemble}
         scores[ENSEMBLE] = comparing.ensemble_scores(chosen)
         methods.append({"method": ENSEMBLE, "kind": COMBINED})
-    for name in (PERSISTENCE, LEVEL):
+    for name in baseline_scores.columns.drop("clip_id"):
         values = baseline_scores.set_index("clip_id")[name]
         scores[name] = identity.assign(score=identity.clip_id.map(values))
         methods.append({"method": name, "kind": BASELINE})
@@ -218,21 +230,28 @@ def write_report(
     disagreements: pd.DataFrame,
     methods: pd.DataFrame,
     missing: dict[str, str],
+    clips: pd.DataFrame,
     corpus_summary: CorpusSummary,
     evaluation: EvaluationSettings,
 ) -> str:
     """Write the page of the comparison, and say its gist in the log."""
     networks = methods.method[methods.kind != BASELINE].tolist()
-    baselines = methods.method[methods.kind == BASELINE].tolist()
-    verdicts = comparing.verdicts(differences, networks, baselines)
+    untrained = methods.method[methods.kind == BASELINE].tolist()
+    verdicts = comparing.verdicts(differences, networks, untrained)
+    pays = comparing.does_training_pay(
+        differences,
+        methods.method[methods.kind == NETWORK].tolist(),
+        baselines.SPECTRUM,
+        normal_clips=int((clips.split == Split.TRAIN).sum()),
+    )
     for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation.confidence):
         logger.info(line)
-    for line in verdicts:
-        logger.info(line)
+    logger.info(pays)
     return comparison_page.comparison_page(
         comparison=comparison,
         differences=differences,
         disagreements=disagreements,
+        pays=pays,
         verdicts=verdicts,
         missing=missing,
         corpus=corpus_summary,
