@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from anomalous_sound.training.cross_validation import draw_folds
 from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.configuration.scoring import ScoreSettings
+from anomalous_sound.corpus.split import draw_folds
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.features.frames import Frames
@@ -41,6 +41,7 @@ from anomalous_sound.sources.simulation.faults import FAULTS, Fault
 from anomalous_sound.sources.simulation.machines import MACHINES
 from anomalous_sound.sources.simulation.slide_rail import simulate_clip
 from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.folds import assign_folds
 from anomalous_sound.vocabulary import Split
 from benchmarks.configuration import method_settings, parameters
 
@@ -113,7 +114,14 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int)
     features = FeatureSettings(audio=audio, log_mel=log_mel)
     raw = AudioFolderDataset(audio_dir=audio_dir).load()
     clips, _, summary, _ = check_clips(
-        raw, pd.DataFrame(), settings.corpus, audio, log_mel, settings.seed, settings.jobs
+        raw,
+        pd.DataFrame(),
+        settings.corpus,
+        audio,
+        log_mel,
+        settings.detector,
+        settings.seed,
+        settings.jobs,
     )
     clips = clips[clips.split != Split.TEST].reset_index(drop=True)
     held_out = draw_folds(clips, folds, settings.seed) == fold
@@ -134,16 +142,19 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int)
     description = describe_network(
         of_method.network, audio, log_mel, windows, scaling, table, summary
     )
+    one_network = settings.detector.model_copy(update={"folds": 1})
     with tempfile.TemporaryDirectory() as folder:
         network, _ = train_network(
             everything,
             index,
             table,
+            assign_folds(table, one_network, settings.seed),
             description,
             Checkpoint(Path(folder) / "checkpoint.ckpt"),
             of_method.training.model_copy(update={"epochs": epochs, "stride": 1}),
-            settings.detector,
+            one_network,
             settings.seed,
+            settings.jobs,
         )
     scoring = settings.inference.scoring()
     errors = score_windows(network, everything, index, table, scoring, settings.jobs)
@@ -161,7 +172,7 @@ def compared(errors: Iterable[ClipErrors], clips: pd.DataFrame) -> pd.DataFrame:
     pooled = {name: [] for name in scores}
     for clip in errors:
         for name, settings in scores.items():
-            pooled[name].append(pool_clip(settings, clip.band_errors, clip.window_errors))
+            pooled[name] += [*pool_clip(settings, clip.band_errors, clip.window_errors)]
     ids = clips.machine_id.to_numpy()
     training, normal = (clips.kind == TRAIN).to_numpy(), (clips.kind == HELD_OUT).to_numpy()
     rows = []
