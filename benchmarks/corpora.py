@@ -68,6 +68,7 @@ class Corpus:
             settings.corpus,
             audio,
             log_mel,
+            settings.detector,
             settings.seed,
             settings.jobs,
         )

@@ -15,6 +15,7 @@ from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.pipelines.preparation.nodes import index_windows
 from anomalous_sound.pipelines.training import nodes
 from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.folds import assign_folds
 from anomalous_sound.vocabulary import Split
 from benchmarks.configuration import method_settings, parameters
 
@@ -54,15 +55,18 @@ def train(
     description = nodes.describe_network(
         network, audio, log_mel, windows, Scaling("clip"), clips, summary
     )
+    one_network = settings.detector.model_copy(update={"folds": 1})
     with tempfile.TemporaryDirectory() as folder:
         _, history = nodes.train_network(
             frames,
             index_windows(frames, audio, log_mel, windows),
             clips,
+            assign_folds(clips, one_network, settings.seed),
             description,
             Checkpoint(Path(folder) / "checkpoint.ckpt"),
             training,
-            settings.detector,
+            one_network,
             settings.seed,
+            settings.jobs,
         )
     return history

@@ -17,6 +17,7 @@ from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.pipelines.inference.nodes import score_windows
 from anomalous_sound.pipelines.training.nodes import train_network
 from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.training.folds import assign_folds
 from anomalous_sound.vocabulary import Split
 from benchmarks import harness
 from benchmarks.configuration import REPOSITORY, method_settings
@@ -51,17 +52,19 @@ def ceiling(options: Options) -> list[Row]:
 
 def train_ours(corpus: Corpus, model: str, profile: str) -> None:
     """Train for EPOCHS with the settings of a profile; the network is always the report's."""
-    training = method_settings(model, profile).training
+    training, settings = method_settings(model, profile).training, corpus.parameters
     with tempfile.TemporaryDirectory() as folder:
         train_network(
             corpus.frames,
             corpus.windows,
             corpus.clip_table,
+            assign_folds(corpus.clip_table, settings.detector, settings.seed),
             corpus.describe(model),
             Checkpoint(Path(folder) / "checkpoint.ckpt"),
             training.model_copy(update={"epochs": EPOCHS, "accelerator": "cpu"}),
-            corpus.parameters.detector,
-            corpus.parameters.seed,
+            settings.detector,
+            settings.seed,
+            settings.jobs,
         )
 
 

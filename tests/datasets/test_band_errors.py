@@ -16,14 +16,17 @@ def computed() -> dict[str, np.ndarray]:
     """Squared errors as a network gives them."""
     rng = np.random.default_rng(0)
     return {
-        name: (10 ** rng.uniform(-9, 1, (windows, 8))).astype(np.float32)
-        for name, windows in (("train/a.wav", 303), ("b", 1), ("../c", 40))
+        name: (10 ** rng.uniform(-9, 1, (members, windows, 8))).astype(np.float32)
+        for name, members, windows in (("train/a.wav", 1, 303), ("b", 3, 1), ("../c", 2, 40))
     }
 
 
 @pytest.fixture
 def clips(computed) -> list[ClipErrors]:
-    return [ClipErrors.kept(name, e, e.mean(axis=1), 0.25) for name, e in computed.items()]
+    return [
+        ClipErrors.kept(name, [f"fold_{number}" for number in range(len(errors))], errors, 0.25)
+        for name, errors in computed.items()
+    ]
 
 
 def test_errors_come_back_clip_by_clip(dataset, clips, computed):
@@ -32,10 +35,11 @@ def test_errors_come_back_clip_by_clip(dataset, clips, computed):
     assert dataset.exists()
     errors = dataset.load()
     assert errors.index.clip_id.tolist() == list(computed)
-    assert errors.index.first_window.tolist() == [0, 303, 304]
+    assert errors.index.first_window.tolist() == [0, 303, 306]
     assert errors.index.seconds.sum() == 0.75
     for loaded, (name, of_clip) in zip(errors, computed.items(), strict=True):
         assert loaded.clip_id == name
+        assert loaded.members == tuple(f"fold_{number}" for number in range(len(of_clip)))
         band_errors = loaded.band_errors
         assert band_errors.dtype == np.float32
         # half a float16 step of the root is 2^-11 of it: twice that of its square
@@ -44,8 +48,16 @@ def test_errors_come_back_clip_by_clip(dataset, clips, computed):
 
 def test_window_errors_are_kept_exactly(dataset, clips, computed):
     dataset.save(clips)
-    expected = np.concatenate([of_clip.mean(axis=1) for of_clip in computed.values()])
-    np.testing.assert_array_equal(dataset.load().window_errors, expected)
+    for loaded, of_clip in zip(dataset.load(), computed.values(), strict=True):
+        np.testing.assert_array_equal(loaded.window_errors, of_clip.mean(axis=2))
+
+
+def test_the_mean_over_members_of_one_member_is_its_errors(dataset, clips, computed):
+    dataset.save(clips)
+    mean = dataset.load().mean_window_errors()
+    assert len(mean) == 303 + 1 + 40
+    np.testing.assert_array_equal(mean[:303], computed["train/a.wav"].mean(axis=2)[0])
+    np.testing.assert_allclose(mean[304:], computed["../c"].mean(axis=(0, 2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("saved", [0, 1, 2])
@@ -67,8 +79,8 @@ def test_saving_and_loading_changes_nothing(dataset, clips, saved):
 def test_every_float16_root_comes_back():
     """All that a root can be: the smallest, the largest, and what is beyond."""
     roots = np.arange(2**15, dtype=np.uint16).view(np.float16).astype(np.float32)
-    of_clip = np.square(roots[~np.isnan(roots)])[None]
-    kept = ClipErrors.kept("a", of_clip, of_clip.mean(axis=1), 0.0)
+    of_clip = np.square(roots[~np.isnan(roots)])[None, None]
+    kept = ClipErrors.kept("a", [""], of_clip, 0.0)
     np.testing.assert_array_equal(kept.band_errors, of_clip)
 
 

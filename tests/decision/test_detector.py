@@ -173,7 +173,8 @@ def test_a_detector_needs_neither_kedro_nor_mlflow(trained):
     program = f"""
 import sys
 from anomalous_sound import Detector
-verdict = Detector.load({str(project.data("06_models/lstm/detector"))!r}).judge_file({str(clip)!r}, machine_id="00")
+detector = Detector.load({str(project.data("06_models/lstm/detector"))!r})
+verdict = detector.judge_file({str(clip)!r}, machine_id="00")
 print(verdict.decision)
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"kedro", "mlflow"}}))
 """

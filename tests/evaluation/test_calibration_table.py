@@ -27,9 +27,14 @@ def settings(rate):
     )
 
 
-def one_group(calibration, test, rate=0.02):
+def one_group(calibration, test, rate=0.02, in_folds=False, mixed=False):
     rows = promised_and_delivered(
-        np.array(calibration), np.array(test, dtype=float), settings(rate), confidence=0.95
+        np.array(calibration),
+        np.array(test, dtype=float),
+        settings(rate),
+        confidence=0.95,
+        in_folds=in_folds,
+        mixed=mixed,
     )
     return pd.DataFrame(rows, columns=CALIBRATION_COLUMNS).set_index("strategy")
 
@@ -95,12 +100,56 @@ def test_promised_and_delivered_for_all_and_for_each_machine_id():
     clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
     calibration = CalibrationScores.from_table(clips[clips.split == "validation"])
     table = calibration_table(clips, calibration, settings(0.2), confidence=0.95)
-    assert list(table.columns) == ["machine_id", *CALIBRATION_COLUMNS]
-    assert set(table.machine_id) == {"all", "00", "02"}
-    rows = table[table.strategy == "conformal"].set_index("machine_id")
+    assert list(table.columns) == ["per", "machine_id", *CALIBRATION_COLUMNS]
+    of_all = table[(table.strategy == "conformal") & (table.per == "machine_type")].iloc[0]
+    rows = table[(table.strategy == "conformal") & (table.per == "machine_id")]
+    rows = rows.set_index("machine_id")
+    assert list(rows.index) == ["00", "02"]
     # of the normal test clips 2, 3 and 5 the last is above 4
     row = rows.loc["00"]
     assert (row.alarms, row.test_clips, row.delivered) == (1, 3, pytest.approx(1 / 3))
     assert row.delivered_low < 1 / 3 < row.delivered_high
     assert (rows.loc["02"].calibration_clips, rows.loc["02"].alarms) == (4, 0)
-    assert (rows.loc["all"].calibration_clips, rows.loc["all"].test_clips) == (8, 4)
+    assert (of_all.calibration_clips, of_all.test_clips) == (8, 4)
+    # one threshold for both says nothing of each alone
+    assert of_all.holds.endswith("for the mixture of machine IDs, not for each")
+    assert rows.holds["00"] == "always, if the clips are exchangeable"
+
+
+def test_with_folds_nothing_is_said_to_be_proven():
+    proven = one_group(np.arange(1.0, 50), []).holds
+    observed = one_group(np.arange(1.0, 50), [], in_folds=True).holds
+    assert proven["conformal"] == "always, if the clips are exchangeable"
+    assert observed["conformal"] == "observed, not proven, with folds"
+    assert observed.str.contains("not proven").all()
+    assert not proven.str.contains("not proven").any()
+
+
+def calibrated(*machine_ids):
+    """Return normal clips with the scores 0 to 8 of each machine ID, and their calibration."""
+    rows = [(name, split, float(number)) for name in machine_ids for number in range(9)
+            for split in ("validation", "test")]  # fmt: skip
+    clips = pd.DataFrame(rows, columns=["machine_id", "split", "score"]).assign(label="normal")
+    clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
+    return clips, CalibrationScores.from_table(clips[clips.split == "validation"])
+
+
+def test_a_machine_id_called_all_is_one_of_several():
+    clips, calibration = calibrated("00", "all")
+    table = calibration_table(clips, calibration, settings(0.2), confidence=0.95)
+    rows = table[table.strategy == "conformal"].set_index(["per", "machine_id"])
+    assert rows.calibration_clips.to_dict() == {
+        ("machine_type", ""): 18,
+        ("machine_id", "00"): 9,
+        ("machine_id", "all"): 9,
+    }
+
+
+def test_clips_that_no_threshold_decides_are_no_false_alarms():
+    clips, calibration = calibrated("00")
+    unseen = clips.iloc[:1].assign(machine_id="07", split="test", score=99.0)
+    table = calibration_table(
+        pd.concat([clips, unseen]), calibration, settings(0.2), confidence=0.95
+    )
+    row = table[(table.strategy == "conformal") & (table.per == "machine_type")].iloc[0]
+    assert row.test_clips == 9

@@ -5,6 +5,7 @@ import pytest
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.threshold_table import (
     THRESHOLD_COLUMNS,
     classification_report,
@@ -22,6 +23,9 @@ SETTINGS = ThresholdSettings(
 )
 
 
+DEPLOYED = Thresholds("conformal", {"00": 4.5}, "machine_type")
+
+
 def scores_of(validation=(1, 2, 3, 4), normal=(2, 3, 5), anomalous=(4, 6, 7, 8, 9)):
     groups = (
         ("validation", "normal", validation),
@@ -36,7 +40,7 @@ def scores_of(validation=(1, 2, 3, 4), normal=(2, 3, 5), anomalous=(4, 6, 7, 8, 
 
 def table_of(scores):
     calibration = CalibrationScores.from_table(scores[scores.split == "validation"])
-    return threshold_table(scores, calibration, SETTINGS)
+    return threshold_table(scores, calibration, SETTINGS, DEPLOYED)
 
 
 def test_the_table_says_what_each_threshold_does():
@@ -98,6 +102,31 @@ def test_thresholds_come_from_the_calibration_scores_and_rates_from_the_test_cli
     """With folds, calibration clips have other scores than in the table."""
     scores = scores_of()
     held_out = scores[scores.split == "validation"].assign(score=[4.0, 5.0, 6.0, 7.0])
-    table = threshold_table(scores, CalibrationScores.from_table(held_out), SETTINGS)
+    table = threshold_table(scores, CalibrationScores.from_table(held_out), SETTINGS, DEPLOYED)
     row = table.set_index("strategy").loc["validation_mean"]
     assert (row.threshold, row.fpr, row.tpr) == (5.5, 0, 0.8)
+
+
+def test_the_threshold_that_decides_is_marked():
+    table = table_of(scores_of())
+    assert table.strategy[table.deployed].tolist() == ["conformal"]
+    assert set(table.per) == {"machine_type"}
+
+
+def test_of_thresholds_of_their_own_those_that_decide_are_marked():
+    one = scores_of()
+    other = scores_of(validation=(10, 20), normal=(5, 25), anomalous=(30,))
+    scores = pd.concat([one, other.assign(machine_id="02", clip_id="2/" + other.clip_id)])
+    calibration = CalibrationScores.from_table(scores[scores.split == "validation"])
+    own = Thresholds("validation_mean", {"00": 2.5, "02": 15.0}, "machine_id")
+    table = threshold_table(scores, calibration, SETTINGS, own)
+    deciding = table[table.deployed].set_index("machine_id")
+    assert set(deciding.strategy) == {"validation_mean"}
+    assert deciding.threshold.to_dict() == {"00": 2.5, "02": 15}
+    # each of the clips of its machine ID: 2 of 3 and 1 of 2 normal clips are at or above
+    assert deciding.fpr.to_dict() == {"00": pytest.approx(2 / 3), "02": 0.5}
+    assert deciding.tpr.to_dict() == {"00": 1, "02": 1}
+    assert set(deciding.per) == {"machine_id"}
+    report = classification_report(table, scores)
+    of_other = report[(report.per == "machine_id") & (report.machine_id == "02")]
+    assert of_other.set_index("class").support.to_dict() == {"normal": 2, "anomalous": 1}

@@ -8,6 +8,7 @@ from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.calibration_table import calibration_table
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.evaluation.threshold_table import classification_report, threshold_table
@@ -30,6 +31,9 @@ THRESHOLDS = ThresholdSettings(
     deployed="conformal",
     fallback="validation_mean_plus_k_std",
 )
+
+
+DECIDING = Thresholds("validation_mean_plus_k_std", {"00": 1.5}, "machine_type")
 
 
 def calibration(scores):
@@ -75,9 +79,9 @@ def scores_of(anomalous=6):
     return table.assign(machine_id="00", machine_type="slider")
 
 
-def prepared(**options):
+def prepared(deciding=DECIDING, **options):
     scores = scores_of(**options)
-    table = threshold_table(scores, calibration(scores), THRESHOLDS)
+    table = threshold_table(scores, calibration(scores), THRESHOLDS, deciding)
     metrics = evaluate(
         scores, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95), seed=0
     )
@@ -92,7 +96,7 @@ def texts(figure):
 
 def test_every_threshold_is_marked_in_the_roc():
     scores, table, metrics = prepared()
-    figure = figures.roc_figure(scores, table, deployed(), metrics, corpus())
+    figure = figures.roc_figure(scores, table, metrics, corpus())
     axes = figure.axes[0]
     given = table.dropna(subset="threshold")
     marked = {
@@ -110,7 +114,7 @@ def test_every_threshold_is_marked_in_the_roc():
 
 def test_a_roc_that_cannot_be_drawn_says_why():
     scores, table, metrics = prepared(anomalous=0)
-    figure = figures.roc_figure(scores, table, deployed(), metrics, corpus())
+    figure = figures.roc_figure(scores, table, metrics, corpus())
     assert "cannot be computed:\nno test clip is labelled anomalous" in texts(figure)
 
 
@@ -179,7 +183,7 @@ def test_simulated_sound_is_called_so_everywhere(simulated):
     summary = corpus(simulated)
     history = pd.DataFrame({"epoch": [1], "training_loss": [0.1], "validation_loss": [0.2]})
     shown = [
-        texts(figures.roc_figure(scores, table, deployed(), metrics, summary)),
+        texts(figures.roc_figure(scores, table, metrics, summary)),
         texts(figures.score_figure(scores, deployed(), "a unit", summary)),
         texts(figures.history_figure(history, summary)),
         page(scores, table, metrics, summary=summary),
@@ -237,14 +241,39 @@ def test_the_page_says_the_metrics():
     ) in text
     validation = scores.score[scores.split == "validation"]
     assert (
-        f"\n- Anomaly score of the normal validation clips: {validation.mean():.6f} ± "
+        f"\n- Anomaly score of the held-out normal clips: {validation.mean():.6f} ± "
         f"{validation.std(ddof=1):.6f} (mean ± standard deviation)\n\n| machine ID |"
     ) in text
 
 
 def test_the_page_gives_the_thresholds_of_each_machine_id():
     text = page(*prepared(), per="machine_id", by_machine_id={"": 1.25, "02": 1 / 3}, shared=None)
-    assert "its own deployed threshold ((none given): 1.25, 02: 0.3333)." in text
+    assert "its own deployed threshold ((none given): 1.25, 02: 0.3333), judged here by" in text
+
+
+def test_the_thresholds_that_decide_are_marked_and_no_other():
+    scores, _, metrics = prepared()
+    scores["machine_id"] = ["00", "02"] * (len(scores) // 2)
+    own = Thresholds("validation_mean", {"00": 1.1, "02": 1.4}, "machine_id")
+    table = threshold_table(scores, calibration(scores), THRESHOLDS, own)
+    bold = [line for line in page(scores, table, metrics).splitlines() if line.startswith("| **")]
+    assert [line.split("|")[1].strip() for line in bold] == [
+        "**validation mean, machine ID 00**",
+        "**validation mean, machine ID 02**",
+    ]
+    figure = figures.roc_figure(scores, table, metrics, corpus())
+    words = texts(figure)
+    assert words.count("[deployed]") == 2
+    assert "validation mean, machine ID 02 [deployed]\n   threshold 1.4" in words
+    points = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert len(points) == len(table.dropna(subset="threshold"))
+
+
+def test_the_page_counts_undecided_clips():
+    scores, table, metrics = prepared()
+    assert "undecided" not in page(scores, table, metrics)
+    text = page(scores, table, metrics | {"deployed": {"undecided": 3}})
+    assert "**3 clips are undecided:** their machine IDs have no normal training clip" in text
 
 
 def test_the_page_says_how_often_the_marks_hit_a_known_fault():
@@ -265,5 +294,9 @@ def test_the_page_says_why_the_threshold_asked_for_does_not_decide():
 
 
 def test_a_fallback_that_promises_a_rate_is_not_said_to_promise_none():
-    text = page(*prepared(), note="conformal cannot be given: too few clips", strategy="student_t")
+    text = page(
+        *prepared(Thresholds("student_t", {"00": 1.5}, "machine_type")),
+        note="conformal cannot be given: too few clips",
+        strategy="student_t",
+    )
     assert "; student t is deployed instead." in text

@@ -57,7 +57,7 @@ def judged():
     )
 
 
-def judgement(table=None, judged_corpus=None, trained_on=None, **decided):
+def judgement(table=None, judged_corpus=None, trained_on=None, in_folds=False, **decided):
     places = [("b.wav", "time", rank, rank, rank + 0.5) for rank in (4, 2, 1, 3)]
     places += [("b.wav", "frequency", 1, 950.4, 1049.6), ("a.wav", "time", 1, 8.0, 9.0)]
     thresholds = {"strategy": "conformal", "note": "", "per": "machine_type"}
@@ -72,6 +72,7 @@ def judgement(table=None, judged_corpus=None, trained_on=None, **decided):
         unit="a unit",
         thresholds=SimpleNamespace(**thresholds | decided),
         calibration_clips=9,
+        in_folds=in_folds,
     )
 
 
@@ -188,3 +189,18 @@ def test_the_summary_has_a_line_for_each_method():
     assert lines[0] == "Methods on hall 3 (simulated data):"
     auc = table.auc_pooled[0]
     assert lines[1] == f"  lstm         AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+
+
+def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
+    table = judged()
+    table.loc[2, ["threshold", "decision", "p_value"]] = [np.nan, "undecided", np.nan]
+    text = judgement(table)
+    assert "**Called anomalous: 1 of 3 clips; undecided: 1.**" in text
+    assert "- 1 clips are undecided: no normal clip of their machine ID has calibrated" in text
+    assert "`--params inference.machine_id=ID` (it knows (none given), 02)" in text
+    assert "undecided" not in judgement()
+
+
+def test_the_judgement_says_what_is_observed_and_not_proven():
+    assert "observed, not proven" in judgement(in_folds=True)
+    assert "proven" not in judgement()

@@ -6,24 +6,17 @@ from support import describe_network, with_bfloat16
 
 from anomalous_sound.compute.device import make_fabric
 from anomalous_sound.configuration.inference import ScoringSettings
-from anomalous_sound.configuration.scoring import (
-    BandDeviationSettings,
-    MaximumPooling,
-    MeanBackend,
-    PooledErrorSettings,
-)
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.windows import index_windows
 from anomalous_sound.methods.trained import TrainedNetworks, member_name
-from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors, roots, squared
+from anomalous_sound.scoring.band_errors import roots, squared
 from anomalous_sound.scoring.errors import (
     ClipScorer,
     WindowScoring,
     errors_of_clip,
     target_offset_s,
 )
-from anomalous_sound.scoring.pooling import pool_errors
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 8, "num_layers": 1}, machine_ids=("00", "02")
@@ -66,11 +59,11 @@ def precise_errors(networks, clip, batch_size=7):
 
 
 def assert_errors(clip, precise, expected):
-    """Check the errors of one clip: as they are computed, and as float16 roots are kept."""
+    """Check the errors of one clip (members first): as computed, and as float16 roots are kept."""
     np.testing.assert_allclose(precise, expected, rtol=1e-4, atol=1e-7)
     assert np.array_equal(clip.band_errors, squared(roots(precise)))
     np.testing.assert_allclose(clip.band_errors, expected, rtol=2**-9, atol=1e-7)
-    np.testing.assert_allclose(clip.window_errors, expected.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(clip.window_errors, np.mean(expected, axis=-1), rtol=1e-5)
 
 
 def by_hand(network, clip):
@@ -92,8 +85,8 @@ def test_every_window_and_band_gets_its_error(frames, batch_size):
     assert list(clips) == ["a", "b", "c"]
     for clip_id, values in frames.clips():
         precise = precise_errors([network], values, batch_size)
-        assert_errors(clips[clip_id], precise, by_hand(network, values))
-    assert [len(clip.band_errors) for clip in clips.values()] == [20, 15, 1]
+        assert_errors(clips[clip_id], precise, [by_hand(network, values)])
+    assert [clip.band_errors.shape[1] for clip in clips.values()] == [20, 15, 1]
 
 
 def test_bfloat16_moves_scores_by_less_than_two_thousandths(monkeypatch):
@@ -140,21 +133,57 @@ def test_each_machine_id_is_judged_by_its_own_network(frames):
     for clip_id, machine_id in zip("abc", ["00", "02", "00"], strict=True):
         network, values = networks[machine_id], frames.clip(clip_id)
         precise = precise_errors([network], values)
-        assert_errors(clips[clip_id], precise, by_hand(network, values))
+        assert clips[clip_id].members == (member_name(machine_id),)
+        assert_errors(clips[clip_id], precise, [by_hand(network, values)])
     with pytest.raises(InputError, match=r"machine ID '05' has no .* \(there are id_00, id_02\)"):
         scored(joined, frames, machine_ids=["00", "05", "00"])
 
 
-def test_several_networks_are_averaged(frames):
-    networks = {f"seed_{seed}": random_network(seed) for seed in range(3)}
-    joined = TrainedNetworks.join(
-        {name: TrainedNetworks(one.state_dict(), DESCRIPTION) for name, one in networks.items()}
-    )
-    assert joined.members_of("05") == ("seed_0", "seed_1", "seed_2")
+def folds_of(machine_id=None, count=3):
+    """Networks of folds with random weights, and the same joined."""
+    networks = {member_name(machine_id, fold): random_network(fold) for fold in range(count)}
+    return networks, {
+        name: TrainedNetworks(one.state_dict(), DESCRIPTION) for name, one in networks.items()
+    }
+
+
+def test_each_of_several_networks_has_its_own_errors(frames):
+    networks, parts = folds_of()
+    joined = TrainedNetworks.join(parts)
+    assert joined.members_of("05") == ("fold_0", "fold_1", "fold_2")
     clips = scored(joined, frames)
     for clip_id, values in frames.clips():
-        expected = np.mean([by_hand(one, values) for one in networks.values()], axis=0)
+        assert clips[clip_id].members == tuple(networks)
+        expected = [by_hand(one, values) for one in networks.values()]
         assert_errors(clips[clip_id], precise_errors(list(networks.values()), values), expected)
+
+
+def test_a_normal_clip_is_scored_by_the_network_that_has_not_heard_it(frames):
+    networks, parts = folds_of()
+    joined, ids = TrainedNetworks.join(parts), dict.fromkeys("abc", "00")
+    scoring = WindowScoring(joined, frames, windows_of(frames), ids, SCORING, 2, {"a": 2, "b": 0})
+    clips = {clip.clip_id: clip for clip in scoring}
+    assert list(clips) == list("abc")
+    assert [clip.members for clip in clips.values()] == [("fold_2",), ("fold_0",), tuple(networks)]
+    for clip_id, members in [("a", ["fold_2"]), ("b", ["fold_0"])]:
+        values = frames.clip(clip_id)
+        used = [networks[name] for name in members]
+        expected = [by_hand(network, values) for network in used]
+        assert_errors(clips[clip_id], precise_errors(used, values), expected)
+
+
+def test_folds_of_each_machine_id():
+    _, first = folds_of("00", 2)
+    _, second = folds_of("02", 3)
+    joined = TrainedNetworks.join(first | second)
+    assert joined.members_of("00") == ("id_00/fold_0", "id_00/fold_1")
+    assert joined.members_of("02", left_out_of=2) == ("id_02/fold_2",)
+    assert not joined.shared
+
+
+def test_one_network_judges_what_was_held_out_of_its_training():
+    one = TrainedNetworks(random_network(0).state_dict(), DESCRIPTION)
+    assert one.members_of("00", left_out_of=0) == ("",)
 
 
 def test_one_clip_alone_has_the_same_errors_to_the_last_bit(frames):
@@ -166,41 +195,7 @@ def test_one_clip_alone_has_the_same_errors_to_the_last_bit(frames):
     assert alone.clip_id == "b"
     for found in (one_of_several, alone):
         assert np.array_equal(found.band_errors, squared(roots(errors)))
-        assert np.array_equal(found.window_errors, errors.mean(axis=1))
-
-
-def errors_of(*clips):
-    arrays = (np.array(clip, dtype=np.float32) for clip in clips)
-    return BandErrors.in_memory(
-        ClipErrors.kept(clip_id, values, values.mean(axis=1), 0.1)
-        for clip_id, values in zip("ab", arrays, strict=True)
-    )
-
-
-MAXIMUM = MaximumPooling(type="maximum")
-
-
-def test_window_errors_are_pooled_for_a_pooled_error():
-    errors = errors_of([[1, 3], [4, 2], [2, 2]], [[9, 1]])
-    pooled = pool_errors(errors, PooledErrorSettings(type="pooled_error", pooling=MAXIMUM))
-    assert pooled.columns.tolist() == ["clip_id", "window"]
-    assert pooled.clip_id.tolist() == ["a", "b"]
-    assert pooled.window.tolist() == [3, 5]
-
-
-def test_each_band_is_pooled_for_a_band_deviation():
-    errors = errors_of([[1, 4], [4, 1], [1, 1]], [[9, 1]])
-    score = BandDeviationSettings(
-        type="band_deviation",
-        pooling=MAXIMUM,
-        scale="linear",
-        whitening="band",
-        reference="machine_id",
-        backend=MeanBackend(type="mean"),
-    )
-    pooled = pool_errors(errors, score)
-    assert pooled.columns.tolist() == ["clip_id", "band_0", "band_1"]
-    assert pooled[["band_0", "band_1"]].to_numpy().tolist() == [[4, 4], [9, 1]]
+        assert np.array_equal(found.window_errors, errors.mean(axis=2))
 
 
 def test_an_error_is_drawn_at_the_frame_it_belongs_to():

@@ -5,7 +5,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from anomalous_sound.configuration.scoring import Pooling, ScoreSettings
 from anomalous_sound.scoring.band_errors import ClipErrors
-from anomalous_sound.scoring.pooling import pool_clip, pool_errors, pool_over_time
+from anomalous_sound.scoring.pooling import of_clips, pool_clip, pool_errors, pool_over_time
 
 
 def pooling(**values):
@@ -63,24 +63,42 @@ POOLED_ERROR, BAND_DEVIATION = (
 )
 
 
-def clip_errors(clip_id, band_errors):
-    band_errors = np.array(band_errors, dtype=np.float32)
-    return ClipErrors(clip_id, band_errors, band_errors.mean(axis=1), 0.1)
+def clip_errors(clip_id, *of_members):
+    """Errors of a clip; with one member it is called ``fold_0``."""
+    band_errors = np.array(of_members, dtype=np.float32)
+    members = tuple(f"fold_{number}" for number in range(len(of_members)))
+    return ClipErrors(clip_id, members, band_errors, band_errors.mean(axis=2), 0.1)
 
 
 def test_a_pooled_error_score_reads_window_errors():
     clips = [clip_errors("b", [[1, 3], [4, 2], [2, 2]]), clip_errors("a", [[9, 1]])]
     pooled = pool_errors(clips, POOLED_ERROR)
-    expected = pd.DataFrame({"clip_id": ["b", "a"], "window": [3.0, 5.0]})
+    expected = pd.DataFrame({"clip_id": ["b", "a"], "member": "fold_0", "window": [3.0, 5.0]})
     pd.testing.assert_frame_equal(pooled, expected)
     clip = clips[0]
-    assert pool_clip(POOLED_ERROR, clip.band_errors, clip.window_errors).tolist() == [3]
+    assert pool_clip(POOLED_ERROR, clip.band_errors, clip.window_errors).tolist() == [[3]]
 
 
 def test_a_band_deviation_score_reads_each_band():
     clips = [clip_errors("a", [[1, 4], [4, 1], [1, 1]]), clip_errors("b", [[9, 1]])]
     pooled = pool_errors(iter(clips), BAND_DEVIATION)
-    expected = pd.DataFrame({"clip_id": ["a", "b"], "band_0": [4.0, 9], "band_1": [4.0, 1]})
+    bands = {"band_0": [4.0, 9], "band_1": [4.0, 1]}
+    expected = pd.DataFrame({"clip_id": ["a", "b"], "member": "fold_0", **bands})
     pd.testing.assert_frame_equal(pooled, expected)
     clip = clips[0]
-    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [4, 4]
+    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [[4, 4]]
+
+
+def test_each_member_is_pooled_by_itself():
+    """The maximum of the mean over both would be 2.5 in each band."""
+    clip = clip_errors("a", [[1, 4], [4, 1]], [[4, 1], [1, 4]])
+    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [[4, 4]] * 2
+    pooled = pool_errors([clip_errors("b", [[7, 8]]), clip], BAND_DEVIATION)
+    assert pooled[["clip_id", "member"]].to_numpy().tolist() == [
+        ["b", "fold_0"],
+        ["a", "fold_0"],
+        ["a", "fold_1"],
+    ]
+    of_a, of_b = of_clips(pooled, ["a", "b"])
+    assert of_a.tolist() == [[4, 4], [4, 4]]
+    assert of_b.tolist() == [[7, 8]]

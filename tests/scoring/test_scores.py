@@ -126,12 +126,10 @@ def test_a_shared_reference_compares_with_all_normal_clips(caplog):
     assert not caplog.text
 
 
-def test_a_machine_id_without_normal_clips_is_compared_with_all(caplog):
+def test_a_machine_id_without_normal_clips_is_compared_with_all():
     score = fit(NORMAL, IDS)
     z = score.whiten(NORMAL.mean(axis=0)[None], np.array(["05"]))
     np.testing.assert_allclose(z, 0, atol=1e-12)
-    score.score(NORMAL[:1], np.array(["05"]))
-    assert "Machine IDs without normal training clips" in caplog.text
 
 
 def test_nearest_neighbours_by_all_distances():

@@ -17,7 +17,7 @@ from anomalous_sound.storage import identity
 from anomalous_sound.training import loop as training_module
 from anomalous_sound.training.batches import BatchSampler
 from anomalous_sound.training.checkpoint import Checkpoint
-from anomalous_sound.training.loop import train_network
+from anomalous_sound.training.loop import train_members, train_network
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 8, "num_layers": 2}, corpus=corpus_summary(fingerprint="f")
@@ -311,3 +311,85 @@ def test_no_bfloat16_where_the_processor_has_it_not(windows, checkpoint, monkeyp
     assert same(train(windows, checkpoint)[0], auto)
     with pytest.raises(InputError, match="does not multiply bfloat16; 'auto' takes what is best"):
         train(windows, checkpoint, precision="bf16-mixed")
+
+
+MEMBERS = {"fold_0": ("a", "b"), "fold_1": ("b", "a"), "fold_2": ("ab", "ab")}
+
+
+def train_all(checkpoint, jobs, members=MEMBERS):
+    return train_members(
+        {name: (windows_of(on), windows_of(by)) for name, (on, by) in members.items()},
+        clips=CLIPS,
+        description=DESCRIPTION,
+        training=TRAINING,
+        seed=SEED,
+        checkpoint=checkpoint,
+        jobs=jobs,
+    )
+
+
+@pytest.mark.slow
+def test_side_by_side_each_network_is_the_one_trained_alone(checkpoint, caplog):
+    with caplog.at_level("INFO"):
+        together, history = train_all(checkpoint, 2)
+    assert "Network fold_2 (3 of 3) is trained" in caplog.text
+    in_turn, expected = train_all(checkpoint, 1)
+    assert together.members() == in_turn.members() == tuple(MEMBERS)
+    assert same(together, in_turn)
+    for name, (on, by) in MEMBERS.items():
+        alone, _ = train_network(
+            windows_of(on),
+            windows_of(by),
+            clips=CLIPS,
+            description=DESCRIPTION,
+            training=TRAINING,
+            seed=SEED,
+            checkpoint=checkpoint,
+        )
+        for tensor, values in alone.weights.items():
+            assert torch.equal(together.weights[f"{name}/{tensor}"], values)
+    losses = ["epoch", "training_loss", "validation_loss"]
+    pd.testing.assert_frame_equal(history[losses], expected[losses])
+    assert not list(checkpoint.path.parent.iterdir())
+
+
+@pytest.mark.slow
+def test_a_killed_training_side_by_side_goes_on_from_the_members_checkpoints(checkpoint):
+    """The first member was finished, the second not begun, when all were killed."""
+    first = train_network(
+        windows_of("a"),
+        windows_of("b"),
+        clips=CLIPS,
+        description=DESCRIPTION,
+        training=TRAINING,
+        seed=SEED,
+        checkpoint=checkpoint.of_member("fold_0"),
+        keep_checkpoint=True,
+    )
+    kept = checkpoint.of_member("fold_0").path
+    written = kept.stat().st_mtime_ns
+    seconds = first[1].seconds.sum()
+    _, history = train_all(checkpoint, 2, {"fold_0": ("a", "b"), "fold_1": ("b", "a")})
+    assert written
+    assert history.seconds.sum() >= seconds  # its epochs are those of before
+    assert not list(checkpoint.path.parent.iterdir())
+
+
+def test_a_network_of_other_folds_is_not_gone_on_with(checkpoint, monkeypatch):
+    """Of two folds the first was trained on a and b; of three it must not have heard b."""
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 6)  # in the second network
+        with pytest.raises(Interruption):
+            train_all(checkpoint, 1, {"fold_0": ("ab", "b"), "fold_1": ("b", "a")})
+    begun = interrupt_in_epoch(monkeypatch, 99)
+    found, _ = train_all(checkpoint, 1, {"fold_0": ("a", "b"), "fold_1": ("b", "a")})
+    assert len(begun) == 4 + 3  # the second is the same, and its first epoch is not repeated
+    assert same(found, train_all(checkpoint, 1, {"fold_0": ("a", "b"), "fold_1": ("b", "a")})[0])
+
+
+def test_no_process_is_started_for_one_network(checkpoint, monkeypatch):
+    import joblib
+
+    monkeypatch.setattr(joblib, "Parallel", None)
+    found, _ = train_all(checkpoint, 2, {"id_00": ("a", "b")})
+    assert found.members() == ("id_00",)

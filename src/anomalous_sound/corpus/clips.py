@@ -136,7 +136,8 @@ def list_new_clips(
         elif known is not None and identity.machine_id not in known:
             rejected[clip_id] = (
                 f"the detector has no network for machine ID '{identity.machine_id}' (it has those "
-                f"of {', '.join(sorted(known))}); say which one it is: inference.machine_id"
+                f"of {', '.join(sorted(known))})"
+                + ("" if identity.machine_id else "; say which one it is: inference.machine_id")
             )
     if machine_type not in types:
         logger.warning(

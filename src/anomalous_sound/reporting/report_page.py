@@ -66,7 +66,8 @@ def report_page(
         method: the method's title.
         corpus: the clips that the method was trained and tested on.
         metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them, with
-            ``localisation``, the hit rates, where the faults are known.
+            ``deployed``, what the thresholds that decide do, and ``localisation``, the hit rates,
+            where the faults are known.
         unit: what an anomaly score measures.
         thresholds: the table of thresholds, with ``strategy, kind, per, machine_id, deployed,
             promised_fpr, threshold``, what each does on the test clips, and ``note``.
@@ -100,6 +101,7 @@ def report_page(
             _THRESHOLD_COLUMNS
         ],
         deployed=deployed,
+        undecided=metrics.get("deployed", {}).get("undecided", 0),
         deployed_promises=bool(thresholds.promised_fpr[is_deployed].notna().any()),
         calibration=of_all.assign(strategy=of_all.strategy.map(strategy_name))[
             list(_CALIBRATION_COLUMNS)
