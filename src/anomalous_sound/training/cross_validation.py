@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
+from anomalous_sound.corpus.split import draw_folds
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.windows import WindowedFrames
@@ -24,32 +24,9 @@ from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
 
+__all__ = ["HELD_OUT_COLUMNS", "draw_folds", "held_out_scores"]
+
 HELD_OUT_COLUMNS = ["clip_id", "fold", "score"]
-
-
-def draw_folds(clips: pd.DataFrame, folds: int, seed: int) -> pd.Series:
-    """Divide clips into folds, those of each machine ID as evenly as possible.
-
-    scikit-learn's ``StratifiedKFold`` shares them out as evenly, but draws all machine IDs from one
-    stream: here a machine ID's clips are drawn by the seed and its own name, so that they do not
-    change places when another machine ID comes or goes.
-
-    Args:
-        clips: ``machine_id`` a clip.
-        folds: how many.
-        seed: of the draw.
-
-    Returns:
-        The fold of each clip, from 0; by the index of ``clips``.
-    """
-    fold = pd.Series(0, index=clips.index)
-    begin = 0
-    for machine_id, group in clips.groupby("machine_id"):
-        rng = np.random.default_rng([seed, zlib.crc32(f"folds {machine_id}".encode())])
-        # a machine ID begins where the one before has ended, so that folds are equally large
-        fold[rng.permutation(group.index)] = (np.arange(len(group)) + begin) % folds
-        begin += len(group)
-    return fold
 
 
 def held_out_scores(

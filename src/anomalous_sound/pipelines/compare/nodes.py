@@ -16,7 +16,7 @@ from anomalous_sound.configuration.features import (
     LogMelSettings,
     WindowSettings,
 )
-from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.errors import InputError
 from anomalous_sound.evaluation import comparison as comparing
@@ -101,7 +101,10 @@ def score_baselines(
     view = WindowedFrames(log_mel, windows, scaling, window_settings)
     errors = pd.Series(persistence_errors(view), dtype=float)
     persistence = errors.groupby(windows.clip_id.astype(str).to_numpy()).mean()
-    levels = {clip_id: rms_dbfs(raw_audio.mono_clip(clip_id, audio)) for clip_id in clips.clip_id}
+    levels = {
+        clip_id: rms_dbfs(raw_audio.mono_clip(place, audio))
+        for clip_id, place in clip_places(clips).items()
+    }
     return pd.DataFrame(
         {
             "clip_id": clips.clip_id,

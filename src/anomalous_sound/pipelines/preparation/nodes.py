@@ -50,7 +50,7 @@ def check_clips(
         raw_audio, corpus, features, seed=seed, checks=checks, jobs=jobs
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
-    summary = summarise(raw_audio, clips, rejected)
+    summary = summarise(raw_audio, clips, rejected, corpus)
     return clips, rejected, summary, checks.table()
 
 

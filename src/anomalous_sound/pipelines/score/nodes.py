@@ -51,9 +51,10 @@ def check_clips(
         machine_type=description.corpus.machine_type,
         machine_ids=detector.machine_ids,
         min_frames=description.windows.frames,
+        segments=description.corpus,
         jobs=jobs,
     )
-    return clips, rejected, summarise(raw_audio, clips, rejected)
+    return clips, rejected, summarise(raw_audio, clips, rejected, description.corpus)
 
 
 def extract_log_mel(
