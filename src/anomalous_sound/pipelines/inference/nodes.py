@@ -19,6 +19,8 @@ from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.scores import Score
 from anomalous_sound.vocabulary import Split
 
+_IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label", "recording", "start_s"]
+
 
 def score_windows(
     networks: TrainedNetworks,
@@ -58,10 +60,11 @@ def score_clips(
     """Compute the anomaly score of every clip.
 
     Returns:
-        ``clip_id, machine_type, machine_id, split, label, score``, one row for each clip.
+        ``clip_id, machine_type, machine_id, split, label, recording, start_s, score``, one row for
+        each clip.
     """
     pooled = pooled_errors.set_index("clip_id").loc[clips.clip_id]
-    identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
+    identity = clips[_IDENTITY]
     return identity.assign(score=fitted_score.score(pooled.to_numpy(), clips.machine_id.to_numpy()))
 
 
