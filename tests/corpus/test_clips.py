@@ -320,3 +320,11 @@ def test_a_hop_beyond_the_segment_is_refused():
     values = SETTINGS.model_dump() | {"segment_s": 5.0, "segment_hop_s": 6.0}
     with pytest.raises(ValueError, match=r"corpus\.segment_hop_s' is 6\.0; accepted: at most 5"):
         CorpusSettings.model_validate(values)
+
+
+def test_a_linked_recording_that_is_gone_is_rejected_and_not_lost(dcase_folder):
+    (dcase_folder / "train" / "normal_id_00_00000090.wav").symlink_to("gone.wav")
+    _, rejected = listed(dcase_folder)
+    assert reasons(rejected) == {
+        "train/normal_id_00_00000090.wav": "it cannot be read (No such file or directory)"
+    }

@@ -114,7 +114,9 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     return {
         path.relative_to(root).as_posix(): AudioFile(path)
         for path in sorted(_files_below(folder))
-        if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES) and path.is_file()
+        if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+        # a link to nothing is listed, and rejected as a file that cannot be read
+        and (path.is_file() or path.is_symlink())
     }
 
 
