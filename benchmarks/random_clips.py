@@ -49,6 +49,9 @@ def train(
         clips_used=len(clips),
         clips_rejected=0,
         clips_by_split_and_label={},
+        segment_s=None,
+        segment_hop_s=None,
+        held_out_by="clips",
     )
     network = method_settings(method, profile).network
     audio, log_mel, windows = settings.audio, settings.log_mel, settings.windows

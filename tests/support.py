@@ -107,6 +107,9 @@ def corpus_summary(**changed: Any):
         "clips_used": 20,
         "clips_rejected": 0,
         "clips_by_split_and_label": {"test normal": 10},
+        "segment_s": 10.0,
+        "segment_hop_s": None,
+        "held_out_by": "clips",
     }
     return CorpusSummary(**facts | changed)
 

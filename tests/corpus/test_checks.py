@@ -1,6 +1,9 @@
 import hashlib
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from support import RATE, noise
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import checks as module
@@ -15,8 +18,11 @@ def clip(tmp_path, write_clip) -> AudioFile:
     return AudioFile(write_clip(tmp_path / "a.wav"))
 
 
+WHOLE = SimpleNamespace(segment_s=None, segment_hop_s=None)
+
+
 def check_one(checks, clip, **changed):
-    (found,) = checks.check_all([clip], AUDIO.model_copy(update=changed))
+    ((found,),) = checks.check_all([clip], AUDIO.model_copy(update=changed), WHOLE)
     return found
 
 
@@ -37,7 +43,7 @@ def test_the_same_bytes_and_settings_are_checked_once(clip, monkeypatch):
     first = ClipChecks()
     found = check_one(first, clip)
     assert counts(first) == (1, 0)
-    monkeypatch.setattr(module, "decode_recording", None)  # calling it would fail
+    monkeypatch.setattr(module, "_check_clip", None)  # calling it would fail
     second = ClipChecks(first.table())
     assert check_one(second, clip) == found
     assert counts(second) == (0, 1)
@@ -99,10 +105,54 @@ def test_many_threads_find_what_one_finds(tmp_path, write_clip):
     clips[2].path.write_text("text")
     clips[4].path.unlink()
     one, three = ClipChecks(), ClipChecks()
-    found = list(one.check_all(clips, AUDIO))
+    found = [check for (check,) in one.check_all(clips, AUDIO, WHOLE)]
     assert [bool(check.reason) for check in found] == [False, False, True, False, True, False]
     assert found[1] == found[5]
-    assert list(three.check_all(clips, AUDIO, jobs=3)) == found
+    assert [check for (check,) in three.check_all(clips, AUDIO, WHOLE, jobs=3)] == found
     assert three.table().equals(one.table())
     assert three.table().sha256.tolist() == [found[place].sha256 for place in (0, 1, 2, 3)]
     assert counts(three) == counts(one) == (5, 0)
+
+
+SECONDS = SimpleNamespace(segment_s=1.0, segment_hop_s=None)
+
+
+def test_a_recording_is_checked_by_the_piece_and_once(tmp_path, write_clip, monkeypatch):
+    samples = noise(1, seconds=3.5)
+    samples[RATE : 2 * RATE] = 0
+    samples[int(3.2 * RATE)] = np.nan
+    file = AudioFile(write_clip(tmp_path / "a.wav", samples, subtype="FLOAT"))
+    first = ClipChecks()
+    (found,) = first.check_all([file], AUDIO, SECONDS)
+    assert [check.start_s for check in found] == [0.0, 1.0, 2.0, 2.5]
+    assert [check.duration_s for check in found if not check.reason] == [1.0, 1.0]
+    assert [check.reason for check in found] == [
+        "",
+        "all samples are zero",
+        "",
+        "it holds samples that are NaN or infinite",
+    ]
+    assert len({check.sha256 for check in found}) == 4
+    assert counts(first) == (4, 0)
+    monkeypatch.setattr(module, "_check_clip", None)  # calling it would fail
+    second = ClipChecks(first.table())
+    assert list(second.check_all([file], AUDIO, SECONDS)) == [found]
+    assert counts(second) == (0, 4)
+
+
+@pytest.mark.parametrize("changed", [{"segment_s": 1.5}, {"segment_hop_s": 0.5}])
+def test_recordings_cut_in_another_way_are_checked_anew(tmp_path, write_clip, changed):
+    file = AudioFile(write_clip(tmp_path / "a.wav", noise(1, seconds=4.0)))
+    first = ClipChecks()
+    list(first.check_all([file], AUDIO, SECONDS))
+    second = ClipChecks(first.table())
+    list(second.check_all([file], AUDIO, SimpleNamespace(**vars(SECONDS) | changed)))
+    assert second.reused == 0
+
+
+def test_a_recording_that_ends_early_is_one_rejection(tmp_path, write_clip):
+    path = write_clip(tmp_path / "a.flac", noise(1, seconds=4.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    ((check,),) = ClipChecks().check_all([AudioFile(path)], AUDIO, SECONDS)
+    assert check.reason
+    assert not check.is_part

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 from features_of_report import FEATURES
+from support import RATE, noise
 
 from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.corpus.audio_corpus import clip_places
 from anomalous_sound.corpus.clips import CLIP_COLUMNS, list_clips, list_new_clips
 from anomalous_sound.corpus.summary import CorpusSummary, fingerprint, summarise
 from anomalous_sound.datasets import AudioFolderDataset
@@ -16,6 +18,8 @@ SETTINGS = CorpusSettings(
     parts=None,
     machine_type=None,
     machine_ids=None,
+    segment_s=10.0,
+    segment_hop_s=None,
     validation_fraction=0.25,
     normal_test_fraction=0.3,
     min_frames=11,
@@ -179,7 +183,7 @@ def test_the_summary_of_a_corpus(dcase_folder):
     (dcase_folder / "train" / "normal_id_02_00000003.wav").write_bytes(b"")
     corpus = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
     clips, rejected = listed(dcase_folder)
-    summary = summarise(corpus, clips, rejected)
+    summary = summarise(corpus, clips, rejected, SETTINGS)
     facts = {
         "name": "slider",
         "simulated": False,
@@ -195,6 +199,9 @@ def test_the_summary_of_a_corpus(dcase_folder):
             "train normal": 5,
             "validation normal": 2,
         },
+        "segment_s": 10.0,
+        "segment_hop_s": None,
+        "held_out_by": "clips",
     }
     written = json.loads(json.dumps(summary.model_dump(mode="json")))
     assert written == facts
@@ -204,7 +211,7 @@ def test_the_summary_of_a_corpus(dcase_folder):
 
 def test_new_clips_are_all_test_clips_of_the_detector(dcase_folder, caplog):
     corpus = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
-    how = {"machine_ids": ["00"], "min_frames": 11}
+    how = {"machine_ids": ["00"], "min_frames": 11, "segments": SETTINGS}
     clips, rejected = list_new_clips(corpus, FEATURES, machine_type="slider", **how)
     assert set(clips.split) == {"test"}
     assert set(clips.machine_id) == {"00"}
@@ -214,3 +221,110 @@ def test_new_clips_are_all_test_clips_of_the_detector(dcase_folder, caplog):
     clips, _ = list_new_clips(corpus, FEATURES, machine_type="fan", **how)
     assert set(clips.machine_type) == {"fan"}
     assert "machine type slider; its clips are judged as the detector's fan" in caplog.text
+
+
+def pieces(folder, **changed):
+    return listed(folder, **{"segment_s": 1.0, **changed})
+
+
+def test_recordings_are_cut_and_short_files_stay_whole(tmp_path, write_clip):
+    folder = tmp_path / "press"
+    write_clip(folder / "monday.wav", noise(1, seconds=3.5))
+    write_clip(folder / "tuesday.flac", noise(2, seconds=2.0))
+    write_clip(folder / "short.wav", noise(3, seconds=1.9))
+    clips, rejected = pieces(folder)
+    assert rejected.empty
+    assert clips.clip_id.tolist() == [
+        "monday.wav@000000.000",
+        "monday.wav@000001.000",
+        "monday.wav@000002.000",
+        "monday.wav@000002.500",
+        "short.wav",
+        "tuesday.flac@000000.000",
+        "tuesday.flac@000001.000",
+    ]
+    assert clips.recording.tolist() == ["monday.wav"] * 4 + ["short.wav"] + ["tuesday.flac"] * 2
+    assert clips.start_s.tolist() == [0.0, 1.0, 2.0, 2.5, 0.0, 0.0, 1.0]
+    assert clips.duration_s.tolist() == [1.0] * 4 + [1.9] + [1.0] * 2
+    # whole recordings are held out: about a quarter of 7 clips
+    held_out = clips[clips.split == "validation"]
+    assert set(clips.recording[clips.split == "train"]).isdisjoint(held_out.recording)
+    assert len(held_out) in (1, 2)
+    assert len(listed(folder, segment_s=None)[0]) == 3
+
+
+def test_a_piece_is_the_slice_of_its_recording(tmp_path, write_clip):
+    write_clip(tmp_path / "press" / "monday.wav", noise(1, seconds=3.5, channels=2))
+    write_clip(tmp_path / "press" / "tuesday.wav", noise(2, seconds=3.5))
+    clips, _ = pieces(tmp_path / "press")
+    corpus = AudioFolderDataset(audio_dir=str(tmp_path / "press")).load()
+    whole, _ = soundfile.read(tmp_path / "press" / "monday.wav", dtype="float32")
+    place = clip_places(clips)["monday.wav@000002.500"]
+    found = corpus.mono_clip(place, FEATURES.audio)
+    channel = FEATURES.audio.channel
+    expected = whole.mean(axis=1) if channel == "mean" else whole[:, channel]
+    np.testing.assert_array_equal(found, expected[40_000:])
+    write_clip(tmp_path / "press" / "monday.wav", noise(9, seconds=3.5, channels=2))
+    with pytest.raises(InputError, match="monday.wav was changed .* other audio than before"):
+        corpus.mono_clip(place, FEATURES.audio)
+
+
+def test_one_recording_is_held_out_by_a_block_and_its_neighbours_are_told(tmp_path, write_clip):
+    write_clip(tmp_path / "press" / "monday.wav", noise(1, seconds=20.0))
+    clips, rejected = pieces(tmp_path / "press")
+    held_out = clips[clips.split == "validation"].start_s.tolist()
+    assert len(held_out) == 5
+    assert held_out == list(np.arange(held_out[0], held_out[0] + 5))
+    beside = {held_out[0] - 1, held_out[-1] + 1} & set(np.arange(20.0))
+    assert set(rejected.clip_id) == {f"monday.wav@{start:010.3f}" for start in beside}
+    assert rejected.reason.str.contains("next to clips of the same recording").all()
+    assert len(clips) + len(rejected) == 20
+
+
+def test_faulty_pieces_of_a_recording_are_rejected_each(tmp_path, write_clip):
+    samples = noise(1, seconds=20.0)
+    samples[RATE : 2 * RATE] = 0
+    samples[5 * RATE : 6 * RATE] = samples[12 * RATE : 13 * RATE]
+    write_clip(tmp_path / "press" / "monday.wav", samples)
+    write_clip(tmp_path / "press" / "tuesday.wav", noise(2, seconds=20.0))
+    (tmp_path / "press" / "half.wav").write_bytes(b"RIFF")
+    clips, rejected = pieces(tmp_path / "press")
+    assert reasons(rejected) == {
+        "half.wav": "it cannot be decoded as audio (Format not recognised.)",
+        "monday.wav@000001.000": "all samples are zero",
+        "monday.wav@000012.000": "the same audio as monday.wav@000005.000; "
+        "training on it would leak",
+    }
+    assert len(clips) + len(rejected) == 41
+
+
+def test_a_piece_that_another_recording_holds_too_does_not_leak(tmp_path, write_clip):
+    first, second = ((noise(seed, 4.0) * 2**15).astype(np.int16) for seed in (1, 2))
+    second[2 * RATE : 3 * RATE] = first[RATE : 2 * RATE]
+    write_clip(tmp_path / "press" / "a.wav", first)
+    write_clip(tmp_path / "press" / "b.flac", second)
+    _, rejected = pieces(tmp_path / "press")
+    assert rejected.clip_id.tolist() == ["b.flac@000002.000"]
+
+
+def test_the_log_says_what_was_taken_for_what(tmp_path, write_clip, caplog):
+    for name in ("monday/1.wav", "monday/2.wav", "3.wav"):
+        write_clip(tmp_path / "press" / name, seed=len(caplog.text) + len(name) + ord(name[-5]))
+    caplog.set_level("INFO", "anomalous_sound")
+    listed(tmp_path / "press")
+    assert "monday/: 2 recordings -> normal, for training." in caplog.text
+    assert "./: 1 recordings -> normal, for training." in caplog.text
+
+
+def test_a_hop_beyond_the_segment_is_refused():
+    values = SETTINGS.model_dump() | {"segment_s": 5.0, "segment_hop_s": 6.0}
+    with pytest.raises(ValueError, match=r"corpus\.segment_hop_s' is 6\.0; accepted: at most 5"):
+        CorpusSettings.model_validate(values)
+
+
+def test_a_linked_recording_that_is_gone_is_rejected_and_not_lost(dcase_folder):
+    (dcase_folder / "train" / "normal_id_00_00000090.wav").symlink_to("gone.wav")
+    _, rejected = listed(dcase_folder)
+    assert reasons(rejected) == {
+        "train/normal_id_00_00000090.wav": "it cannot be read (No such file or directory)"
+    }

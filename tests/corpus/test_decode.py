@@ -8,6 +8,7 @@ from scipy.signal import resample_poly
 from support import noise
 
 from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
+from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import UnreadableClipError
 
 RATE = 16000
@@ -174,3 +175,60 @@ def test_unusual_headers_are_read_as_libsndfile_does(unusual, length):
         recording = decode_recording(content)
         np.testing.assert_array_equal(recording.samples, expected)
         assert recording.sample_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".wav", {"subtype": "PCM_16"}),
+        (".wav", {"subtype": "PCM_24"}),
+        (".wav", {"subtype": "FLOAT"}),
+        (".aiff", {}),
+        (".flac", {}),
+        (".ogg", {}),
+        (".opus", {"format": "OGG", "subtype": "OPUS"}),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_part_has_the_samples_that_the_whole_file_has_there(tmp_path, suffix, options, channels):
+    path = tmp_path / f"clip{suffix}"
+    soundfile.write(path, noise(3, seconds=25.3, channels=channels), RATE, **options)
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    file = AudioFile(path)
+    assert (file.form().samples, file.form().sample_rate) == (len(expected), RATE)
+    for start, stop in ((0, 160_000), (160_000, 320_000), (123_457, 283_457), (400_000, 404_800)):
+        found = file.recording(Span(start, stop))
+        np.testing.assert_array_equal(found.samples, expected[start:stop])
+
+
+def test_a_part_of_an_mp3_is_the_same_to_rounding(tmp_path):
+    soundfile.write(tmp_path / "clip.mp3", noise(3, seconds=25.0), RATE)
+    expected, _ = soundfile.read(tmp_path / "clip.mp3", dtype="float32", always_2d=True)
+    found = AudioFile(tmp_path / "clip.mp3").recording(Span(160_000, 320_000)).samples
+    np.testing.assert_allclose(found, expected[160_000:320_000], atol=1e-6)
+
+
+def test_a_part_beyond_the_end_is_refused(tmp_path):
+    for suffix in (".wav", ".flac"):
+        path = tmp_path / f"clip{suffix}"
+        soundfile.write(path, noise(3), RATE)
+        with pytest.raises(UnreadableClipError, match="holds"):
+            AudioFile(path).recording(Span(8_000, 16_001))
+
+
+def test_the_digest_of_samples_is_that_of_the_sound_and_not_of_the_file(tmp_path):
+    samples = (noise(3) * 2**15).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    soundfile.write(tmp_path / "a.flac", samples, RATE)
+    wav, flac = (AudioFile(tmp_path / name).recording() for name in ("a.wav", "a.flac"))
+    assert wav.digest() == flac.digest()
+    assert wav.digest() != Recording(wav.samples, 8000).digest()
+    assert wav.digest() != Recording(wav.samples[1:], RATE).digest()
+
+
+def test_a_phones_recording_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "monday.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0" * 40)
+    for read in (AudioFile(path).recording, AudioFile(path).form):
+        with pytest.raises(UnreadableClipError, match=r"ffmpeg -i monday\.m4a monday\.wav"):
+            read()

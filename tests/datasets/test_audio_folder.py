@@ -52,3 +52,32 @@ def test_a_wrong_folder_is_named(tmp_path):
 def test_recordings_are_never_written(dcase_folder):
     with pytest.raises(DatasetError, match="read only"):
         AudioFolderDataset(audio_dir=str(dcase_folder)).save("anything")
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "corpus.json"])
+def test_a_link_to_nothing_is_not_ignored(dcase_folder, name):
+    (dcase_folder / name).symlink_to("gone.csv")
+    with pytest.raises(DatasetError, match=f"{name} is a link to gone.csv, which does not exist"):
+        load(dcase_folder)
+
+
+def test_linked_folders_are_followed_once(tmp_path, write_clip):
+    folder = tmp_path / "press"
+    write_clip(folder / "monday" / "a.wav")
+    write_clip(tmp_path / "archive" / "b.wav")
+    (folder / "a loop").symlink_to(folder)
+    (folder / "again").symlink_to(folder / "monday")
+    (folder / "archive").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive" / "back").symlink_to(folder)
+    (folder / "linked.wav").symlink_to(folder / "monday" / "a.wav")
+    assert list(load(folder).recordings) == ["archive/b.wav", "linked.wav", "monday/a.wav"]
+
+
+def test_endings_that_are_read_and_those_that_are_to_be_converted(tmp_path, write_clip):
+    folder = tmp_path / "press"
+    write_clip(folder / "a.opus", format="OGG", subtype="OPUS")
+    for name in ("b.m4a", "c.AAC", "d.wma", "notes.txt"):
+        (folder / name).write_text("not audio")
+    recordings = load(folder).recordings
+    assert list(recordings) == ["a.opus", "b.m4a", "c.AAC", "d.wma"]
+    assert len(recordings["a.opus"].recording().samples) == 16000

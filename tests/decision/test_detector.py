@@ -110,6 +110,72 @@ def test_samples_and_files_and_many_files_are_judged_alike(trained, detector):
         json.dumps(verdict.to_json())
 
 
+@pytest.fixture
+def hour(tmp_path):
+    """A folder with a recording of 34 s, silent from 10 s to 20 s, in two formats."""
+    samples = noise(77, 34.0)
+    samples[160_000:320_000] = 0
+    (tmp_path / "new").mkdir()
+    for name in ("a.wav", "b.flac"):
+        soundfile.write(tmp_path / "new" / name, (samples * 2**15).astype(np.int16), 16000)
+    return tmp_path / "new"
+
+
+@pytest.mark.slow
+def test_a_recording_is_judged_clip_by_clip(trained, detector, hour):
+    samples, rate = soundfile.read(hour / "a.wav", dtype="float32")
+    found = list(detector.judge_recording(hour / "a.wav", machine_id="00"))
+    assert [clip.start_s for clip in found] == [0.0, 10.0, 20.0, 24.0]
+    assert isinstance(found[1], Rejection)
+    assert found[1].reason == "all samples are zero"
+    for clip in (found[0], found[2], found[3]):
+        first = int(clip.start_s * rate)
+        alone = detector.judge(samples[first : first + 160_000], rate, machine_id="00")
+        assert (clip.score, clip.decision, clip.segments) == (
+            *(alone.score, alone.decision, alone.segments),
+        )
+        assert clip.source == hour / "a.wav"
+        assert clip.to_json()["start_s"] == clip.start_s
+    again = detector.judge_recording(hour / "b.flac", machine_id="00", jobs=2)
+    assert [getattr(clip, "score", None) for clip in again] == [
+        getattr(clip, "score", None) for clip in found
+    ]
+
+
+@pytest.mark.slow
+def test_a_recording_has_no_verdict_of_its_own(trained, detector, hour):
+    reason = "it is a recording of 34 s, 4 clips of 10 s for this detector, and one verdict"
+    with pytest.raises(UnreadableClipError, match=f"{reason}.*; use Detector.judge_recording"):
+        detector.judge_file(hour / "a.wav")
+    (rejected,) = detector.judge_files([hour / "a.wav"])
+    assert rejected.reason.startswith(reason)
+    with pytest.raises(UnreadableClipError, match=f"{reason}.*; cut it, and judge each clip"):
+        detector.judge(noise(1, 34.0), 16000)
+    path = next(trained[1].glob("test/*.wav"))
+    (whole,) = detector.judge_recording(path)
+    assert whole == detector.judge_file(path)
+
+
+@pytest.mark.slow
+def test_the_pipeline_score_judges_a_recording_as_the_library_does(trained, detector, hour):
+    project, _ = trained
+    project.run("score", audio_dir=str(hour))
+    decisions = table(project, "07_model_output/score/decisions.csv")
+    rejected = table(project, "02_intermediate/score/rejected_clips.csv")
+    expected = {}
+    for name in ("a.wav", "b.flac"):
+        for clip in detector.judge_recording(hour / name):
+            expected[f"{name}@{clip.start_s:010.3f}"] = clip
+    assert set(decisions.clip_id) | set(rejected.clip_id) == set(expected)
+    for row in decisions.itertuples():
+        clip = expected[row.clip_id]
+        assert (clip.score, clip.decision) == (row.score, row.decision)
+        assert (str(clip.source.name), clip.start_s) == (row.recording, row.start_s)
+    report = project.data("08_reporting/score/report.md").read_text()
+    assert "| a.wav | 0:00:34 | 3 |" in report
+    assert project.data("08_reporting/score/recordings_figure.png").stat().st_size > 0
+
+
 @pytest.mark.slow
 def test_a_saved_detector_is_the_same_detector(trained, detector, tmp_path):
     _, folder = trained

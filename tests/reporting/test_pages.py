@@ -7,7 +7,7 @@ from jinja2 import UndefinedError
 
 from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import evaluate
-from anomalous_sound.reporting import comparison_page, judgement_page, pages
+from anomalous_sound.reporting import comparison_page, judgement_page, pages, recordings
 
 
 def corpus(**changed):
@@ -21,6 +21,7 @@ def corpus(**changed):
         "clips_used": 4,
         "clips_rejected": 1,
         "clips_by_split_and_label": {"test normal": 2, "test anomalous": 2},
+        "segment_s": 10.0,
     }
     return SimpleNamespace(**values | changed)
 
@@ -47,7 +48,7 @@ def test_a_fact_that_is_missing_is_an_error_and_not_a_gap(template):
 
 
 def judged():
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             ("a.wav", "02", "normal", 1.0, 2.0, "normal", 0.8),
             ("b.wav", "02", "anomalous", 3.0, 2.0, "anomalous", 0.1),
@@ -55,6 +56,7 @@ def judged():
         ],
         columns=["clip_id", "machine_id", "label", "score", "threshold", "decision", "p_value"],
     )
+    return table.assign(recording=table.clip_id, start_s=0.0, duration_s=10.0)
 
 
 def judgement(table=None, judged_corpus=None, trained_on=None, in_folds=False, **decided):
@@ -113,6 +115,69 @@ def test_a_detector_trained_on_simulated_sound_warns_of_real_recordings(real, to
     text = judgement(judged_corpus=corpus(simulated=not real), trained_on=corpus(simulated=True))
     assert ("**It was trained on simulated data:**" in text) == told
     assert ("**Simulated data:**" in text) != real
+
+
+def judged_recordings():
+    """An hour-long recording with alarms from 0:10:00 to 0:10:20 and at the end, and a file."""
+    starts = np.arange(360) * 10.0
+    table = pd.DataFrame(
+        {"start_s": starts, "recording": "mon.wav", "score": 1.0, "threshold": 2.0}
+    )
+    table["clip_id"] = [f"mon.wav@{start:010.3f}" for start in starts]
+    table["decision"] = "normal"
+    table.loc[[60, 61, 359], "decision"] = "anomalous"
+    table.loc[[60, 61, 359], "score"] = [3.0, 5.0, 4.0]
+    table = table.assign(machine_id="02", label="unknown", duration_s=10.0, p_value=0.1)
+    return pd.concat([judged(), table], ignore_index=True)
+
+
+def test_the_judgement_of_a_recording_gives_clock_times():
+    text = judgement(judged_recordings())
+    assert "Recordings of 20.0 s and more were cut into clips of 10.0 s" in text
+    assert "| mon.wav | 1:00:00 | 360 | 3 | 0:10:00–0:10:20, 0:59:50–1:00:00 |" in text.splitlines()
+    rows = [line for line in text.splitlines() if line.startswith("| mon.wav@")]
+    assert rows[0].startswith("| mon.wav@000610.000 | 0:10:10–0:10:20 | 02 | 5 |")
+    assert rows[1].startswith("| mon.wav@003590.000 | 0:59:50–1:00:00 |")
+    assert "| c.wav |  | 07 |" in text
+    assert "](recordings_figure.png)" in text
+
+
+def test_the_judgement_of_clips_says_nothing_of_recordings():
+    assert "recordings_figure" not in judgement()
+    assert "## Recordings" not in judgement()
+
+
+def test_the_figure_of_recordings_shows_scores_threshold_and_alarms():
+    figure = recordings.recordings_figure(judged_recordings(), corpus())
+    (axes,) = figure.axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert len(lines["clip"].get_xdata()) == 360
+    assert lines["alarm"].get_xdata().tolist() == [605.0, 615.0, 3595.0]
+    assert set(lines["threshold"].get_ydata()) == {2.0}
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == [f"0:{minutes:02d}:00" for minutes in range(0, 60, 10)] + ["1:00:00"]
+    assert axes.get_title(loc="left") == "mon.wav: 3 alarms in 360 clips"
+    assert "No recording was long enough" in (
+        recordings.recordings_figure(judged(), corpus()).axes[0].texts[0].get_text()
+    )
+
+
+def test_the_figure_shows_the_recordings_with_most_alarms():
+    one = judged_recordings().query("recording == 'mon.wav'")
+    many = pd.concat(
+        [
+            one.assign(
+                recording=name,
+                clip_id=one.clip_id.str.replace("mon", name),
+                decision=one.decision if name != "b" else "normal",
+            )
+            for name in "abcdefgh"
+        ]
+    )
+    figure = recordings.recordings_figure(many, corpus())
+    titles = [axes.get_title(loc="left")[0] for axes in figure.axes]
+    assert titles == list("acdefg")
+    assert "6 of 8 recordings: those with the most alarms" in figure.get_suptitle()
 
 
 def compared(labels=("normal", "anomalous")):

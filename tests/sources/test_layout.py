@@ -51,9 +51,47 @@ def test_a_plain_folder_is_all_normal_for_training():
     assert rejected == {}
 
 
-def test_a_name_that_says_anomalous_is_never_taken_for_normal():
-    with pytest.raises(InputError, match="day 1/abnormal/2.wav: the name seems to say a label"):
-        identify_clips(["day 1/good/1.wav", "day 1/abnormal/2.wav"], "press")
+@pytest.mark.parametrize(
+    ("clip_id", "named"),
+    [
+        ("day 1/abnormal/2.wav", "press/day 1/abnormal/"),
+        ("NG/2.wav", "press/NG/"),
+        ("day 1/press_NOK_2.wav", "press/day 1/press_NOK_2.wav"),
+        ("not ok/2.wav", "press/not ok/"),
+        ("not_ok_2.wav", "press/not_ok_2.wav"),
+        ("bad/2.wav", "press/bad/"),
+        ("2-fault.wav", "press/2-fault.wav"),
+        ("bearingdefect2/2.wav", "press/bearingdefect2/"),
+        ("broken2.wav", "press/broken2.wav"),
+        ("anomalies/2.wav", "press/anomalies/"),
+        ("damaged belt/2.wav", "press/damaged belt/"),
+        ("failure.wav", "press/failure.wav"),
+    ],
+)
+def test_a_name_that_speaks_of_a_fault_is_never_taken_for_normal(clip_id, named):
+    with pytest.raises(InputError) as refused:
+        identify_clips(["day 1/good/1.wav", clip_id], "press")
+    assert str(refused.value).startswith(f"{named}: the name speaks of a fault, but press/ has no")
+    assert "put a labels.csv (file,label) into press/, or move" in str(refused.value)
+
+
+@pytest.mark.parametrize("folder", ["test", "Test", "day 1/test", "target_test"])
+def test_a_folder_to_test_with_is_not_trained_on(folder):
+    with pytest.raises(InputError, match=f"press/{folder}/: the name speaks of a test, but press/"):
+        identify_clips(["day 1/1.wav", f"{folder}/1.wav"], "press")
+
+
+def test_the_folder_itself_may_speak_of_a_fault():
+    with pytest.raises(InputError, match="^NG/: the name speaks of a fault"):
+        identify_clips(["1.wav"], "NG")
+
+
+@pytest.mark.parametrize(
+    "clip_id",
+    ["king.wav", "bearing/1.wav", "badminton.wav", "default.wav", "tester.wav", "test 1.wav"],
+)
+def test_a_word_within_a_word_is_no_fault(clip_id):
+    assert identify_clips([clip_id], "press")[0]
 
 
 def test_labels_overrule_and_unlisted_clips_are_judged_only():

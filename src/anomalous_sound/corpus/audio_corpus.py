@@ -10,8 +10,42 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.features import AudioSettings
-from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
+from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import InputError, UnreadableClipError
+
+
+@dataclass(frozen=True)
+class ClipPlace:
+    """Where the sound of a clip is found.
+
+    Attributes:
+        recording: the path of its file below the corpus folder.
+        span: its part of the recording; None: all of it.
+        sha256: of the file's bytes, or the digest of the part's samples, when clips were listed.
+    """
+
+    recording: str
+    span: Span | None
+    sha256: str
+
+
+def clip_places(clips: pd.DataFrame) -> dict[str, ClipPlace]:
+    """Say of each clip where its sound is found.
+
+    Args:
+        clips: ``clip_id, recording, start_s, duration_s, sample_rate, sha256`` a clip.
+
+    Returns:
+        The place of each clip ID.
+    """
+    columns = clips[["clip_id", "recording", "start_s", "duration_s", "sample_rate", "sha256"]]
+    places = {}
+    for clip_id, recording, start_s, duration_s, rate, sha256 in columns.itertuples(index=False):
+        start = round(start_s * rate)
+        span = None if clip_id == recording else Span(start, start + round(duration_s * rate))
+        places[clip_id] = ClipPlace(recording, span, sha256)
+    return places
 
 
 @dataclass(frozen=True)
@@ -22,7 +56,7 @@ class AudioCorpus:
         name: what reports call it.
         folder_name: name of its folder; the machine type where no folder below it says one.
         simulated: whether the sound was made by a program; every report says so.
-        recordings: for each clip ID (its path below the folder) its file.
+        recordings: the file of each recording, by its path below the folder.
         labels: contents of ``labels.csv``, where the folder holds one.
         faults: contents of ``faults.csv``: where each fault sounds, where the folder holds one.
     """
@@ -34,30 +68,37 @@ class AudioCorpus:
     labels: pd.DataFrame | None = None
     faults: pd.DataFrame | None = None
 
-    def mono_clip(
-        self, clip_id: str, audio: AudioSettings, *, sha256: str | None = None
-    ) -> np.ndarray:
+    def mono_clip(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:
         """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
 
         Args:
-            clip_id: the clip.
+            clip: where it is found, or the path of a recording that is a clip whole.
             audio: the form to bring it to.
-            sha256: of the file when the clips were listed, to be compared with what is there now.
 
         Returns:
             float32 samples, full scale ±1.
 
         Raises:
             InputError: it could be read when the clips were listed, and can no longer, or it is
-                not the file of that ``sha256`` any more.
+                not what was listed any more.
         """
+        place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
         try:
-            content = self.recordings[clip_id].content()
-            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-                raise UnreadableClipError("it holds other audio than before")
-            recording = decode_recording(content)
+            recording = self._decode(place)
             return to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         except UnreadableClipError as error:
             raise InputError(
-                f"{clip_id} was changed while the run was reading it: {error}; run again."
+                f"{place.recording} was changed while the run was reading it: {error}; run again."
             ) from error
+
+    def _decode(self, place: ClipPlace) -> Recording:
+        file = self.recordings[place.recording]
+        if place.span is None:
+            content = file.content()
+            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content)
+        else:
+            recording = file.recording(place.span)
+            found = recording.digest()
+        if place.sha256 not in ("", found):
+            raise UnreadableClipError("it holds other audio than before")
+        return recording

@@ -7,26 +7,32 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import pandas as pd
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import decode
-from anomalous_sound.corpus.decode import AudioFile, decode_recording, to_mono
+from anomalous_sound.corpus import segments as cutting
+from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.segments import SegmentSettings, Span, spans
 from anomalous_sound.errors import UnreadableClipError
 from anomalous_sound.storage.identity import code_identity, identity
 
 
 @dataclass(frozen=True)
 class ClipCheck:
-    """What decoding a recording has shown.
+    """What decoding a clip has shown.
 
     Attributes:
         key: identity of the file's bytes, the settings and the code that read it; empty if the
             file could not be read at all.
-        sha256: of the file's bytes, as ``sha256sum`` prints it.
+        sha256: of the file's bytes, as ``sha256sum`` prints it; of a clip that is a part of its
+            file, :meth:`.decode.Recording.digest`.
         reason: why it cannot be used; empty if it can. The rest is then of no meaning.
+        is_part: whether it is a part of its file.
+        start_s: where it begins in its file, s.
         sample_rate: Hz, as recorded.
         channels: number of them, as recorded.
         duration_s: seconds, as recorded.
@@ -37,6 +43,8 @@ class ClipCheck:
     key: str = ""
     sha256: str = ""
     reason: str = ""
+    is_part: bool = False
+    start_s: float = 0.0
     sample_rate: int = 0
     channels: int = 0
     duration_s: float = 0.0
@@ -57,69 +65,101 @@ class ClipChecks:
 
     def __init__(self, earlier: pd.DataFrame | None = None) -> None:
         """Take over what an earlier run has found (CHECK_COLUMNS), if anything."""
-        self._earlier: dict[str, ClipCheck] = {}
+        self._earlier: dict[str, list[ClipCheck]] = {}
         if earlier is not None and list(earlier.columns) == CHECK_COLUMNS:
-            checks = (ClipCheck(*row) for row in earlier.itertuples(index=False))
-            self._earlier = {check.key: check for check in checks}
-        self._asked: dict[str, ClipCheck] = {}
+            for row in earlier.itertuples(index=False):
+                self._earlier.setdefault(row[0], []).append(ClipCheck(*row))
+        self._asked: dict[str, list[ClipCheck]] = {}
         self.reused = self.computed = 0
 
     def check_all(
-        self, files: Iterable[AudioFile], audio: AudioSettings, *, jobs: int = 1
-    ) -> Iterator[ClipCheck]:
+        self,
+        files: Iterable[AudioFile],
+        audio: AudioSettings,
+        segments: SegmentSettings,
+        *,
+        jobs: int = 1,
+    ) -> Iterator[list[ClipCheck]]:
         """Decode files and check that they can be used, or find that this was done before.
 
         Args:
             files: any number.
             audio: the form in which they are to be read.
+            segments: how recordings are cut into clips.
             jobs: threads; -1: as many as there are cores.
 
         Yields:
-            What was found of each file, in their order.
+            What was found of the clips of each file, in their order: one check of a file that is
+            one clip, or that cannot be read.
         """
-        tasks = (partial(self._find, file, audio) for file in files)
+        tasks = (partial(self._find, file, audio, segments) for file in files)
         for found in in_threads(tasks, jobs):
-            if found.key in self._earlier:
-                self.reused += 1
-            elif found.key:
-                self.computed += 1
-            if found.key:
-                self._asked[found.key] = found
+            key = found[0].key
+            if key in self._earlier:
+                self.reused += len(found)
+            elif key:
+                self.computed += len(found)
+            if key:
+                self._asked[key] = found
             yield found
 
-    def _find(self, file: AudioFile, audio: AudioSettings) -> ClipCheck:
+    def _find(
+        self, file: AudioFile, audio: AudioSettings, segments: SegmentSettings
+    ) -> list[ClipCheck]:
         try:
-            content = file.content()
+            sha256 = file.sha256()
         except UnreadableClipError as error:
-            return ClipCheck(reason=str(error))
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = identity(sha256=sha256, audio=audio, code=decoding_identity())
-        return self._earlier.get(key) or _check(key, sha256, content, audio)
+            return [ClipCheck(reason=str(error))]
+        cut = [segments.segment_s, segments.segment_hop_s]
+        key = identity(sha256=sha256, audio=audio, segments=cut, code=decoding_identity())
+        return self._earlier.get(key) or _check(key, sha256, file, audio, segments)
 
     def table(self) -> pd.DataFrame:
         """Return the checks that were asked for, CHECK_COLUMNS, one row each."""
-        rows = [dataclasses.asdict(check) for check in self._asked.values()]
+        rows = [dataclasses.asdict(check) for found in self._asked.values() for check in found]
         return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
 
 @cache
 def decoding_identity() -> str:
     """Return the identity of the code that turns a file into mono samples."""
-    return code_identity(decode, distributions=["soundfile", "soxr"])
+    return code_identity(decode, cutting, distributions=["soundfile", "soxr"])
 
 
-def _check(key: str, sha256: str, content: bytes, audio: AudioSettings) -> ClipCheck:
+def _check(
+    key: str, sha256: str, file: AudioFile, audio: AudioSettings, segments: SegmentSettings
+) -> list[ClipCheck]:
+    """Check the clips of a file, one after the other; no more than one is in memory."""
     try:
-        recording = decode_recording(content)
-        mono = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
+        form = file.form()
+        places = spans(form.samples, form.sample_rate, segments)
+        if len(places) == 1:
+            return [_check_clip(file.recording(), audio, key=key, sha256=sha256)]
+        return [_check_part(file, span, audio, key) for span in places]
     except UnreadableClipError as error:
-        return ClipCheck(key, sha256, reason=str(error))
+        return [ClipCheck(key, sha256, reason=str(error))]
+
+
+def _check_part(file: AudioFile, span: Span, audio: AudioSettings, key: str) -> ClipCheck:
+    recording = file.recording(span)
+    start_s = span.start / recording.sample_rate
+    known: dict[str, Any] = {
+        **{"key": key, "sha256": recording.digest()},
+        **{"is_part": True, "start_s": start_s},
+    }
+    try:
+        return _check_clip(recording, audio, **known)
+    except UnreadableClipError as error:
+        return ClipCheck(reason=str(error), **known)
+
+
+def _check_clip(recording: Recording, audio: AudioSettings, **known: Any) -> ClipCheck:
+    mono = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
     return ClipCheck(
-        key,
-        sha256,
         sample_rate=recording.sample_rate,
         channels=recording.channels,
         duration_s=recording.duration_s,
         mono_samples=len(mono),
         mono_sha256=hashlib.sha256(mono.data).hexdigest(),
+        **known,
     )

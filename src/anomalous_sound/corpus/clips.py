@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -13,7 +15,8 @@ from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipCheck, ClipChecks
-from anomalous_sound.corpus.split import hold_out_validation, split_where_open
+from anomalous_sound.corpus.segments import SegmentSettings, piece_id
+from anomalous_sound.corpus.split import LEFT_OUT, hold_out_validation, split_where_open
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.log_mel import frame_count
 from anomalous_sound.sources.layout import (
@@ -36,6 +39,8 @@ CLIP_COLUMNS = [
     "channels",
     "duration_s",
     "sha256",
+    "recording",
+    "start_s",
 ]
 
 
@@ -50,6 +55,11 @@ def list_clips(
     jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode, check and split every clip of a corpus.
+
+    A recording of two segments and more is cut into clips, as
+    :func:`anomalous_sound.corpus.segments.spans` says; the table names the recording of each clip
+    and where in it the clip begins. Of a recording that cannot be used at all, and so was not cut,
+    one clip is rejected.
 
     Args:
         corpus: the recordings.
@@ -71,22 +81,26 @@ def list_clips(
     identities, rejected = identify_clips(
         sorted(corpus.recordings), corpus.folder_name, corpus.labels
     )
+    _say_what_is_what(identities)
     if identities:
         chosen = choose_machine_type(identities, settings.machine_type)
         rejected |= _unwanted(identities, chosen, settings.machine_ids)
     clips, contents = _check(
         *(corpus, identities, rejected, checks or ClipChecks()),
         features=features,
+        segments=settings,
         min_frames=settings.min_frames,
         jobs=jobs,
     )
     clips["split"] = split_where_open(clips, settings.normal_test_fraction, seed)
-    rejected |= _untrainable(clips) | _repeated(clips, contents)
+    rejected |= _untrainable(clips) | _repeated(clips, contents) | _left_out(clips)
     clips = clips[~clips.clip_id.isin(rejected)].reset_index(drop=True)
+    if hold_out and len(clips):
+        clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)
+        rejected |= _left_out(clips)
+        clips = clips[clips.split != LEFT_OUT].reset_index(drop=True)
     _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
-    if hold_out:
-        clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)
     _check_trainable(clips, hold_out=hold_out)
     return clips, _table_of(rejected)
 
@@ -99,6 +113,7 @@ def list_new_clips(
     machine_ids: Iterable[str] | None,
     nameless: str = "",
     min_frames: int,
+    segments: SegmentSettings,
     jobs: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode and check every clip that a detector is to judge; none is needed for training.
@@ -111,6 +126,7 @@ def list_new_clips(
         machine_ids: those that the detector can judge; None: all.
         nameless: the machine ID of clips whose files name none; empty: not known.
         min_frames: clips of fewer frames are rejected.
+        segments: how the detector cuts recordings into clips.
         jobs: threads that decode and check; -1: as many as there are cores.
 
     Returns:
@@ -148,6 +164,7 @@ def list_new_clips(
     clips, _ = _check(
         *(corpus, identities, rejected, ClipChecks()),
         features=features,
+        segments=segments,
         min_frames=min_frames,
         jobs=jobs,
     )
@@ -163,24 +180,27 @@ def _check(
     checks: ClipChecks,
     *,
     features: FeatureSettings,
+    segments: SegmentSettings,
     min_frames: int,
     jobs: int,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Decode and check the clips that are not rejected; what fails is added to ``rejected``.
+    """Decode and check the recordings that are not rejected; what fails is added to ``rejected``.
 
     Returns:
-        The others, CLIP_COLUMNS, and the digest of the mono samples of each.
+        The clips that can be used, CLIP_COLUMNS, and the digest of the mono samples of each.
     """
-    wanted = [clip_id for clip_id in identities if clip_id not in rejected]
-    files = [corpus.recordings[clip_id] for clip_id in wanted]
-    found = checks.check_all(files, features.audio, jobs=jobs)
+    wanted = [recording for recording in identities if recording not in rejected]
+    files = [corpus.recordings[recording] for recording in wanted]
+    found = checks.check_all(files, features.audio, segments, jobs=jobs)
     rows, contents = [], {}
-    for clip_id, check in zip(wanted, found, strict=True):
-        if reason := check.reason or _too_short(check, features, min_frames):
-            rejected[clip_id] = reason
-            continue
-        contents[clip_id] = check.mono_sha256
-        rows.append(_clip_row(clip_id, identities[clip_id], check))
+    for recording, of_file in zip(wanted, found, strict=True):
+        for check in of_file:
+            clip_id = piece_id(recording, check.start_s) if check.is_part else recording
+            if reason := check.reason or _too_short(check, features, min_frames):
+                rejected[clip_id] = reason
+                continue
+            contents[clip_id] = check.mono_sha256
+            rows.append(_clip_row(clip_id, recording, identities[recording], check))
     return pd.DataFrame(rows, columns=CLIP_COLUMNS), contents
 
 
@@ -188,7 +208,9 @@ def _table_of(rejected: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(sorted(rejected.items()), columns=["clip_id", "reason"])
 
 
-def _clip_row(clip_id: str, identity: ClipIdentity, check: ClipCheck) -> dict[str, Any]:
+def _clip_row(
+    clip_id: str, recording: str, identity: ClipIdentity, check: ClipCheck
+) -> dict[str, Any]:
     return {
         "clip_id": clip_id,
         "machine_type": identity.machine_type,
@@ -199,7 +221,27 @@ def _clip_row(clip_id: str, identity: ClipIdentity, check: ClipCheck) -> dict[st
         "channels": check.channels,
         "duration_s": check.duration_s,
         "sha256": check.sha256,
+        "recording": recording,
+        "start_s": check.start_s,
     }
+
+
+def _say_what_is_what(identities: Mapping[str, ClipIdentity]) -> None:
+    """Log what the recordings of each folder were taken for."""
+    taken = Counter(
+        (PurePosixPath(recording).parts[:-1][:1], identity.label, identity.split)
+        for recording, identity in identities.items()
+    )
+    for (folder, label, split), count in sorted(taken.items(), key=str):
+        purpose = _PURPOSES[split or (None if label == Label.NORMAL else Split.TEST)]
+        logger.info("%s/: %d recordings -> %s, %s.", *folder or ".", count, label, purpose)
+
+
+_PURPOSES: Mapping[str | None, str] = {
+    Split.TRAIN: "for training",
+    Split.TEST: "to test with",
+    None: "for training and to test with",
+}
 
 
 def _unwanted(
@@ -241,6 +283,14 @@ def _untrainable(clips: pd.DataFrame) -> dict[str, str]:
         clip_id: f"it is a training clip labelled {label}; training uses normal clips only"
         for clip_id, label in zip(training.clip_id, training.label, strict=True)
     }
+
+
+def _left_out(clips: pd.DataFrame) -> dict[str, str]:
+    reason = (
+        "it lies next to clips of the same recording that are held out, and is too much like them "
+        "to be trained on"
+    )
+    return dict.fromkeys(clips.clip_id[clips.split == LEFT_OUT], reason)
 
 
 def _repeated(clips: pd.DataFrame, contents: Mapping[str, str]) -> dict[str, str]:
@@ -301,5 +351,6 @@ def _check_trainable(clips: pd.DataFrame, *, hold_out: bool) -> None:
     if training == 0 or (validation == 0 if hold_out else training == 1):
         raise InputError(
             f"too few normal training clips: {training + validation} usable; at least 2 of one "
-            "machine are needed, one to train on and one to validate with."
+            "machine are needed, one to train on and one to validate with (clips of one recording "
+            "that lie next to each other do not serve for both)."
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, clip_places
 from anomalous_sound.corpus.checks import decoding_identity
 from anomalous_sound.features import log_mel
 from anomalous_sound.features.frames import PromisedFrames
@@ -23,7 +23,7 @@ def promise_log_mel(
 
     Args:
         corpus: the recordings.
-        clips: ``clip_id, sha256`` a clip.
+        clips: the table of clips.
         features: how a recording is turned into frames.
 
     Returns:
@@ -32,11 +32,11 @@ def promise_log_mel(
     code = extraction_identity()
     return {
         clip_id: PromisedFrames(
-            identity(sha256=sha256, features=features, code=code),
-            partial(_log_mel_of_clip, corpus, clip_id, sha256, features),
+            identity(sha256=place.sha256, features=features, code=code),
+            partial(_log_mel_of_clip, corpus, place, features),
             features.log_mel.n_mels,
         )
-        for clip_id, sha256 in zip(clips.clip_id, clips.sha256, strict=True)
+        for clip_id, place in clip_places(clips).items()
     }
 
 
@@ -50,7 +50,7 @@ def extraction_identity() -> str:
 
 
 def _log_mel_of_clip(
-    corpus: AudioCorpus, clip_id: str, sha256: str, features: FeatureSettings
+    corpus: AudioCorpus, place: ClipPlace, features: FeatureSettings
 ) -> np.ndarray:
-    samples = corpus.mono_clip(clip_id, features.audio, sha256=sha256)
+    samples = corpus.mono_clip(place, features.audio)
     return log_mel_spectrogram(samples, features)

@@ -7,8 +7,11 @@ import hashlib
 import pandas as pd
 from pydantic import Field
 
-from anomalous_sound.configuration.base import Settings
+from anomalous_sound.configuration.base import PositiveFloat, Settings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.segments import SegmentSettings
+from anomalous_sound.corpus.split import DrawUnit, drawn_by
+from anomalous_sound.vocabulary import Split
 
 
 class CorpusSummary(Settings):
@@ -23,15 +26,24 @@ class CorpusSummary(Settings):
     clips_used: int
     clips_rejected: int
     clips_by_split_and_label: dict[str, int] = Field(description="as in 'train normal': 100")
+    segment_s: PositiveFloat | None = Field(description="see corpus.segment_s")
+    segment_hop_s: PositiveFloat | None = Field(description="see corpus.segment_hop_s")
+    held_out_by: DrawUnit = Field(description="what was drawn for validation: see DrawUnit")
 
 
-def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) -> CorpusSummary:
+def summarise(
+    corpus: AudioCorpus,
+    clips: pd.DataFrame,
+    rejected: pd.DataFrame,
+    segments: SegmentSettings,
+) -> CorpusSummary:
     """Sum up a corpus.
 
     Args:
         corpus: the recordings.
         clips: those used, as :func:`anomalous_sound.corpus.clips.list_clips` lists them.
         rejected: the others.
+        segments: how recordings were cut into clips.
     """
     counts = clips.groupby(["split", "label"]).size()
     return CorpusSummary(
@@ -47,6 +59,9 @@ def summarise(corpus: AudioCorpus, clips: pd.DataFrame, rejected: pd.DataFrame) 
             " ".join(group): int(count)
             for group, count in zip(counts.index, counts.tolist(), strict=True)
         },
+        segment_s=segments.segment_s,
+        segment_hop_s=segments.segment_hop_s,
+        held_out_by=drawn_by(clips[clips.split != Split.TEST]),
     )
 
 

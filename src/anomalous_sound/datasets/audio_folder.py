@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from anomalous_sound.corpus.clips import AudioCorpus
-from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, AudioFile
+from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import LABELS_FILE
 
@@ -99,6 +101,8 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
 def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     """List the recordings below a folder.
 
+    Linked folders are followed, each folder once.
+
     Args:
         root: where clip IDs begin.
         folder: ``root`` or a folder below it; files and folders below it that begin with a dot are
@@ -109,15 +113,45 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     """
     return {
         path.relative_to(root).as_posix(): AudioFile(path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
+        for path in sorted(_files_below(folder))
+        if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+        # a link to nothing is listed, and rejected as a file that cannot be read
+        and (path.is_file() or path.is_symlink())
     }
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, those of real folders before those of linked ones."""
+    seen: set[str] = set()
+    links = [folder]
+    while links:
+        for place, folders, files in os.walk(links.pop(0)):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            below = [Path(place, name) for name in folders]
+            links += [path for path in below if path.is_symlink()]
+            yield from (Path(place, name) for name in files if not name.startswith("."))
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file.
+
+    Raises:
+        InputError: it is a link to nothing: what it should say must not be ignored.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or "
+            "remove it if the file is not wanted."
+        )
+    return path.is_file()
+
+
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not _is_there(path):
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -126,7 +160,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
-    if not path.is_file():
+    if not _is_there(path):
         return None
     try:
         return pd.read_csv(path, dtype=str, skipinitialspace=True)

@@ -18,6 +18,7 @@ from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.thresholds import Thresholds, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
@@ -143,13 +144,15 @@ class Detector:
             error_map: whether the verdict holds the map of deviations.
 
         Raises:
-            UnreadableClipError: the samples cannot be used (too short, silent, NaN, …).
+            UnreadableClipError: the samples cannot be used (too short, silent, NaN, …), or they are
+                a recording that the detector would cut into clips.
             InputError: there is no network for the machine ID.
         """
         by_channel = np.asarray(samples, dtype=np.float32)
         if by_channel.ndim == 1:
             by_channel = by_channel[:, None]
         recording = Recording(by_channel, sample_rate)
+        self._check_is_one_clip(len(by_channel), sample_rate, "cut it, and judge each clip")
         return self._judge(recording, self.known_as(machine_id), error_map=error_map)
 
     def judge_file(
@@ -159,15 +162,63 @@ class Detector:
         machine_id: str | None = None,
         error_map: bool = False,
     ) -> Verdict:
-        """Judge one audio file; see :meth:`judge`.
+        """Judge one audio file that holds one clip; see :meth:`judge`.
+
+        A long recording would have one score that no threshold fits, and so is refused: judge it
+        with :meth:`judge_recording`.
 
         Raises:
-            UnreadableClipError: the file cannot be read, or not be used.
+            UnreadableClipError: the file cannot be read, or not be used, or holds several clips.
             InputError: there is no network for the machine ID.
         """
-        recording = AudioFile(Path(path)).recording()
+        file = AudioFile(Path(path))
+        form = file.form()
+        self._check_is_one_clip(form.samples, form.sample_rate, "use Detector.judge_recording")
+        recording = file.recording()
         verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
         return replace(verdict, source=Path(path))
+
+    def judge_recording(
+        self,
+        path: str | PathLike[str],
+        *,
+        machine_id: str | None = None,
+        error_map: bool = False,
+        jobs: int = 1,
+    ) -> Iterator[Verdict | Rejection]:
+        """Judge a recording of any length clip by clip, cut as those that were trained on.
+
+        No more of it than a few clips is in memory at a time.
+
+        Args:
+            path: the file.
+            machine_id: of the machine in it; None: not known.
+            error_map: whether verdicts hold the map of deviations.
+            jobs: clips judged at once; -1: as many as there are cores.
+
+        Yields:
+            A verdict on each clip, in their order; a rejection of each that cannot be used, such as
+            silence. ``start_s`` says where in the recording the clip begins.
+
+        Raises:
+            UnreadableClipError: the file cannot be read.
+            InputError: there is no network for the machine ID.
+        """
+        source = Path(path)
+        file = AudioFile(source)
+        form = file.form()
+        cut = spans(form.samples, form.sample_rate, self.description.corpus)
+
+        def judged(span: Span) -> Verdict | Rejection:
+            start_s = span.start / form.sample_rate
+            try:
+                recording = file.recording(span if len(cut) > 1 else None)
+                verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
+            except UnreadableClipError as error:
+                return Rejection(source, str(error), start_s)
+            return replace(verdict, source=source, start_s=start_s)
+
+        yield from in_threads((partial(judged, span) for span in cut), jobs)
 
     def judge_files(
         self,
@@ -279,6 +330,16 @@ class Detector:
             inference=ScoringSettings.model_validate(values["inference"]),
             identity=Identity.model_validate(values["identity"]),
         )
+
+    def _check_is_one_clip(self, samples: int, sample_rate: int, remedy: str) -> None:
+        corpus = self.description.corpus
+        clips = len(spans(samples, sample_rate, corpus))
+        if clips > 1:
+            raise UnreadableClipError(
+                f"it is a recording of {samples / sample_rate:.0f} s, {clips} clips of "
+                f"{corpus.segment_s:g} s for this detector, and one verdict on it would mean "
+                f"nothing; {remedy}"
+            )
 
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio

@@ -188,6 +188,7 @@ def decide_new_clips(
 
     Returns:
         ``clip_id, score, threshold, decision, p_value``, one row per clip; see :class:`Decisions`.
+        Where ``clip_scores`` has ``recording, start_s``, they follow.
     """
     found = decide(
         clip_scores.score.to_numpy(), clip_scores.machine_id.tolist(), thresholds, calibration
@@ -200,11 +201,13 @@ def decide_new_clips(
             undecided.sum(),
             ", ".join(sorted(names)),
         )
-    return clip_scores[["clip_id", "score"]].assign(
+    places = [name for name in ("recording", "start_s") if name in clip_scores]
+    decided = clip_scores[["clip_id", "score", *places]].assign(
         threshold=found.threshold,
         decision=np.array(found.decision, dtype=str),
         p_value=found.p_value,
     )
+    return decided[["clip_id", "score", "threshold", "decision", "p_value", *places]]
 
 
 def decide_clips(

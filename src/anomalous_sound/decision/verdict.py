@@ -72,6 +72,7 @@ class Verdict:
         bands: the mel bands that stand out most, first the one that does most.
         machine_id: the machine ID that the clip was judged as; empty: none given.
         source: the file, where there is one.
+        start_s: where the clip begins in that file, s.
         error_map: how far each moment and mel band is from normal, if it was asked for.
     """
 
@@ -83,6 +84,7 @@ class Verdict:
     bands: tuple[Band, ...]
     machine_id: str = ""
     source: Path | None = None
+    start_s: float = 0.0
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -94,6 +96,7 @@ class Verdict:
         """Return the verdict as JSON values, without the error map."""
         return {
             "source": None if self.source is None else str(self.source),
+            "start_s": self.start_s,
             "machine_id": self.machine_id,
             "decision": str(self.decision),
             "score": self.score,
@@ -106,12 +109,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A file that could not be judged.
+    """A file, or a clip of it, that could not be judged.
 
     Attributes:
         source: the file.
         reason: why not.
+        start_s: where the clip begins in the file, s.
     """
 
     source: Path
     reason: str
+    start_s: float = 0.0

@@ -54,6 +54,11 @@ class CorpusFacts(Protocol):
         """Clips used, by split and label (``"test normal"``)."""
         ...
 
+    @property
+    def segment_s(self) -> float | None:
+        """Length of the clips that recordings were cut into, s; None: they were not cut."""
+        ...
+
 
 class DeployedThresholds(Protocol):
     """The thresholds that decide; any object with these attributes serves."""

@@ -6,9 +6,12 @@ import pandas as pd
 
 from anomalous_sound.reporting.facts import CorpusFacts, DeployedThresholds
 from anomalous_sound.reporting.pages import render
+from anomalous_sound.reporting.recordings import recording_table, time_in_recording
 from anomalous_sound.vocabulary import Decision, Label
 
 FIGURES = {"timeline_figure.png": "Deviation from normal in time and frequency"}
+
+RECORDINGS_FIGURE = {"recordings_figure.png": "Score over time, recording by recording"}
 
 _NAMED_PLACES = 3  # segments or bands of a clip in the table
 
@@ -29,8 +32,8 @@ def judgement_page(
     """Write which clips are called anomalous, and when and where they deviate from normal.
 
     Args:
-        judged: ``clip_id, machine_id, label, score, threshold, decision, p_value``, one row per
-            clip.
+        judged: ``clip_id, machine_id, label, score, threshold, decision, p_value, recording,
+            start_s, duration_s``, one row per clip.
         localisation: ``clip_id, axis, rank, start, end``: what contributes most to each score.
         rejected_clips: ``clip_id, reason``.
         corpus: the judged clips.
@@ -42,8 +45,9 @@ def judgement_page(
         in_folds: whether each of these was scored by another network and score.
 
     Returns:
-        Markdown; the figure is expected in the same folder.
+        Markdown; the figures are expected in the same folder.
     """
+    recordings = recording_table(judged)
     anomalous = judged[judged.decision == Decision.ANOMALOUS].sort_values("score", ascending=False)
     return render(
         "judgement.md.j2",
@@ -60,9 +64,8 @@ def judgement_page(
         by_label=_by_label(judged),
         calibration_clips=calibration_clips,
         in_folds=in_folds,
-        anomalous_clips=anomalous[
-            ["clip_id", "machine_id", "score", "threshold", "p_value"]
-        ].assign(
+        recordings=recordings,
+        anomalous_clips=_with_times(anomalous, bool(len(recordings))).assign(
             **{
                 "when (s)": [_places(localisation, name, "time", 2) for name in anomalous.clip_id],
                 "where (Hz)": [
@@ -70,8 +73,23 @@ def judgement_page(
                 ],
             }
         ),
-        figures=FIGURES,
+        figures=FIGURES | (RECORDINGS_FIGURE if len(recordings) else {}),
     )
+
+
+def _with_times(clips: pd.DataFrame, is_cut: bool) -> pd.DataFrame:
+    """Return what the table says of clips; where recordings were cut, when in them each lies."""
+    shown = clips[["clip_id", "machine_id", "score", "threshold", "p_value"]]
+    if not is_cut:
+        return shown
+    times = [
+        time_in_recording(start_s, duration_s) if recording != clip_id else ""
+        for clip_id, recording, start_s, duration_s in zip(
+            clips.clip_id, clips.recording, clips.start_s, clips.duration_s, strict=True
+        )
+    ]
+    shown.insert(1, "time in the recording", times)
+    return shown
 
 
 def _by_label(judged: pd.DataFrame) -> list[tuple[str, int, int]]:

@@ -42,8 +42,14 @@ _DCASE_SECTION = re.compile(
 )
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
-# a clip with such a name is never silently taken for normal
-_SOUNDS_LABELLED = re.compile(r"abnormal|anomal|faulty|defect", re.IGNORECASE)
+# no recording called so is silently taken for normal sound: these anywhere, or as a word
+_SOUNDS_FAULTY = re.compile(
+    r"abnormal|anomal|faulty|defect"
+    r"|(?<![^\W\d_])(?:ng|nok|not(?:[\W\d_])*ok|bad|faults?|broken|damaged?|fail(?:ure|ures|ed)?)"
+    r"(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_TEST_FOLDERS = re.compile(r"(?:^|/)(?:source_|target_)?tests?/", re.IGNORECASE)
 
 EXPECTED_NAMES = (
     "normal_id_<id>_<n>, anomaly_id_<id>_<n> or section_<id>_…_<n> in train/ or test/, "
@@ -82,17 +88,14 @@ def identify_clips(
         The identity of each clip that could be identified, and the reason for each that could not.
 
     Raises:
-        InputError: ``labels`` lacks a column or holds a word that is no label or split.
+        InputError: ``labels`` lacks a column or holds a word that is no label or split; or there
+            is no layout, and a name speaks of a fault or of a test.
     """
     if labels is not None:
         return _identify_by_table(clip_ids, folder_name, labels)
     found = {clip_id: _identify_by_name(clip_id, folder_name) for clip_id in clip_ids}
     if not any(found.values()):
-        if suspect := next(filter(_SOUNDS_LABELLED.search, clip_ids), None):
-            raise InputError(
-                f"{suspect}: the name seems to say a label, but not in a layout that is understood "
-                f"(expected {EXPECTED_NAMES}); put a {LABELS_FILE} (file,label) beside the clips."
-            )
+        _refuse_names_of_faults(clip_ids, folder_name)
         # a plain folder: everything in it is taken for normal sound of one machine
         plain = ClipIdentity(folder_name, "", Split.TRAIN, Label.NORMAL)
         return dict.fromkeys(clip_ids, plain), {}
@@ -130,6 +133,30 @@ def identify_new_clips(
     return {
         clip_id: replace(identity, split=Split.TEST) for clip_id, identity in found.items()
     }, absent
+
+
+def _refuse_names_of_faults(clip_ids: Sequence[str], folder_name: str) -> None:
+    """Refuse a plain folder in which a name speaks of a fault or of a test.
+
+    Raises:
+        InputError: it names the folder or file.
+    """
+    for clip_id in clip_ids:
+        inside = f"{folder_name}/{clip_id}"
+        if found := _SOUNDS_FAULTY.search(inside):
+            what, end = "a fault", found.end()
+        elif found := _TEST_FOLDERS.search(clip_id):
+            what, end = "a test", len(folder_name) + found.end()
+        else:
+            continue
+        rest, slash, _ = inside[end:].partition("/")
+        named = inside[:end] + rest + slash
+        raise InputError(
+            f"{named}: the name speaks of {what}, but {folder_name}/ has no layout that is "
+            f"understood (expected {EXPECTED_NAMES}), so everything in it would be trained on as "
+            f"normal sound; put a {LABELS_FILE} (file,label) into {folder_name}/, or move what is "
+            "not normal out of it."
+        )
 
 
 def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:

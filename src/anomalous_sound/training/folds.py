@@ -65,7 +65,8 @@ def clips_of_members(
     """Say which clips each network is trained on, and which validate it.
 
     Args:
-        clips: ``clip_id, machine_id, split``.
+        clips: ``clip_id, machine_id, split``; and where recordings are cut, ``recording, start_s,
+            duration_s``: clips beside those of the fold are not trained on.
         folds: as :func:`assign_folds` draws them.
         detector: which clips share a network.
 
@@ -89,8 +90,9 @@ def clips_of_members(
             )
         for fold in sorted(set(group.fold.dropna().astype(int))):
             left_out = group.fold == fold
+            heard = ~left_out & ~split.beside(group, left_out)
             name = member_name(machine_id, None if detector.holds_out_validation else fold)
-            members[name] = (set(group.clip_id[~left_out]), set(group.clip_id[left_out]))
+            members[name] = (set(group.clip_id[heard]), set(group.clip_id[left_out]))
     return members
 
 
@@ -110,7 +112,8 @@ def left_out_parts(
     """
     if detector.holds_out_validation:
         return None
-    if detector.left_out == "machine_id":
+    # clips of one recording are so alike that one alone is not left out while the others stay
+    if detector.left_out == "machine_id" or split.drawn_by(clips, detector.folds) != "clips":
         return clips.clip_id.map(drawn.set_index("clip_id").fold).to_numpy()
     return draw_parts(clips, detector.left_out_fits, seed)
 

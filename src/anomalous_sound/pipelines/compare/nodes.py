@@ -17,7 +17,7 @@ from anomalous_sound.configuration.features import (
     WindowSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
-from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.errors import InputError
 from anomalous_sound.evaluation import baselines
@@ -116,10 +116,10 @@ def score_baselines(
         seed=seed,
     )
     mean_errors, levels = [], []
-    for clip_id in clips.clip_id:
+    for clip_id, place in clip_places(clips).items():
         frames = scaling.scaled(log_mel.clip(clip_id))
         mean_errors.append(float(baselines.persistence_errors(frames, windows).mean()))
-        levels.append(rms_dbfs(raw_audio.mono_clip(clip_id, audio)))
+        levels.append(rms_dbfs(raw_audio.mono_clip(place, audio)))
     return table.assign(**{PERSISTENCE_MEAN_ERROR: mean_errors, LEVEL: levels})
 
 

@@ -10,7 +10,7 @@ from anomalous_sound.configuration.features import (
     FeatureSettings,
     LogMelSettings,
 )
-from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.features import levels
 from anomalous_sound.features.frames import Frames
@@ -33,8 +33,9 @@ def measure_clips(
         density in dB.
     """
     measured, spectra = [], {}
+    places = clip_places(clips)
     for clip in clips.itertuples():
-        samples = raw_audio.mono_clip(clip.clip_id, audio)
+        samples = raw_audio.mono_clip(places[clip.clip_id], audio)
         measured.append((clip.clip_id, levels.rms_dbfs(samples), levels.peak_dbfs(samples)))
         frequencies_hz, decibel = levels.octave_bands(
             *_spectrum(samples, audio, welch_segment), bands_per_octave=bands_per_octave
@@ -69,9 +70,10 @@ def plot_waveforms(
 ) -> Figure:
     """Draw the waveforms of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
+    places = clip_places(clips)
     waveforms = {}
     for clip_id in shown.clip_ids.values():
-        samples = raw_audio.mono_clip(clip_id, audio)
+        samples = raw_audio.mono_clip(places[clip_id], audio)
         low, high = levels.envelope(samples, exploration_figures.WAVEFORM_POINTS)
         waveforms[clip_id] = (len(samples) / audio.sample_rate, low, high)
     return exploration_figures.waveform_figure(waveforms, shown, corpus_summary)
@@ -87,8 +89,9 @@ def plot_spectra(
 ) -> Figure:
     """Draw the frequency spectra of a normal and an anomalous clip of each machine ID."""
     shown = exploration.choose_clips(clips, machine_ids_shown)
+    places = clip_places(clips)
     spectra = {
-        clip_id: _spectrum(raw_audio.mono_clip(clip_id, audio), audio, welch_segment)
+        clip_id: _spectrum(raw_audio.mono_clip(places[clip_id], audio), audio, welch_segment)
         for clip_id in shown.clip_ids.values()
     }
     return exploration_figures.spectrum_figure(spectra, shown, corpus_summary)

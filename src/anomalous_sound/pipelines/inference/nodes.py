@@ -22,6 +22,8 @@ from anomalous_sound.scoring.score import Score
 from anomalous_sound.training.folds import left_out_parts
 from anomalous_sound.vocabulary import Split
 
+_IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label", "recording", "start_s"]
+
 
 def score_windows(
     networks: TrainedNetworks,
@@ -114,7 +116,8 @@ def score_clips(
         left_out_scores: those of training clips that the score was fitted on.
 
     Returns:
-        ``clip_id, machine_type, machine_id, split, label, score``, one row for each clip.
+        ``clip_id, machine_type, machine_id, split, label, recording, start_s, score``, one row for
+        each clip.
     """
     known = {} if left_out_scores is None else dict(left_out_scores.to_numpy().tolist())
     of_clips = pooling.of_clips(pooled_errors, clips.clip_id)
@@ -124,8 +127,7 @@ def score_clips(
             clips.clip_id, of_clips, clips.machine_id, strict=True
         )
     ]
-    identity = clips[["clip_id", "machine_type", "machine_id", "split", "label"]]
-    return identity.assign(score=np.array(found, dtype=float))
+    return clips[_IDENTITY].assign(score=np.array(found, dtype=float))
 
 
 def _of_training(pooled_errors: pd.DataFrame, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,7 @@ def check_clips(
         jobs=jobs,
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
-    summary = summarise(raw_audio, clips, rejected)
+    summary = summarise(raw_audio, clips, rejected, corpus)
     return clips, rejected, summary, checks.table()
 
 

@@ -26,7 +26,13 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import TrainedNetworks
-from anomalous_sound.reporting import challenge, figures, judgement_page, report_page
+from anomalous_sound.reporting import (
+    challenge,
+    figures,
+    judgement_page,
+    recordings,
+    report_page,
+)
 from anomalous_sound.reporting.drawing import Figure
 from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import target_offset_s
@@ -250,9 +256,30 @@ def write_report(
     )
 
 
+def plot_recordings(
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    clips: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+) -> Figure:
+    """Draw the score over time of recordings that were cut into clips."""
+    return recordings.recordings_figure(_judged(clip_scores, decisions, clips), corpus_summary)
+
+
+def _judged(
+    clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
+) -> pd.DataFrame:
+    """Put together what is known and what was decided of each clip."""
+    places = clips[["clip_id", "recording", "start_s", "duration_s"]]
+    decided = decisions[["clip_id", "threshold", "decision", "p_value"]]
+    scored = clip_scores[["clip_id", "machine_id", "label", "score"]]
+    return scored.merge(decided, on="clip_id").merge(places, on="clip_id")
+
+
 def write_judgement(
     clip_scores: pd.DataFrame,
     decisions: pd.DataFrame,
+    clips: pd.DataFrame,
     localisation: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     detector: Detector,
@@ -261,7 +288,7 @@ def write_judgement(
     """Write which clips are called anomalous, and when and where they deviate."""
     description = detector.description
     return judgement_page.judgement_page(
-        judged=clip_scores.merge(decisions.drop(columns="score"), on="clip_id"),
+        judged=_judged(clip_scores, decisions, clips),
         localisation=localisation,
         rejected_clips=rejected_clips,
         corpus=corpus_summary,

@@ -65,9 +65,10 @@ def check_clips(
         machine_ids=detector.machine_ids,
         nameless=detector.known_as(inference.machine_id),
         min_frames=description.windows.frames,
+        segments=description.corpus,
         jobs=jobs,
     )
-    return clips, rejected, summarise(raw_audio, clips, rejected)
+    return clips, rejected, summarise(raw_audio, clips, rejected, description.corpus)
 
 
 def extract_log_mel(

@@ -73,10 +73,17 @@ def _report() -> Pipeline:
             ),
             timeline_node(),
             node(
+                report.plot_recordings,
+                inputs=["clip_scores", "decisions", "clips", "corpus_summary"],
+                outputs="recordings_figure",
+                name="plot_recordings",
+            ),
+            node(
                 report.write_judgement,
                 inputs=[
                     "clip_scores",
                     "decisions",
+                    "clips",
                     "localisation",
                     "rejected_clips",
                     "detector",
