@@ -5,8 +5,8 @@ from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.scoring.left_out import check_enough, draw_parts, left_out_scores
-from anomalous_sound.scoring.scores import clip_score, fit_score
+from anomalous_sound.scoring.left_out import check_enough, draw_parts
+from anomalous_sound.scoring.scores import fit_score, left_out_scores
 
 PARSE = TypeAdapter(ScoreSettings).validate_python
 MEAN = {"pooling": {"type": "mean"}}
@@ -21,6 +21,8 @@ def deviation(whitening="band", reference="machine_id", backend="mean"):
     return PARSE(
         {
             "type": "band_deviation",
+            "reads": "errors",
+            "prior_clips": 0.0,
             "scale": "linear",
             "whitening": whitening,
             "reference": reference,
@@ -67,9 +69,9 @@ def test_a_clips_score_is_the_mean_of_its_members_scores():
     normal = np.array([[0.0], [1.0], [2.0], [5.0]])
     score = fit_score(deviation(backend="gaussian_mixture"), normal, np.array(["00"] * 4), seed=1)
     members = np.array([[1.0], [9.0]])
-    each = [clip_score(score, one[None], "00") for one in members]
-    assert clip_score(score, members, "00") == pytest.approx(np.mean(each), rel=1e-15)
-    assert clip_score(score, members.mean(axis=0)[None], "00") != pytest.approx(np.mean(each))
+    each = [score.clip_score(one[None], "00") for one in members]
+    assert score.clip_score(members, "00") == pytest.approx(np.mean(each), rel=1e-15)
+    assert score.clip_score(members.mean(axis=0)[None], "00") != pytest.approx(np.mean(each))
 
 
 @pytest.mark.parametrize("clips", [2, 3, 4])

@@ -54,6 +54,8 @@ POOLED_ERROR, BAND_DEVIATION = (
         {"type": "pooled_error"},
         {
             "type": "band_deviation",
+            "reads": "errors",
+            "prior_clips": 0.0,
             "scale": "linear",
             "whitening": "band",
             "reference": "machine_id",
@@ -61,6 +63,13 @@ POOLED_ERROR, BAND_DEVIATION = (
         },
     )
 )
+
+
+SPECTRUM = np.zeros((3, 2))
+
+
+def no_spectrum(clip_id):
+    return SPECTRUM
 
 
 def clip_errors(clip_id, *of_members):
@@ -72,28 +81,28 @@ def clip_errors(clip_id, *of_members):
 
 def test_a_pooled_error_score_reads_window_errors():
     clips = [clip_errors("b", [[1, 3], [4, 2], [2, 2]]), clip_errors("a", [[9, 1]])]
-    pooled = pool_errors(clips, POOLED_ERROR)
-    expected = pd.DataFrame({"clip_id": ["b", "a"], "member": "fold_0", "window": [3.0, 5.0]})
+    pooled = pool_errors(clips, POOLED_ERROR, no_spectrum)
+    expected = pd.DataFrame({"clip_id": ["b", "a"], "member": "fold_0", "column_0": [3.0, 5.0]})
     pd.testing.assert_frame_equal(pooled, expected)
     clip = clips[0]
-    assert pool_clip(POOLED_ERROR, clip.band_errors, clip.window_errors).tolist() == [[3]]
+    assert pool_clip(POOLED_ERROR, clip, SPECTRUM).tolist() == [[3]]
 
 
 def test_a_band_deviation_score_reads_each_band():
     clips = [clip_errors("a", [[1, 4], [4, 1], [1, 1]]), clip_errors("b", [[9, 1]])]
-    pooled = pool_errors(iter(clips), BAND_DEVIATION)
-    bands = {"band_0": [4.0, 9], "band_1": [4.0, 1]}
+    pooled = pool_errors(iter(clips), BAND_DEVIATION, no_spectrum)
+    bands = {"column_0": [4.0, 9], "column_1": [4.0, 1]}
     expected = pd.DataFrame({"clip_id": ["a", "b"], "member": "fold_0", **bands})
     pd.testing.assert_frame_equal(pooled, expected)
     clip = clips[0]
-    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [[4, 4]]
+    assert pool_clip(BAND_DEVIATION, clip, SPECTRUM).tolist() == [[4, 4]]
 
 
 def test_each_member_is_pooled_by_itself():
     """The maximum of the mean over both would be 2.5 in each band."""
     clip = clip_errors("a", [[1, 4], [4, 1]], [[4, 1], [1, 4]])
-    assert pool_clip(BAND_DEVIATION, clip.band_errors, clip.window_errors).tolist() == [[4, 4]] * 2
-    pooled = pool_errors([clip_errors("b", [[7, 8]]), clip], BAND_DEVIATION)
+    assert pool_clip(BAND_DEVIATION, clip, SPECTRUM).tolist() == [[4, 4]] * 2
+    pooled = pool_errors([clip_errors("b", [[7, 8]]), clip], BAND_DEVIATION, no_spectrum)
     assert pooled[["clip_id", "member"]].to_numpy().tolist() == [
         ["b", "fold_0"],
         ["a", "fold_0"],
