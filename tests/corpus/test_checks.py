@@ -1,8 +1,11 @@
 import hashlib
+import tracemalloc
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 from support import RATE, noise
 
 from anomalous_sound.configuration.features import AudioSettings
@@ -156,3 +159,20 @@ def test_a_recording_that_ends_early_is_one_rejection(tmp_path, write_clip):
     ((check,),) = ClipChecks().check_all([AudioFile(path)], AUDIO, SECONDS)
     assert check.reason
     assert not check.is_part
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_memory_does_not_grow_with_the_recording(tmp_path, suffix):
+    """Five minutes are 19 MB of samples; a piece of a second is 64 kB."""
+    path = tmp_path / f"long.{suffix}"
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for second in range(300):
+            file.write(noise(second))
+    check = partial(ClipChecks().check_all, [AudioFile(path)], AUDIO, SECONDS)
+    list(check())
+    tracemalloc.start()
+    (found,) = check()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 300
+    assert peak < 3_000_000

@@ -62,6 +62,13 @@ def test_the_part_held_out_is_as_near_as_recordings_allow(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_a_short_file_is_not_all_that_is_held_out(seed):
+    clips = table(a=12, b=10, c=1)  # a fifth of 23 clips are 5, of which c alone is less than half
+    held_out = clips[hold_out_validation(clips, 0.2, seed) == "validation"]
+    assert set(held_out.recording) == {"b", "c"}
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_one_recording_is_held_out_by_a_block_with_a_gap(seed):
     clips = table(hour=360)
     split = hold_out_validation(clips, 0.2, seed)

@@ -167,6 +167,8 @@ def test_the_pipeline_score_judges_a_recording_as_the_library_does(trained, dete
         for clip in detector.judge_recording(hour / name):
             expected[f"{name}@{clip.start_s:010.3f}"] = clip
     assert set(decisions.clip_id) | set(rejected.clip_id) == set(expected)
+    localised = table(project, "08_reporting/score/localisation.csv")
+    assert set(localised.clip_id) == set(decisions.clip_id)
     for row in decisions.itertuples():
         clip = expected[row.clip_id]
         assert (clip.score, clip.decision) == (row.score, row.decision)
@@ -212,6 +214,11 @@ def test_what_cannot_be_judged_says_why(trained, detector, tmp_path):
     detector.save(tmp_path / "old")
     settings = tmp_path / "old" / "settings.json"
     values = json.loads(settings.read_text())
+    before_recordings_were_cut = json.loads(json.dumps(values))
+    del before_recordings_were_cut["networks"]["corpus"]["segment_s"]
+    settings.write_text(json.dumps(before_recordings_were_cut))
+    with pytest.raises(InputError, match="by an earlier version; train it again"):
+        Detector.load(tmp_path / "old")
     del values["calibration"]
     settings.write_text(json.dumps(values))
     with pytest.raises(InputError, match="holds no calibration: .* train it again"):

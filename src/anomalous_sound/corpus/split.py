@@ -191,7 +191,7 @@ def _draw_by_machine_id(
         rng = np.random.default_rng([seed, zlib.crc32(f"{purpose} {machine_id}".encode())])
         unit = drawn_by(group)
         if unit == "recordings":
-            drawn.extend(_draw_recordings(group, count, rng))
+            drawn.extend(_draw_recordings(group, count, at_least, rng))
             continue
         cut = group[_is_cut(group)]
         whole = rng.permutation(group.index[~_is_cut(group)].to_numpy(copy=True))
@@ -202,8 +202,14 @@ def _draw_by_machine_id(
     return pd.Index(sorted(drawn), dtype="int64")
 
 
-def _draw_recordings(group: pd.DataFrame, count: int, rng: np.random.Generator) -> list[int]:
-    """Draw whole recordings, so that about ``count`` clips are drawn: one at least, never all."""
+def _draw_recordings(
+    group: pd.DataFrame, count: int, at_least: int, rng: np.random.Generator
+) -> list[int]:
+    """Draw whole recordings, so that about ``count`` clips are drawn; never all recordings.
+
+    One after the other is taken if that brings the clips nearer to ``count``. Where all that fit
+    hold less than half of it, or less than ``at_least``, the shortest of the others join them.
+    """
     sizes = group.groupby("recording").size()
     order = rng.permutation(sizes.index.to_numpy())
     chosen: list[str] = []
@@ -213,8 +219,10 @@ def _draw_recordings(group: pd.DataFrame, count: int, rng: np.random.Generator) 
         if abs(held + size - count) < abs(held - count) and len(chosen) + 1 < len(order):
             chosen.append(recording)
             held += size
-    if not chosen:  # each is more than twice as long as what is wanted
-        chosen = [min(order, key=lambda recording: int(sizes[recording]))]
+    others = sorted(set(order) - set(chosen), key=lambda name: (int(sizes[name]), name))
+    while held < max(count / 2, at_least) and len(others) > 1:
+        chosen.append(others.pop(0))
+        held += int(sizes[chosen[-1]])
     return group.index[group.recording.isin(chosen)].tolist()
 
 

@@ -66,7 +66,7 @@ class NetworkDescription:
         Raises:
             InputError: it is of an earlier version, or of a method that is not there.
         """
-        if "method" not in values:
+        if "method" not in values or "segment_s" not in values.get("corpus", {}):
             raise InputError(
                 "the network was trained by an earlier version; "
                 "train it again: kedro run --pipeline METHOD."
