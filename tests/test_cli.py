@@ -115,3 +115,20 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder)
     assert len(history) == done + 1
     # the first epochs are those of the interrupted run, to the time that they took
     assert list(history.seconds[:done]) == pytest.approx([row[-1] for row in kept["history"]])
+
+
+def test_a_machine_id_is_text_and_no_number():
+    from anomalous_sound.cli import run
+
+    option = next(option for option in run.params if option.name == "params")
+
+    def given(text):
+        return option.callback(None, option, text)
+
+    assert given("inference.machine_id=00,jobs=2") == {"inference": {"machine_id": "00"}, "jobs": 2}
+    assert given("jobs=2,inference.method=gru,inference.machine_id=7")["inference"] == {
+        "method": "gru",
+        "machine_id": "7",
+    }
+    assert given("jobs=2") == {"jobs": 2}
+    assert given("") == {}

@@ -35,11 +35,26 @@ def test_thresholds_on_known_distributions(monkeypatch):
     assert "| 1 in 50 (2) | conformal | not given |" in false_alarms.markdown(table)
 
 
-@pytest.mark.parametrize(("experiment", "panels"), [(false_alarms, 4), (promises, 1)])
-def test_stored_results_can_be_drawn(experiment, panels):
+@pytest.mark.parametrize("experiment", [false_alarms, promises])
+def test_stored_results_can_be_drawn(experiment):
     table = pd.read_csv(experiment.RESULTS)
     assert set(table.strategy) == set(false_alarms.STRATEGIES)
+    panels = 4 if experiment is false_alarms else table.folds.nunique()
     assert len(experiment.figure(table).axes) == panels
+
+
+@pytest.mark.slow
+def test_promises_are_measured_with_and_without_folds(monkeypatch):
+    few = {"training_clips": 4, "normal_test_clips": 2, "duration_s": 2.0}
+    monkeypatch.setattr(promises, "SIZES", promises.SIZES | few)
+    table = promises.promises(1, 0.2, epochs=1, folds=(1, 2), hidden_size=8)
+    assert set(table.strategy) == set(false_alarms.STRATEGIES)
+    conformal = table[table.strategy == "conformal"].set_index("folds")
+    # half of 8 clips are held out, or all are left out of one network
+    assert conformal.calibration_clips.to_dict() == {1: 4, 2: 8}
+    assert conformal.test_clips.to_dict() == {1: 4, 2: 4}
+    assert "not proven" in conformal.holds[2]
+    assert len(promises.figure(table).axes) == 2
 
 
 def test_every_candidate_score_finds_an_obvious_fault():

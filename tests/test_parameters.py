@@ -151,3 +151,23 @@ def test_a_score_given_to_one_method_for_one_run_leaves_the_others_alone():
     assert parsed.lstm.score.pooling.type == "maximum"
     others = [method for method in methods() if method != "lstm"]
     assert {getattr(parsed, name).score.pooling.type for name in others} == {"ranked"}
+
+
+def test_folds_are_a_matter_of_the_detector_now(parameters):
+    with pytest.raises(InputError, match=r"'thresholds\.folds' is now 'detector\.folds'"):
+        parse_parameters(changed(parameters, "thresholds.folds", 5))
+
+
+@pytest.mark.parametrize("group", ["detector", "thresholds"])
+def test_whole_machine_ids_are_left_out_of_what_they_share(parameters, group):
+    left_out = changed(parameters, "detector.left_out", "machine_id")
+    assert not parse_parameters(left_out).detector.holds_out_validation
+    with pytest.raises(InputError, match=r"parameter '\w+\.\w+' is machine_id.* machine_type"):
+        parse_parameters(changed(left_out, f"{group}.per", "machine_id"))
+
+
+def test_validation_clips_are_held_out_of_one_network_alone(parameters):
+    assert not parse_parameters(
+        changed(parameters, "detector.folds", 2)
+    ).detector.holds_out_validation
+    assert parse_parameters(changed(parameters, "detector.folds", 1)).detector.holds_out_validation

@@ -77,7 +77,7 @@ def test_a_file_of_any_name_is_judged(trained, a_clip, tmp_path, simulated_run):
     assert "**It was trained on simulated data:**" in report
     held_out = (simulated_run.load("clips").split == "validation").sum()
     assert f"never below 1 in {held_out + 1}" in report
-    assert "1 of 1 clips" in report or "0 of 1 clips" in report
+    assert "**Called anomalous: 0 of 1 clips; undecided: 1.**" in report  # its name says no ID
     assert "machine IDs that it has not been trained on" in report
 
 
@@ -98,26 +98,27 @@ def test_every_clip_is_judged_or_rejected_with_its_reason(trained, a_clip, tmp_p
         judged(trained, folder)
 
 
-@pytest.mark.parametrize(
-    "own",
-    [
-        {"thresholds": {"per": "machine_id", "deployed": "validation_mean"}},
-        {"detector": {"per": "machine_id"}},
-    ],
-    ids=["thresholds", "networks"],
-)
-def test_what_has_no_threshold_or_network_of_its_own_is_not_called_normal(
-    project, dcase_folder, write_clip, own
-):
-    project.run(audio_dir=str(dcase_folder), **own)
+def test_what_has_no_threshold_of_its_own_is_not_called_normal(project, dcase_folder, write_clip):
+    own = {"per": "machine_id", "deployed": "validation_mean"}
+    project.run(audio_dir=str(dcase_folder), thresholds=own)
+    write_clip(dcase_folder / "test" / "normal_id_07_00000000.wav", seed=99)
+    found = judged(project, dcase_folder)
+    assert found.threshold.nunique() == 2
+    undecided = found[found.decision == "undecided"]
+    assert list(undecided.index) == ["test/normal_id_07_00000000.wav"]
+    assert undecided[["threshold", "p_value"]].isna().all(axis=None)
+    report = project.data("08_reporting/lstm/report.md").read_text()
+    assert "| **validation mean, machine ID 00** | normal-only |" in report
+    assert "| **validation mean** |" not in report
+
+
+def test_what_has_no_network_of_its_own_is_rejected(project, dcase_folder, write_clip):
+    project.run(audio_dir=str(dcase_folder), detector={"per": "machine_id"})
     write_clip(dcase_folder / "test" / "normal_id_07_00000000.wav", seed=99)
     found = judged(project, dcase_folder)
     rejected = project.load("score.rejected_clips").set_index("clip_id").reason
     assert list(rejected.index) == ["test/normal_id_07_00000000.wav"]
-    assert (
-        "no network or threshold for machine ID '07' (it has those of 00, 02)" in rejected.iloc[0]
-    )
-    assert found.threshold.nunique() == (2 if "thresholds" in own else 1)
+    assert "no network for machine ID '07' (it has those of 00, 02)" in rejected.iloc[0]
     assert found.threshold.notna().all()
 
 

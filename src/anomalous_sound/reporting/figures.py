@@ -47,6 +47,7 @@ _GROUPS = (
     (Split.TEST, Label.ANOMALOUS, "test, anomalous", VERMILION),
     (Split.TEST, Label.UNKNOWN, "test, no label", GREY),
 )
+_LEFT_OUT = "training, normal (each by what has not heard it)"
 _STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<", ">", "p", "h", "8", "d", "H")
 
 
@@ -117,8 +118,9 @@ def score_figure(
         unit: what an anomaly score measures.
         corpus: named in the title.
     """
+    in_folds = not (clip_scores.split == Split.VALIDATION).any()
     groups = [
-        (name, colour, scores)
+        (_LEFT_OUT if in_folds and split == Split.TRAIN else name, colour, scores)
         for split, label, name, colour in _GROUPS
         if len(
             scores := clip_scores.score[
@@ -162,7 +164,7 @@ def history_figure(history: pd.DataFrame, corpus: CorpusFacts) -> Figure:
     axes = figure.subplots()
     axes.plot(history.epoch, history.training_loss, "o-", color=BLUE, label="training clips")
     axes.plot(
-        history.epoch, history.validation_loss, "s-", color=GREEN, label="validation clips (normal)"
+        history.epoch, history.validation_loss, "s-", color=GREEN, label="normal clips left out"
     )
     axes.set(
         title=f"Training history – {corpus_title(corpus)}",
