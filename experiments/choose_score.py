@@ -156,8 +156,7 @@ def fold_scores(audio_dir: str, method: str, fold: int, folds: int, epochs: int)
             settings.seed,
             settings.jobs,
         )
-    scoring = settings.inference.scoring()
-    errors = score_windows(network, everything, index, table, scoring, settings.jobs)
+    errors = score_windows(network, everything, index, table, settings.inference, settings.jobs)
     return compared(errors, table)
 
 

@@ -96,8 +96,9 @@ def scored(
         seed,
         settings.jobs,
     )
-    how = settings.inference.scoring()
-    errors = inference.score_windows(network, frames, index, clips, how, settings.jobs, drawn)
+    errors = inference.score_windows(
+        network, frames, index, clips, settings.inference, settings.jobs, drawn
+    )
     pooled = pool_errors(errors, lstm.score)
     fitted = inference.fit_score(pooled, clips, lstm.score, seed)
     left_out = inference.score_left_out(pooled, clips, drawn, lstm.score, detector, seed)
