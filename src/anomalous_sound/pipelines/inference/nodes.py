@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.features.frames import Frames
@@ -30,7 +30,7 @@ def score_windows(
     log_mel: Frames,
     windows: pd.DataFrame,
     clips: pd.DataFrame,
-    inference: ScoringSettings,
+    inference: InferenceSettings,
     jobs: int,
     folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
@@ -40,7 +40,9 @@ def score_windows(
     """
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     of_clips = {} if folds is None else dict(zip(folds.clip_id, folds.fold, strict=True))
-    return WindowScoring(networks, log_mel, windows, machine_ids, inference, jobs, of_clips)
+    return WindowScoring(
+        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips
+    )
 
 
 def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.DataFrame:
