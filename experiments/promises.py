@@ -95,16 +95,10 @@ def scored(
         seed,
         settings.jobs,
     )
-<<<<<<< HEAD
-    how = settings.inference.scoring()
-    errors = inference.score_windows(network, frames, index, clips, how, settings.jobs, drawn)
-    pooled = inference.pool_errors(errors, frames, network, lstm.score)
-=======
     errors = inference.score_windows(
         network, frames, index, clips, settings.inference, settings.jobs, drawn
     )
-    pooled = pool_errors(errors, lstm.score)
->>>>>>> wt-b
+    pooled = inference.pool_errors(errors, frames, network, lstm.score)
     fitted = inference.fit_score(pooled, clips, lstm.score, seed)
     left_out = inference.score_left_out(pooled, clips, drawn, lstm.score, detector, seed)
     scores = inference.score_clips(pooled, clips, fitted, left_out)
