@@ -18,6 +18,7 @@ from anomalous_sound.corpus import segments as cutting
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
 from anomalous_sound.corpus.segments import SegmentSettings, Span, spans
 from anomalous_sound.errors import UnreadableClipError
+from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.storage.identity import code_identity, identity
 
 
@@ -38,6 +39,8 @@ class ClipCheck:
         duration_s: seconds, as recorded.
         mono_samples: samples of the mono clip at the methods' rate.
         mono_sha256: of the mono clip: the same audio in another format has the same.
+        level_dbfs: level of the mono clip, dB relative to full scale.
+        crest_db: its peak above that, dB.
     """
 
     key: str = ""
@@ -50,6 +53,8 @@ class ClipCheck:
     duration_s: float = 0.0
     mono_samples: int = 0
     mono_sha256: str = ""
+    level_dbfs: float = 0.0
+    crest_db: float = 0.0
 
 
 CHECK_COLUMNS = [field.name for field in dataclasses.fields(ClipCheck)]
@@ -161,5 +166,7 @@ def _check_clip(recording: Recording, audio: AudioSettings, **known: Any) -> Cli
         duration_s=recording.duration_s,
         mono_samples=len(mono),
         mono_sha256=hashlib.sha256(mono.data).hexdigest(),
+        level_dbfs=rms_dbfs(mono),
+        crest_db=crest_db(mono),
         **known,
     )

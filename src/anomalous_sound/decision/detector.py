@@ -20,9 +20,11 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.evidence import SoundReference, is_foreign
 from anomalous_sound.decision.thresholds import Thresholds, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
 from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
@@ -74,6 +76,7 @@ class Detector:
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
         reference: how large the errors of normal windows usually are.
+        sound: level and crest factor of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
         identity: where the detector comes from.
@@ -84,6 +87,7 @@ class Detector:
     thresholds: Thresholds
     calibration: CalibrationScores
     reference: WindowReference
+    sound: SoundReference
     localisation: LocalisationSettings
     inference: ScoringSettings
     identity: Identity
@@ -326,6 +330,7 @@ class Detector:
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
             reference=WindowReference.from_json(values["reference"]),
+            sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
             identity=Identity.model_validate(values["identity"]),
@@ -348,7 +353,11 @@ class Detector:
         errors = self.errors(frames, machine_id)
         spectrum = self.description.scaling.scaled(frames)
         score = self.score.clip_score(pool_clip(self.score.settings, errors, spectrum), machine_id)
-        decided = decide([score], [machine_id], self.thresholds, self.calibration)
+        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), machine_id)
+        decided = decide(
+            *([score], [machine_id], self.thresholds, self.calibration),
+            foreign=[is_foreign(evidence)],
+        )
         mean_errors = mean_over_members(errors.band_errors)
         places = self._localised(mean_errors, machine_id)
         return Verdict(
@@ -359,6 +368,7 @@ class Detector:
             segments=tuple(Segment(*place) for place in _places(places, TIME)),
             bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
             machine_id=machine_id,
+            evidence=evidence,
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
@@ -400,6 +410,7 @@ class Detector:
             "thresholds": self.thresholds.to_json(),
             "calibration": self.calibration.to_json(),
             "reference": self.reference.to_json(),
+            "sound": self.sound.to_json(),
             "localisation": self.localisation.model_dump(mode="json"),
             "inference": self.inference.model_dump(mode="json"),
         }
@@ -429,6 +440,7 @@ _PARTS = (
     "thresholds",
     "calibration",
     "reference",
+    "sound",
     "localisation",
     "inference",
 )
