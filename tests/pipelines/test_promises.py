@@ -22,7 +22,7 @@ RULES = {"false_alarm_rate": 0.12, "deployed": "conformal"}
 def in_folds(tmp_path_factory):
     """Two machine IDs with 4 normal clips each, in 2 folds; the standard score; only read."""
     project = Project(tmp_path_factory.mktemp("in_folds"))
-    lstm = SMALL_PARAMETERS["lstm"] | {"score": {"type": "band_deviation", "scale": "linear",
+    lstm = SMALL_PARAMETERS["lstm"] | {"score": {"type": "band_deviation", "reads": "errors", "prior_clips": 0.0, "scale": "linear",
         "pooling": {"type": "mean"}, "whitening": "band", "reference": "machine_id",
         "backend": {"type": "mean_square"}}}  # fmt: skip
     project.configure("parameters", SMALL_PARAMETERS | {"lstm": lstm})

@@ -205,6 +205,7 @@ def comparison(table, disagreements=0, missing=None):
         comparison=table,
         differences=pd.DataFrame({"method": ["lstm"], "other": ["level"], "clear": [True]}),
         disagreements=disputed,
+        pays="Training pays here.",
         verdicts=["lstm beats level: AUC +0.100 (+0.050 to +0.150)"],
         missing=missing or {},
         corpus=corpus(),
@@ -253,7 +254,10 @@ def test_the_summary_has_a_line_for_each_method():
     lines = comparison_page.summary_lines(table, corpus(simulated=True), 0.9)
     assert lines[0] == "Methods on hall 3 (simulated data):"
     auc = table.auc_pooled[0]
-    assert lines[1] == f"  lstm         AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+    assert (
+        lines[1]
+        == f"  lstm                   AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+    )
 
 
 def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
