@@ -148,12 +148,9 @@ def test_a_wrong_option_of_a_score_is_named(parameters, name, value, message):
     alone = changed(parameters, "lstm.score", copy.deepcopy(BANDS))
     with pytest.raises(InputError, match=message):
         parse_parameters(changed(alone, f"lstm.score.{name}", value))
-    joined = {
-        "type": "joined",
-        "fits": 9,
-        "parts": [changed(alone, f"lstm.score.{name}", value)["lstm"]["score"]],
-    }
-    with pytest.raises(InputError, match=message):
+    parts = [BANDS, changed(alone, f"lstm.score.{name}", value)["lstm"]["score"]]
+    joined = {"type": "joined", "fits": 9, "parts": parts}
+    with pytest.raises(InputError, match=f"'lstm.score.parts.1.{name}' is {message}"):
         parse_parameters(changed(parameters, "lstm.score", joined))
 
 

@@ -112,7 +112,8 @@ def test_the_standard_score_joins_errors_and_spectrum(project):
         ]
         values = np.array([part(training, clip) for clip in clips.itertuples()])
         expected += (values - np.mean(left_out)) / np.std(left_out, ddof=1) / 2
-    np.testing.assert_allclose(scores[clips.clip_id], expected, rtol=1e-5, atol=1e-6)
+    others = (clips.split != "train").to_numpy()  # one is its own nearest normal clip
+    np.testing.assert_allclose(scores[clips.clip_id[others]], expected[others], rtol=1e-5)
     # a window's error is that of its unseen sixth frame
     times = project.load("gru.window_errors").start_s
     assert times.max() == pytest.approx(52 * 0.032)
