@@ -195,4 +195,7 @@ def _summary(corpus: Corpus, clips: pd.DataFrame) -> CorpusSummary:
         clips_used=len(clips),
         clips_rejected=0,
         clips_by_split_and_label={},
+        segment_s=None,
+        segment_hop_s=None,
+        held_out_by="clips",
     )

@@ -62,6 +62,9 @@ def test_promises_are_measured_with_and_without_folds(monkeypatch):
     assert len(promises.figure(table).axes) == 2
 
 
+BANDS = 16
+
+
 def left_out_errors(rng):
     """Errors and frames of 12 training and 8 test clips, half of these ten times as loud."""
     ids = {f"clip {number}": ("00", "02")[number % 2] for number in range(20)}
@@ -72,13 +75,13 @@ def left_out_errors(rng):
         return (rng.uniform(0.9, 1.1, sizes) * (1 + 9 * faulty)).astype(np.float16)
 
     errors = left_out.LeftOutErrors(
-        left_out={name: bands(name, 6, 3) for name in names[:12]},
-        test={name: [bands(name, 6, 3) for _ in range(2)] for name in names[12:]},
-        heard={name: bands(name, 6, 3) for name in names[:9]},
+        left_out={name: bands(name, 6, BANDS) for name in names[:12]},
+        test={name: [bands(name, 6, BANDS) for _ in range(2)] for name in names[12:]},
+        heard={name: bands(name, 6, BANDS) for name in names[:9]},
     )
     frames = {}
     for name in names:
-        frames[name] = rng.uniform(0.9, 1.1, (7, 8)) * 10
+        frames[name] = rng.uniform(0.9, 1.1, (7, BANDS)) * 10
         frames[name][0, 0], frames[name][1, 1] = 0, 100
         frames[name][:, 2] *= 1 + 4 * (names.index(name) >= 16)
     return errors, frames, pd.Series(ids)
@@ -102,12 +105,9 @@ def test_the_chosen_candidate_is_the_standard_score():
     def pooled(name, roots):
         values = squared(roots)[None]
         clip = ClipErrors(name, ("fold",), values, values.mean(axis=2), 0.0)
-        return pool_clip(settings, clip, scaled[name][:, :3])[0]
+        return pool_clip(settings, clip, scaled[name])[0]
 
-    some = {name: values[:, :3] for name, values in frames.items()}
-    for name, values in some.items():  # the extremes that scale a clip stay
-        values[0, 0], values[1, 1] = frames[name].min(), frames[name].max()
-    readings = choose_score.Readings(errors, some, ids)
+    readings = choose_score.Readings(errors, frames, ids)
     normal = np.stack([pooled(*item) for item in errors.left_out.items()])
     fitted = fit_score(settings, normal, ids[list(errors.left_out)].to_numpy(), seed=1)
     expected = [

@@ -237,7 +237,7 @@ def test_a_detector_calibrated_by_whole_machine_ids_decides_others(
     ids = clips.set_index("clip_id").machine_id
     others = folds.clip_id[folds.fold == 1]
     whole = project.load("lstm.fitted_score")
-    columns = [whole.columns(pooled.loc[some].to_numpy()) for some in (others, pooled.index)]
+    columns = [whole.columns(some.to_numpy()) for some in (pooled.loc[others], pooled)]
     without = [
         fit_score(part, of_part, ids[others].to_numpy(), seed=1)
         for part, of_part in zip(score.parts, columns[0], strict=True)
