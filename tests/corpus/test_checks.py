@@ -1,13 +1,14 @@
 import hashlib
 
 import pytest
+from support import AUDIO_BOUNDS
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import checks as module
 from anomalous_sound.corpus.checks import CHECK_COLUMNS, ClipChecks
 from anomalous_sound.corpus.decode import AudioFile
 
-AUDIO = AudioSettings(sample_rate=16000, channel=0)
+AUDIO = AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS)
 
 
 @pytest.fixture

@@ -52,10 +52,10 @@ class AudioCorpus:
                 not the file of that ``sha256`` any more.
         """
         try:
-            content = self.recordings[clip_id].content()
+            content = self.recordings[clip_id].content(audio)
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise UnreadableClipError("it holds other audio than before")
-            recording = decode_recording(content)
+            recording = decode_recording(content, audio)
             return to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         except UnreadableClipError as error:
             raise InputError(

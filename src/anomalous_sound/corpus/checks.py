@@ -89,7 +89,7 @@ class ClipChecks:
 
     def _find(self, file: AudioFile, audio: AudioSettings) -> ClipCheck:
         try:
-            content = file.content()
+            content = file.content(audio)
         except UnreadableClipError as error:
             return ClipCheck(reason=str(error))
         sha256 = hashlib.sha256(content).hexdigest()
@@ -110,7 +110,7 @@ def decoding_identity() -> str:
 
 def _check(key: str, sha256: str, content: bytes, audio: AudioSettings) -> ClipCheck:
     try:
-        recording = decode_recording(content)
+        recording = decode_recording(content, audio)
         mono = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
     except UnreadableClipError as error:
         return ClipCheck(key, sha256, reason=str(error))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.errors import UnreadableClipError
 
 # what libsndfile reads under these endings; anything else in a folder is not taken for a recording
@@ -17,6 +18,10 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 
 # float files may exceed full scale (1), but nobody records a thousand times of it
 _LOUDEST = 1e3
+
+_WIDEST_SAMPLE = 8  # bytes; that of double precision
+_UNKNOWN_LENGTH = 2**62  # libsndfile's count of samples is beyond where a header gives none
+_NO_MEMORY = "it needs more memory than there is"
 
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers put where they can't know the size
 
@@ -50,48 +55,67 @@ class AudioFile:
 
     path: Path
 
-    def content(self) -> bytes:
+    def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
 
+        Args:
+            audio: how large it may be; None: any size.
+
         Raises:
-            UnreadableClipError: it cannot be read.
+            UnreadableClipError: it cannot be read, or is too large.
         """
         try:
+            size = self.path.stat().st_size
+            if audio is not None and size > audio.max_samples * _WIDEST_SAMPLE:
+                raise UnreadableClipError(
+                    f"the file is too large: {size} bytes; see the parameter audio.max_samples"
+                )
             return self.path.read_bytes()
         except OSError as error:
             raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
+        except MemoryError:
+            raise UnreadableClipError(_NO_MEMORY) from None
 
-    def recording(self) -> Recording:
+    def recording(self, audio: AudioSettings | None = None) -> Recording:
         """Decode it; see :func:`decode_recording`."""
-        return decode_recording(self.content())
+        return decode_recording(self.content(audio), audio)
 
 
-def decode_recording(content: bytes) -> Recording:
+def decode_recording(content: bytes, audio: AudioSettings | None = None) -> Recording:
     """Decode an audio file whole.
 
     Any format, sample width and channel count that libsndfile reads.
 
     Args:
         content: the file's bytes.
+        audio: the bounds that its header is held to before anything is decoded; None: none.
 
     Raises:
-        UnreadableClipError: the file is empty, truncated or not audio.
+        UnreadableClipError: the file is empty, truncated, not audio, or beyond the bounds.
     """
     import soundfile
 
     if not content:
         raise UnreadableClipError("the file is empty")
     _check_wav_is_whole(content)
-    if (recording := _pcm_16(content)) is not None:
-        return recording
     try:
+        if (recording := _pcm_16(content, audio)) is not None:
+            return recording
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            promised = file.frames
-            samples = file.read(dtype="float32", always_2d=True)
-            sample_rate = file.samplerate
+            promised, sample_rate = file.frames, file.samplerate
+            if promised >= _UNKNOWN_LENGTH:
+                raise UnreadableClipError("its header does not say how many samples it holds")
+            if audio is not None:
+                check_bounds(promised, file.channels, sample_rate, audio)
+            # the count is given, since libsndfile cannot seek in some formats, such as GSM 6.10
+            samples = file.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
-    except (ValueError, MemoryError):
+    except MemoryError:
+        raise UnreadableClipError(_NO_MEMORY) from None
+    except ValueError as error:
+        if isinstance(error, UnreadableClipError):
+            raise
         raise UnreadableClipError("its header promises more samples than a file can hold") from None
     if len(samples) < promised:
         raise UnreadableClipError(
@@ -100,7 +124,34 @@ def decode_recording(content: bytes) -> Recording:
     return Recording(samples, sample_rate)
 
 
-def _pcm_16(content: bytes) -> Recording | None:
+def check_bounds(samples: int, channels: int, sample_rate: int, audio: AudioSettings) -> None:
+    """Check that a recording is of a plausible rate, and of a size that fits into memory.
+
+    Args:
+        samples: of each channel.
+        channels: number of them.
+        sample_rate: Hz.
+        audio: the bounds, and the rate that it would be resampled to.
+
+    Raises:
+        UnreadableClipError: it is beyond the bounds.
+    """
+    if not audio.min_sample_rate <= sample_rate <= audio.max_sample_rate:
+        raise UnreadableClipError(
+            f"its sample rate is {sample_rate} Hz; {audio.min_sample_rate} to "
+            f"{audio.max_sample_rate} Hz are read (parameters audio.min_sample_rate, "
+            "audio.max_sample_rate)"
+        )
+    resampled = samples * audio.sample_rate // sample_rate
+    for count, what in ((samples * channels, "in all channels"), (resampled, "once resampled")):
+        if count > audio.max_samples:
+            raise UnreadableClipError(
+                f"it is too long: {count} samples {what}; at most {audio.max_samples} are read "
+                "(parameter audio.max_samples)"
+            )
+
+
+def _pcm_16(content: bytes, audio: AudioSettings | None) -> Recording | None:
     """Decode a plain 16-bit wav file, to the same values in a third of libsndfile's time.
 
     Returns:
@@ -108,10 +159,17 @@ def _pcm_16(content: bytes) -> Recording | None:
     """
     try:
         with wave.open(io.BytesIO(content)) as file:
+            if audio is not None and file.getframerate():
+                # a streaming writer promises more than there is
+                present = len(content) // (file.getsampwidth() * file.getnchannels())
+                frames = min(file.getnframes(), present)
+                check_bounds(frames, file.getnchannels(), file.getframerate(), audio)
             samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
             whole = len(samples) == file.getnframes() * file.getnchannels()
             if file.getsampwidth() != 2 or not whole or not file.getframerate():
                 return None
+    except UnreadableClipError:
+        raise
     except (wave.Error, EOFError, ValueError):
         return None
     by_channel = samples.reshape(-1, file.getnchannels())

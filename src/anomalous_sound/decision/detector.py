@@ -17,7 +17,7 @@ from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
-from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_mono
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.thresholds import Thresholds, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
@@ -156,7 +156,7 @@ class Detector:
             UnreadableClipError: the file cannot be read, or not be used.
             InputError: there is no network or no threshold for the machine ID.
         """
-        recording = AudioFile(Path(path)).recording()
+        recording = AudioFile(Path(path)).recording(self.description.features.audio)
         verdict = self._judge(recording, machine_id or "", error_map=error_map)
         return replace(verdict, source=Path(path))
 
@@ -263,6 +263,7 @@ class Detector:
 
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio
+        check_bounds(len(recording.samples), recording.channels, recording.sample_rate, audio)
         samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         errors = self.errors(samples, machine_id)
         pooled = pool_clip(self.score.settings, errors.band_errors, errors.window_errors)
