@@ -12,6 +12,7 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
     {"hooks", "pipelines", "config_loader"},
+    {"tracking"},
     {"parameters", "reporting", "datasets"},
     {"evaluation"},
     {"decision", "training"},
@@ -25,7 +26,7 @@ ORDER = [
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),
-    *("hooks", "pipelines", "datasets"),
+    *("hooks", "pipelines", "datasets", "tracking"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,6 +12,7 @@ from anomalous_sound.datasets.network import NetworkDataset
 from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
+from anomalous_sound.datasets.tracked_metrics import MlflowMetricsDataset
 
 __all__ = [
     "AudioFolderDataset",
@@ -22,6 +23,7 @@ __all__ = [
     "FigureDataset",
     "FramesDataset",
     "JSONObjectDataset",
+    "MlflowMetricsDataset",
     "NetworkDataset",
     "PublishedAudioDataset",
     "ResultsDataset",
