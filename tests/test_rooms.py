@@ -22,7 +22,7 @@ ORDER = [
     {"sources", "features"},
     {"compute"},
     {"storage", "configuration"},
-    {"vocabulary", "errors"},
+    {"vocabulary", "errors", "interruption"},
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),

@@ -23,6 +23,7 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
 from anomalous_sound.configuration.runs import RunSettings
+from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
@@ -110,6 +111,7 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, is_async: bool) -> None:
         """Enter the MLflow run in the node's thread; its parameters are recorded already."""
+        raise_if_swallowed()
         if self.run_id is not None:
             start = super().before_node_run
             self._attempt("", lambda: start(node, catalog, {}, is_async))
