@@ -30,6 +30,7 @@ from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReferenc
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import Score
 from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.seal import damaged_file, sealed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -219,7 +220,7 @@ class Detector:
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
         with replaced_folder(Path(folder)) as place:
             save_file(weights, place / WEIGHTS_FILE)
-            text = json.dumps(values, indent=1)
+            text = json.dumps(sealed(values, place, [WEIGHTS_FILE]), indent=1)
             (place / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -227,8 +228,9 @@ class Detector:
         """Read a detector; no code in the files is run.
 
         Raises:
-            InputError: the folder holds no detector, or one of another version.
+            InputError: the folder holds no detector, one of another version, or a damaged one.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         place = Path(folder)
@@ -239,17 +241,33 @@ class Detector:
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
             weights = load_file(place / WEIGHTS_FILE)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SafetensorError) as error:
             raise InputError(
                 f"the detector in {place} cannot be read ({error}); train it again: "
                 "kedro run --pipeline METHOD."
             ) from error
+        if not isinstance(values, dict):
+            raise _damaged(place / SETTINGS_FILE)
         expected = ("identity", *_PARTS)
         if absent := [name for name in expected if name not in values]:
             raise InputError(
                 f"the detector in {place} holds no {', '.join(absent)}: it was trained by an "
                 "earlier version; train it again: kedro run --pipeline METHOD."
             )
+        try:
+            detector = cls._from_json(values, weights)
+        except InputError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _damaged(place / SETTINGS_FILE) from error
+        if damaged := damaged_file(values, place, SETTINGS_FILE):
+            raise _damaged(damaged)
+        if detector._digest() != detector.identity.digest:  # both files were changed
+            raise _damaged(place)
+        return detector
+
+    @classmethod
+    def _from_json(cls, values: Mapping[str, Any], weights: Mapping[str, Any]) -> Detector:
         return cls(
             networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
             score=Score.from_json(values["score"]),
@@ -331,6 +349,13 @@ class Detector:
             digest.update(name.encode())
             digest.update(weights[name].contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path} is damaged: it is not as it was written, or was written by another version; copy "
+        "the detector again, or train it again: kedro run --pipeline METHOD."
+    )
 
 
 def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:
