@@ -188,3 +188,9 @@ def test_the_summary_has_a_line_for_each_method():
     assert lines[0] == "Methods on hall 3 (simulated data):"
     auc = table.auc_pooled[0]
     assert lines[1] == f"  lstm         AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+
+
+def test_a_name_is_text_on_a_page():
+    table = pd.DataFrame({"clip_id": ["<script>a", "[a](b)", "a|b", "a\r\nb"]})
+    rows = pages.markdown_table(table).splitlines()[2:]
+    assert rows == ["| &lt;script>a |", "| [a]\\(b) |", "| a\\|b |", "| a b |"]

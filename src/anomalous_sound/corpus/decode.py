@@ -51,9 +51,15 @@ class Recording:
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file that is read only when asked for."""
+    """An audio file that is read only when asked for.
+
+    Attributes:
+        path: where it is.
+        unusable: why it cannot be used whatever it holds, such as its name; empty: nothing.
+    """
 
     path: Path
+    unusable: str = ""
 
     def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
@@ -64,6 +70,8 @@ class AudioFile:
         Raises:
             UnreadableClipError: it cannot be read, or is too large.
         """
+        if self.unusable:
+            raise UnreadableClipError(self.unusable)
         try:
             size = self.path.stat().st_size
             if audio is not None and size > audio.max_samples * _WIDEST_SAMPLE:

@@ -66,14 +66,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "corpus_title": corpus_title,
-        "machine_id": machine_id_name,
-        "machine_ids": machine_id_names,
+        "corpus_title": lambda corpus: _text(corpus_title(corpus)),
+        "machine_id": lambda machine_id: _text(machine_id_name(machine_id)),
+        "machine_ids": lambda machine_ids: _text(machine_id_names(machine_ids)),
         "number": number,
         "percent": lambda value: f"{value:.0%}",
         "short": lambda value: f"{value:.4g}",
         "strategy": strategy_name,
         "table": markdown_table,
+        "text": _text,
     }
     return environment
 
@@ -89,7 +90,13 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return _text(value).replace("|", "\\|")
+
+
+def _text(value: Any) -> str:
+    """Write a text that a user has named something by: one line, without HTML or links."""
+    line = re.sub(r"[\r\n]+", " ", str(value))
+    return line.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _is_missing(value: Any) -> bool:
