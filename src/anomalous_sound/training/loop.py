@@ -22,6 +22,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks, member_name
+from anomalous_sound.storage.atomic import told_if_unwritable
 from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
@@ -261,8 +262,9 @@ def _save(
         "network": network,
         "optimizer": optimizer,
     }
-    fabric.save(checkpoint.being_written(), state)
-    checkpoint.complete()
+    with told_if_unwritable(checkpoint.path):
+        fabric.save(checkpoint.being_written(), state)
+        checkpoint.complete()
 
 
 def _read(fabric: Fabric, checkpoint: Checkpoint) -> dict[str, Any] | None:
