@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +67,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "corpus_title": lambda corpus: _text(corpus_title(corpus)),
-        "machine_id": lambda machine_id: _text(machine_id_name(machine_id)),
-        "machine_ids": lambda machine_ids: _text(machine_id_names(machine_ids)),
+        "corpus_title": _as_text(corpus_title),
+        "machine_id": _as_text(machine_id_name),
+        "machine_ids": _as_text(machine_id_names),
         "number": number,
         "percent": lambda value: f"{value:.0%}",
         "short": lambda value: f"{value:.4g}",
@@ -91,6 +92,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return _text(value).replace("|", "\\|")
+
+
+def _as_text(name: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda named: _text(name(named))
 
 
 def _text(value: Any) -> str:
