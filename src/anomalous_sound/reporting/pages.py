@@ -66,7 +66,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "corpus_title": _as_text(corpus_title),
         "machine_id": _as_text(machine_id_name),
         "machine_ids": _as_text(machine_id_names),
@@ -77,6 +77,7 @@ def _environment() -> Environment:
         "table": markdown_table,
         "text": _text,
     }
+    environment.filters |= filters
     return environment
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from anomalous_sound.errors import InputError
 
-_NO_ROOM = 2**16  # bytes; a disk with less is full for any file of ours
+_NO_ROOM = 2**18  # bytes; a disk with less is full for most files of ours
 _CANNOT_WRITE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
 }
@@ -27,16 +27,16 @@ def replaced_path(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the disk is full or cannot be written to.
     """
-    with told_if_unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        incomplete = path.with_name(path.name + ".incomplete")
-        try:
+    incomplete = path.with_name(path.name + ".incomplete")
+    try:
+        with told_if_unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield incomplete
             incomplete.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                incomplete.unlink(missing_ok=True)
-            raise
+    except BaseException:
+        with suppress(OSError):
+            incomplete.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -86,16 +86,16 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: the disk is full or cannot be written to.
     """
-    with told_if_unwritable(folder):
-        incomplete = folder.with_name(folder.name + ".incomplete")
-        shutil.rmtree(incomplete, ignore_errors=True)
-        incomplete.mkdir(parents=True)
-        try:
+    incomplete = folder.with_name(folder.name + ".incomplete")
+    try:
+        with told_if_unwritable(folder):
+            shutil.rmtree(incomplete, ignore_errors=True)
+            incomplete.mkdir(parents=True)
             yield incomplete
             replace_folder(incomplete, folder)
-        except BaseException:
-            shutil.rmtree(incomplete, ignore_errors=True)
-            raise
+    except BaseException:
+        shutil.rmtree(incomplete, ignore_errors=True)
+        raise
 
 
 def replace_folder(complete: Path, folder: Path) -> None:
