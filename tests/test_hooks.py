@@ -231,7 +231,7 @@ def test_the_next_run_ends_those_whose_process_is_gone(project, dcase_folder):
     client = mlflow.MlflowClient(f"sqlite:///{project.path}/mlflow.db")
     experiment = client.create_experiment("anomalous-sound")
     gone, elsewhere = (client.create_run(experiment).info.run_id for _ in range(2))
-    locks = project.data(".locks")
+    locks = project.path / ".locks"
     living = LivingRuns(locks)
     living.begin(gone)
     assert living.died() == []
@@ -244,7 +244,7 @@ def test_the_next_run_ends_those_whose_process_is_gone(project, dcase_folder):
 
 def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, caplog):
     project.configure("globals", {"runs": {"wait_s": 1}})
-    other = WriterLocks(project.data(".locks"))
+    other = WriterLocks(project.path / ".locks")
     other.acquire(["explore"], wait_s=1)
     with pytest.raises(InputError, match="writing the data of 'explore' for more than 1 s"):
         project.run("explore", audio_dir=str(dcase_folder))
@@ -255,7 +255,7 @@ def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, 
 
 def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folder):
     project.configure("globals", {"runs": {"wait_s": 1}})
-    other = WriterLocks(project.data(".locks"))
+    other = WriterLocks(project.path / ".locks")
     other.acquire(["preparation"], wait_s=1)
     with pytest.raises(InputError, match="writing the data of 'preparation'"):
         project.run("explore", audio_dir=str(dcase_folder))

@@ -28,7 +28,6 @@ FEATURES = FeatureSettings(
     audio=AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS),
     log_mel=LogMelSettings(n_fft=2048, hop_length=512, n_mels=128, top_db=80.0),
 )
-# by name, so that a setting that another test needs is not missed here
 CORPUS = CorpusSettings.model_validate(
     {
         "parts": None,

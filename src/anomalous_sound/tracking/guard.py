@@ -8,6 +8,8 @@ from typing import Any
 
 from anomalous_sound.tracking.store import without_password
 
+_SHOWN = 120  # letters of what a library says; the first name what has failed
+
 logger = logging.getLogger(__name__)
 
 
@@ -62,4 +64,4 @@ class TrackingGuard:
     def _one_line(self, error: Exception) -> str:
         lines = str(error).splitlines() or [type(error).__name__]
         shown = lines[0].replace(self.uri, without_password(self.uri)).rstrip(".")
-        return shown if len(shown) <= 300 else shown[:300] + "…"
+        return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
