@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.storage.atomic import told_if_unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +35,15 @@ class WriterLocks:
             wait_s: how long to wait, seconds.
 
         Raises:
-            InputError: another run has not ended by then.
+            InputError: another run has not ended by then, or the lock files cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             for part in sorted(set(parts)):
-                lock = FileLock(self._folder / f"{part}.lock")
+                path = self._folder / f"{part}.lock"
+                with told_if_unwritable(path):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+                lock = FileLock(path)
                 self._acquire(lock, part, wait_s)
                 self._held.append(lock)
         except BaseException:

@@ -10,6 +10,11 @@ from anomalous_sound.tracking.store import without_password
 
 _SHOWN = 120  # letters of what a library says; the first name what has failed
 
+_REMEDY = (
+    " If its store is of an earlier version, run `mlflow db upgrade {uri}`; if it is damaged, move "
+    "it away, and the next run makes a new one."
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,10 +56,9 @@ class TrackingGuard:
         """Say what was not recorded, if anything."""
         if self.missed:
             logger.warning(
-                "MLflow has no record of: %s (%s: %s). All results are in data/. If the store is "
-                "damaged, move it away, and the next run makes a new one.",
+                "MLflow has no record of: %s. All results are in data/.%s",
                 ", ".join(self.missed),
-                *(without_password(self.uri), self.problem),
+                _REMEDY.format(uri=self.uri) if self.uri.startswith("sqlite:") else "",
             )
 
     def _miss(self, what: str) -> None:
