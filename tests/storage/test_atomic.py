@@ -32,6 +32,11 @@ def test_a_library_that_hides_that_the_disk_is_full(tmp_path, monkeypatch):
         raise RuntimeError("unexpected pos 64 vs 0")
 
 
+def test_a_sentence_that_says_more_stays(tmp_path):
+    with pytest.raises(InputError, match="^unpacking needs room$"), replaced_file(tmp_path / "a"):
+        raise InputError("unpacking needs room") from OSError(errno.ENOSPC, "full")
+
+
 def test_any_other_error_stays_what_it_is(tmp_path):
     with pytest.raises(KeyError), replaced_file(tmp_path / "a"):
         raise KeyError("b")

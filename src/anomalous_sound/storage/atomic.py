@@ -55,6 +55,8 @@ def told_if_unwritable(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except InputError:
+        raise  # it says more
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, OSError):
