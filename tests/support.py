@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 REPOSITORY = Path(__file__).parents[1]
 RECORDINGS = REPOSITORY.parent / "shared" / "recordings"
 RATE = 16000
+AUDIO_BOUNDS = {"min_sample_rate": 1000, "max_sample_rate": 1_000_000, "max_samples": 2**28}
 
 
 def noise(seed: int, seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> np.ndarray:
@@ -80,7 +81,7 @@ def describe_network(
     settings = methods()[method].network_settings
     (architecture,) = get_args(settings.model_fields["architecture"].annotation)
     log_mel = {"n_fft": 2048, "hop_length": 512, "n_mels": n_mels, "top_db": 80.0}
-    audio = {"sample_rate": RATE, "channel": "mean"}
+    audio = {"sample_rate": RATE, "channel": "mean", **AUDIO_BOUNDS}
     described = {
         "method": method,
         "network": settings(architecture=architecture, **network),

@@ -11,6 +11,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from omegaconf.errors import OmegaConfBaseException
 
+from anomalous_sound import interruption
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import mark_as_killed
 
@@ -40,13 +41,15 @@ def _run(**options: Any) -> Any:
     if options["pipeline"] and not options["pipelines"]:
         # Kedro warns of the singular, which is a public name of this project
         options |= {"pipelines": [options["pipeline"]], "pipeline": ""}
+    interruption.raise_stopped()
     try:
         return kedro_run.callback(**options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        interruption.ignore_further()
         mark_as_killed()
-        raise click.ClickException(
-            "stopped. The same command goes on: a training continues after its last whole epoch."
-        ) from None
+        told = click.ClickException(interruption.STOPPED)
+        told.exit_code = getattr(stopped, "exit_code", 130)
+        raise told from None
     except OmegaConfBaseException as error:
         raise click.ClickException(
             f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "

@@ -77,6 +77,31 @@ list(in_processes([partial(work, "a"), partial(work, "b")], 2))
     assert not any(map(is_running, processes))
 
 
+def test_nothing_is_said_beside_the_mistake_of_a_task():
+    """tqdm makes a lock for several processes, which nobody would remove."""
+    program = """
+import time
+from tqdm import tqdm
+from anomalous_sound.compute.processes import in_processes
+
+def refuse():
+    time.sleep(2)
+    raise ValueError("not this one")
+
+def work():
+    for _ in tqdm(range(60), disable=True):
+        time.sleep(1)
+
+try:
+    list(in_processes([refuse, work], 2))
+except ValueError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "not this one\n"
+    assert ended.stderr == ""
+
+
 def is_running(process):
     try:
         os.kill(process, 0)

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from support import AUDIO_BOUNDS
 
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.evaluation import EvaluationSettings
@@ -17,7 +18,7 @@ from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.report_page import FIGURES, report_page
 
 FEATURES = FeatureSettings(
-    audio={"sample_rate": 16000, "channel": 0},
+    audio={"sample_rate": 16000, "channel": 0, **AUDIO_BOUNDS},
     log_mel={"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0},
 )
 

@@ -273,3 +273,9 @@ def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
 def test_the_judgement_says_what_is_observed_and_not_proven():
     assert "observed, not proven" in judgement(in_folds=True)
     assert "proven" not in judgement()
+
+
+def test_a_name_is_text_on_a_page():
+    table = pd.DataFrame({"clip_id": ["<script>a", "[a](b)", "a|b", "a\r\nb"]})
+    rows = pages.markdown_table(table).splitlines()[2:]
+    assert rows == ["| &lt;script>a |", "| [a]\\(b) |", "| a\\|b |", "| a b |"]

@@ -151,3 +151,19 @@ def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
     found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
     assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
     assert list(rejected) == ["gone.wav"]
+
+
+@pytest.mark.parametrize("column", ["machine_id", "machine_type"])
+@pytest.mark.parametrize("name", ["a/b", "..", "../x", "x" * 9000, "two\nlines", "a:b", " a"])
+def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(column, name):
+    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], column: [name]})
+    with pytest.raises(InputError, match=rf"labels\.csv, line 2: {column} is .*at most 80") as said:
+        identify_clips(["a.wav"], "pump", labels)
+    assert len(str(said.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["", "00", "Press 3", "v1.2-b", "straße", "a..b"])
+def test_a_plain_machine_id_is_accepted(name):
+    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], "machine_id": [name]})
+    identities, _ = identify_clips(["a.wav"], "pump", labels)
+    assert identities["a.wav"].machine_id == name

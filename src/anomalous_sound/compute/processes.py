@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from tqdm import tqdm
+
 from anomalous_sound.compute.threads import job_count
 
 Result = TypeVar("Result")
@@ -44,6 +46,7 @@ def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[R
 def _alone(task: Callable[[], Result]) -> Result:
     """Run a task in a process of its own, which ends with the one that started it."""
     logging.disable(logging.INFO)  # what is told is told by the process that started it
+    tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
     finished = threading.Event()
     parent = os.getppid()
 

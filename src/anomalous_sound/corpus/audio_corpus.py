@@ -84,20 +84,20 @@ class AudioCorpus:
         """
         place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
         try:
-            recording = self._decode(place)
+            recording = self._decode(place, audio)
             return to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         except UnreadableClipError as error:
             raise InputError(
                 f"{place.recording} was changed while the run was reading it: {error}; run again."
             ) from error
 
-    def _decode(self, place: ClipPlace) -> Recording:
+    def _decode(self, place: ClipPlace, audio: AudioSettings) -> Recording:
         file = self.recordings[place.recording]
         if place.span is None:
-            content = file.content()
-            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content)
+            content = file.content(audio)
+            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content, audio)
         else:
-            recording = file.recording(place.span)
+            recording = file.recording(place.span, audio=audio)
             found = recording.digest()
         if place.sha256 not in ("", found):
             raise UnreadableClipError("it holds other audio than before")

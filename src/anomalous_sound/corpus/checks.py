@@ -136,17 +136,17 @@ def _check(
 ) -> list[ClipCheck]:
     """Check the clips of a file, one after the other; no more than one is in memory."""
     try:
-        form = file.form()
+        form = file.form(audio)
         places = spans(form.samples, form.sample_rate, segments)
         if len(places) == 1:
-            return [_check_clip(file.recording(), audio, key=key, sha256=sha256)]
+            return [_check_clip(file.recording(audio=audio), audio, key=key, sha256=sha256)]
         return [_check_part(file, span, audio, key) for span in places]
     except UnreadableClipError as error:
         return [ClipCheck(key, sha256, reason=str(error))]
 
 
 def _check_part(file: AudioFile, span: Span, audio: AudioSettings, key: str) -> ClipCheck:
-    recording = file.recording(span)
+    recording = file.recording(span, audio=audio)
     start_s = span.start / recording.sample_rate
     known: dict[str, Any] = {
         **{"key": key, "sha256": recording.digest()},

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
@@ -15,6 +16,12 @@ from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import LABELS_FILE
+
+_UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
+_UNUSABLE_NAME = (
+    "its name, or that of its folder, is not UTF-8 or holds control characters (shown escaped); "
+    "rename it"
+)
 
 CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
 
@@ -74,7 +81,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
                 f"audio_dir: {folder} holds no audio; files ending in "
                 f"{', '.join(AUDIO_SUFFIXES)} are read, in any folder below it."
             )
-        name = folder.resolve().name
+        name = printable(folder.resolve().name)
         described = _read_json(folder / CORPUS_FILE)
         simulated = bool(described.get("simulated", False))
         return AudioCorpus(
@@ -111,13 +118,26 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     Returns:
         For each clip ID (its path below ``root``) its file.
     """
-    return {
-        path.relative_to(root).as_posix(): AudioFile(path)
-        for path in sorted(_files_below(folder))
-        if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
-        # a link to nothing is listed, and rejected as a file that cannot be read
-        and (path.is_file() or path.is_symlink())
-    }
+    found = {}
+    for path in sorted(_files_below(folder)):
+        if (
+            path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+            # a link to nothing is listed, and rejected as a file that cannot be read
+            and (path.is_file() or path.is_symlink())
+        ):
+            name = path.relative_to(root).as_posix()
+            clip_id = printable(name)
+            found[clip_id] = AudioFile(path, "" if clip_id == name else _UNUSABLE_NAME)
+    return found
+
+
+def printable(name: str) -> str:
+    """Escape what tables and pages cannot hold: bytes that are no UTF-8, control characters."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(
+        one.encode("unicode_escape").decode() if category(one) in _UNPRINTABLE else one
+        for one in text
+    )
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
-from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_mono
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import SoundReference, is_foreign
@@ -33,6 +33,7 @@ from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReferenc
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.seal import damaged_file, sealed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -175,10 +176,10 @@ class Detector:
             UnreadableClipError: the file cannot be read, or not be used, or holds several clips.
             InputError: there is no network for the machine ID.
         """
-        file = AudioFile(Path(path))
-        form = file.form()
+        file, audio = AudioFile(Path(path)), self.description.features.audio
+        form = file.form(audio)
         self._check_is_one_clip(form.samples, form.sample_rate, "use Detector.judge_recording")
-        recording = file.recording()
+        recording = file.recording(audio=audio)
         verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
         return replace(verdict, source=Path(path))
 
@@ -209,14 +210,14 @@ class Detector:
             InputError: there is no network for the machine ID.
         """
         source = Path(path)
-        file = AudioFile(source)
-        form = file.form()
+        file, audio = AudioFile(source), self.description.features.audio
+        form = file.form(audio)
         cut = spans(form.samples, form.sample_rate, self.description.corpus)
 
         def judged(span: Span) -> Verdict | Rejection:
             start_s = span.start / form.sample_rate
             try:
-                recording = file.recording(span if len(cut) > 1 else None)
+                recording = file.recording(span if len(cut) > 1 else None, audio=audio)
                 verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
             except UnreadableClipError as error:
                 return Rejection(source, str(error), start_s)
@@ -293,7 +294,7 @@ class Detector:
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
         with replaced_folder(Path(folder)) as place:
             save_file(weights, place / WEIGHTS_FILE)
-            text = json.dumps(values, indent=1)
+            text = json.dumps(sealed(values, place, [WEIGHTS_FILE]), indent=1)
             (place / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -301,8 +302,9 @@ class Detector:
         """Read a detector; no code in the files is run.
 
         Raises:
-            InputError: the folder holds no detector, or one of another version.
+            InputError: the folder holds no detector, one of another version, or a damaged one.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         place = Path(folder)
@@ -313,17 +315,33 @@ class Detector:
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
             weights = load_file(place / WEIGHTS_FILE)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SafetensorError) as error:
             raise InputError(
                 f"the detector in {place} cannot be read ({error}); train it again: "
                 "kedro run --pipeline METHOD."
             ) from error
+        if not isinstance(values, dict):
+            raise _damaged(place / SETTINGS_FILE)
         expected = ("identity", *_PARTS)
         if absent := [name for name in expected if name not in values]:
             raise InputError(
                 f"the detector in {place} holds no {', '.join(absent)}: it was trained by an "
                 "earlier version; train it again: kedro run --pipeline METHOD."
             )
+        try:
+            detector = cls._from_json(values, weights)
+        except InputError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _damaged(place / SETTINGS_FILE) from error
+        if damaged := damaged_file(values, place, SETTINGS_FILE):
+            raise _damaged(damaged)
+        if detector._digest() != detector.identity.digest:  # both files were changed
+            raise _damaged(place)
+        return detector
+
+    @classmethod
+    def _from_json(cls, values: Mapping[str, Any], weights: Mapping[str, Any]) -> Detector:
         return cls(
             networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
             score=Score.from_json(values["score"]),
@@ -348,6 +366,7 @@ class Detector:
 
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio
+        check_bounds(len(recording.samples), recording.channels, recording.sample_rate, audio)
         samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         frames = self.frames(samples)
         errors = self.errors(frames, machine_id)
@@ -426,6 +445,13 @@ class Detector:
 
 def _given(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path} is damaged: it is not as it was written, or was written by another version; copy "
+        "the detector again, or train it again: kedro run --pipeline METHOD."
+    )
 
 
 def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:

@@ -50,6 +50,7 @@ _SOUNDS_FAULTY = re.compile(
     re.IGNORECASE,
 )
 _TEST_FOLDERS = re.compile(r"(?:^|/)(?:source_|target_)?tests?/", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"[\w. -]{0,80}")
 
 EXPECTED_NAMES = (
     "normal_id_<id>_<n>, anomaly_id_<id>_<n> or section_<id>_…_<n> in train/ or test/, "
@@ -201,6 +202,8 @@ def _identify_by_table(
         split = row.get("split", "")
         if split not in ("", Split.TRAIN, Split.TEST):
             raise InputError(f"{LABELS_FILE}, line {line}: split '{split}'; give train or test.")
+        for column in ("machine_type", "machine_id"):
+            _check_name(row.get(column, ""), f"{LABELS_FILE}, line {line}: {column}")
         identities[row["file"]] = ClipIdentity(
             machine_type=row.get("machine_type") or folder_name,
             machine_id=row.get("machine_id", ""),
@@ -212,6 +215,16 @@ def _identify_by_table(
     known = {clip_id: identities.get(clip_id, unlisted) for clip_id in clip_ids}
     reason = f"listed in {LABELS_FILE}, but there is no such audio file"
     return known, {file: reason for file in identities if file not in known}
+
+
+def _check_name(name: str, place: str) -> None:
+    """Refuse what cannot be a part of file names and of the names of metrics."""
+    if not _PLAIN_NAME.fullmatch(name) or name.strip(". ") != name:
+        shown = name if len(name) <= 80 else f"{name[:80]}…"
+        raise InputError(
+            f"{place} is {shown!r}; give at most 80 letters, digits, spaces, points, hyphens and "
+            "underscores, with a letter or digit at both ends."
+        )
 
 
 def _label_word(word: str, line: int) -> str:
