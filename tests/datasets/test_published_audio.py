@@ -18,6 +18,7 @@ from anomalous_sound.errors import InputError
 def archives(file_server):
     def part(name, make):
         return {
+            "record": None,
             "url": file_server.url,
             "licence": f"licence of {name}",
             "citation": "Koizumi et al.",
@@ -240,6 +241,7 @@ def test_dcase_clips_are_identified(published):
 
 def test_mimii_clips_are_identified(published, file_server):
     part = {
+        "record": None,
         "url": file_server.url,
         "licence": "CC BY-SA 4.0",
         "citation": "Purohit et al.",

@@ -10,7 +10,9 @@ from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.reporting.challenge import result_table, submission_files
 
-EVALUATION = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=10, confidence=0.9)
+EVALUATION = EvaluationSettings(
+    max_fpr=0.1, bootstrap_resamples=10, confidence=0.9, challenge_year=None
+)
 
 
 def scored(labels=("normal", "anomalous"), folder="slider/test/{label}_id_{id}_{number:08d}.wav"):
@@ -27,7 +29,7 @@ def scored(labels=("normal", "anomalous"), folder="slider/test/{label}_id_{id}_{
             clip_id = f"slider/train/normal_id_{machine_id}_{number:08d}.wav"
             rows.append((clip_id, "slider", machine_id, "validation", "normal", rng.normal()))
     columns = ["clip_id", "machine_type", "machine_id", "split", "label", "score"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(domain="")
 
 
 def decided(scores, threshold=0.7):

@@ -19,10 +19,20 @@ from anomalous_sound.sources.layout import (
         ("test/id_01_00000000.wav", ("slider", "01", "test", "unknown")),
         (
             "valve/train/section_00_source_train_normal_0000_strength_1_ambient.wav",
-            ("valve", "00", "train", "normal"),
+            ("valve", "00", "train", "normal", "source", "strength_1_ambient"),
         ),
-        ("source_test/section_01_source_test_anomaly_7.wav", ("slider", "01", "test", "anomalous")),
-        ("target_test/section_02_target_test_normal_1_x.wav", ("slider", "02", "test", "normal")),
+        (
+            "source_test/section_01_source_test_anomaly_7.wav",
+            ("slider", "01", "test", "anomalous", "source"),
+        ),
+        (
+            "target_test/section_02_target_test_normal_1_x.wav",
+            ("slider", "02", "test", "normal", "target", "x"),
+        ),
+        (
+            "test/section_00_target_test_normal_0002_noAttribute.wav",
+            ("slider", "00", "test", "normal", "target"),
+        ),
         ("test/section_03_test_0000.wav", ("slider", "03", "test", "unknown")),
         ("test/section_03_0012.wav", ("slider", "03", "test", "unknown")),
         ("id_06/normal/00000000.wav", ("slider", "06", None, "normal")),
