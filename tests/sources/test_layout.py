@@ -3,6 +3,7 @@ import pytest
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import (
+    ClipFacts,
     ClipIdentity,
     choose_machine_type,
     identify_clips,
@@ -161,3 +162,25 @@ def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
     found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
     assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
     assert list(rejected) == ["gone.wav"]
+
+
+def test_a_table_may_state_domain_and_attributes():
+    labels = pd.DataFrame(
+        {"file": ["a.wav"], "label": ["normal"], "domain": ["target"], "attributes": ["vel_3"]}
+    )
+    found, _ = identify_clips(["a.wav"], "fan", labels)
+    assert found["a.wav"] == ClipIdentity("fan", "", None, "normal", "target", "vel_3")
+    with pytest.raises(InputError, match="line 2: domain 'moon'; give source or target"):
+        identify_clips(["a.wav"], "fan", labels.assign(domain="moon"))
+
+
+def test_what_is_published_adds_to_names_and_never_overrules_them():
+    clips = {
+        "test/section_00_0001.wav": ClipFacts("anomalous", "target", "vel_1"),
+        "test/section_00_source_test_normal_0002_vel_2.wav": ClipFacts("anomalous", "target", "x"),
+    }
+    found, _ = identify_clips(list(clips), "fan", None, clips)
+    assert list(found.values()) == [
+        ClipIdentity("fan", "00", "test", "anomalous", "target", "vel_1"),
+        ClipIdentity("fan", "00", "test", "normal", "source", "vel_2"),
+    ]

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.vocabulary import Domain, Label, Split
 
 LABELS_FILE = "labels.csv"
 
@@ -237,7 +237,7 @@ def _identify_by_table(
         if column not in labels.columns:
             raise InputError(
                 f"{LABELS_FILE} has no column '{column}'; it needs file and label, and may have "
-                "split, machine_type and machine_id."
+                "split, machine_type, machine_id, domain and attributes."
             )
     identities = {}
     for line, row in enumerate(labels.fillna("").to_dict("records"), start=2):
@@ -246,11 +246,18 @@ def _identify_by_table(
         split = row.get("split", "")
         if split not in ("", Split.TRAIN, Split.TEST):
             raise InputError(f"{LABELS_FILE}, line {line}: split '{split}'; give train or test.")
+        domain = row.get("domain", "")
+        if domain not in ("", *Domain):
+            raise InputError(
+                f"{LABELS_FILE}, line {line}: domain '{domain}'; give source or target."
+            )
         identities[row["file"]] = ClipIdentity(
             machine_type=row.get("machine_type") or folder_name,
             machine_id=row.get("machine_id", ""),
             split=split or None,
             label=_label_word(row["label"], line),
+            domain=domain,
+            attributes=row.get("attributes", ""),
         )
     # what is in the folder but not in the table was never declared normal: judge it, never train
     unlisted = ClipIdentity(folder_name, "", Split.TEST, Label.UNKNOWN)
