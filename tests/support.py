@@ -158,19 +158,19 @@ class Project:
             yaml.dump(values, Dumper=_WithoutAliases)
         )
 
-    def session(self, **parameters: Any):
+    def session(self, env: str | None = None, **parameters: Any):
         from kedro.framework.session import KedroSession
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(self.path)
-        return KedroSession.create(project_path=self.path, runtime_params=parameters)
+        return KedroSession.create(project_path=self.path, env=env, runtime_params=parameters)
 
-    def run(self, pipeline: str = "lstm", **parameters: Any) -> None:
-        with self.session(**parameters) as session:
+    def run(self, pipeline: str = "lstm", env: str | None = None, **parameters: Any) -> None:
+        with self.session(env, **parameters) as session:
             session.run(pipeline_names=[pipeline])
 
-    def load(self, name: str) -> Any:
-        with self.session() as session:
+    def load(self, name: str, env: str | None = None) -> Any:
+        with self.session(env) as session:
             return session.load_context().catalog.load(name)
 
     def load_corpus(self, folder: Path) -> Any:

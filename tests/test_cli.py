@@ -46,6 +46,14 @@ def kedro(project, *arguments):
             ("--pipelines", "lsmt"),
             "Error: there is no pipeline 'lsmt'; there are __default__, auto",
         ),
+        (
+            ("--pipeline", "lstm", "--env", "dcase2019"),
+            "Error: there is no environment 'dcase2019'; there are base, dcase2020, dcase2021",
+        ),
+        (
+            ("--env", "dcase2022", "--params", "corpus.parts=[development,test]"),
+            "Error: corpus.parts names 'test', which the data set does not have; it has develop",
+        ),
     ],
 )
 def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message):
@@ -159,3 +167,9 @@ def test_a_machine_id_is_text_and_no_number():
     }
     assert given("jobs=2") == {"jobs": 2}
     assert given("") == {}
+    # Kedro would split a list at its commas
+    lists = "corpus.parts=[additional_training, evaluation],jobs=2,corpus.machine_ids=[00,'02']"
+    assert given(lists) == {
+        "jobs": 2,
+        "corpus": {"parts": ["additional_training", "evaluation"], "machine_ids": ["00", "02"]},
+    }

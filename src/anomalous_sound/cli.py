@@ -64,14 +64,25 @@ def _run(**options: Any) -> Any:
 
 
 def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Read ``--params`` as Kedro does, but a machine ID as text: 00 is not the number 0."""
-    given = _KEDRO_PARAMS.callback(context, option, value)
-    machine_id = _MACHINE_ID.search(value) if isinstance(value, str) else None
+    """Read ``--params`` as Kedro does, but lists whole, and machine IDs as text: 00 is not 0."""
+    if not isinstance(value, str):
+        return _KEDRO_PARAMS.callback(context, option, value)
+    lists = {key.strip(): words for key, words in _LIST.findall(value)}
+    given = _KEDRO_PARAMS.callback(context, option, _LIST.sub("", value).strip(","))
+    for key, words in lists.items():
+        *groups, name = key.split(".")
+        group = given
+        for part in groups:
+            group = group.setdefault(part, {})
+        group[name] = [word.strip().strip("'\"") for word in words.split(",") if word.strip()]
+    machine_id = _MACHINE_ID.search(value)
     if machine_id:
         given["inference"]["machine_id"] = machine_id[1].strip()
     return given
 
 
+# Kedro splits at the commas within; all lists among the parameters are of text
+_LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
 run = copy.copy(kedro_run)
 run.callback = _run

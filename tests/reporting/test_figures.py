@@ -84,7 +84,11 @@ def prepared(deciding=DECIDING, **options):
     scores = scores_of(**options)
     table = threshold_table(scores, calibration(scores), THRESHOLDS, deciding)
     metrics = evaluate(
-        scores, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95), seed=0
+        scores,
+        EvaluationSettings(
+            max_fpr=0.1, bootstrap_resamples=20, confidence=0.95, challenge_year=None
+        ),
+        seed=0,
     )
     return scores, table, metrics
 

@@ -187,7 +187,11 @@ def compared(labels=("normal", "anomalous")):
         table = pd.DataFrame({"split": "test", "label": list(labels) * 20, "machine_id": "02"})
         table["score"] = rng.normal(size=40) + 2 * (table.label == "anomalous")
         metrics = evaluate(
-            table, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=5, confidence=0.9), seed=0
+            table,
+            EvaluationSettings(
+                max_fpr=0.1, bootstrap_resamples=5, confidence=0.9, challenge_year=None
+            ),
+            seed=0,
         )
         row = {"method": method, "kind": "network" if method == "lstm" else "no training"}
         if metrics["auc_pooled"] is not None:

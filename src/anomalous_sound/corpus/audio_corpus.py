@@ -13,6 +13,7 @@ from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.sources.layout import ClipFacts
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class AudioCorpus:
         recordings: the file of each recording, by its path below the folder.
         labels: contents of ``labels.csv``, where the folder holds one.
         faults: contents of ``faults.csv``: where each fault sounds, where the folder holds one.
+        published: what is known of recordings beside their names, by their paths.
     """
 
     name: str
@@ -67,6 +69,7 @@ class AudioCorpus:
     recordings: Mapping[str, AudioFile] = field(repr=False)
     labels: pd.DataFrame | None = None
     faults: pd.DataFrame | None = None
+    published: Mapping[str, ClipFacts] = field(default_factory=dict, repr=False)
 
     def mono_clip(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:
         """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.

@@ -43,6 +43,8 @@ CLIP_COLUMNS = [
     "sha256",
     "recording",
     "start_s",
+    "domain",
+    "attributes",
 ]
 
 
@@ -81,7 +83,7 @@ def list_clips(
         InputError: nothing is left to train and validate on, or the machine type is not clear.
     """
     identities, rejected = identify_clips(
-        sorted(corpus.recordings), corpus.folder_name, corpus.labels
+        sorted(corpus.recordings), corpus.folder_name, corpus.labels, corpus.published
     )
     _say_what_is_what(identities)
     if identities:
@@ -227,6 +229,8 @@ def _clip_row(
         "sha256": check.sha256,
         "recording": recording,
         "start_s": check.start_s,
+        "domain": identity.domain,
+        "attributes": identity.attributes,
     }
 
 

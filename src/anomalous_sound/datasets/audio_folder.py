@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -15,7 +16,8 @@ from kedro.io import AbstractDataset, DatasetError
 from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
 from anomalous_sound.errors import InputError
-from anomalous_sound.sources.layout import LABELS_FILE
+from anomalous_sound.sources.dcase.published import attributes_of
+from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
 
 _UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
 _UNUSABLE_NAME = (
@@ -24,6 +26,8 @@ _UNUSABLE_NAME = (
 )
 
 CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
+# of DCASE, for each section, above the folders of the splits
+_ATTRIBUTES_FILE = re.compile(r"attributes_[0-9]+\.csv")
 
 
 class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
@@ -92,6 +96,7 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
             labels=_read_table(folder / LABELS_FILE),
             # only a program knows where it has put a fault
             faults=_read_table(folder / FAULTS_FILE) if simulated else None,
+            published=read_attributes(recordings),
         )
 
     def save(self, data: Any) -> None:
@@ -138,6 +143,32 @@ def printable(name: str) -> str:
         one.encode("unicode_escape").decode() if category(one) in _UNPRINTABLE else one
         for one in text
     )
+
+
+def read_attributes(recordings: Mapping[str, AudioFile]) -> dict[str, ClipFacts]:
+    """Read the tables of attributes that lie above recordings, as in DCASE's archives since 2022.
+
+    Returns:
+        The facts of each recording that a table names.
+
+    Raises:
+        InputError: a table cannot be read.
+    """
+    facts = {}
+    below: dict[Path, list[tuple[str, str]]] = {}
+    for clip_id, file in recordings.items():
+        below.setdefault(file.path.parent.parent, []).append((clip_id, file.path.name))
+    for folder, clips in below.items():
+        attributes: dict[str, str] = {}
+        for path in sorted(folder.glob("attributes_*.csv")):
+            if _ATTRIBUTES_FILE.fullmatch(path.name) and (table := _read_table(path)) is not None:
+                attributes |= attributes_of(table, str(path))
+        facts |= {
+            clip_id: ClipFacts(attributes=attributes[name])
+            for clip_id, name in clips
+            if attributes.get(name)
+        }
+    return facts
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -22,7 +22,10 @@ from anomalous_sound.scoring.score import Score
 from anomalous_sound.training.folds import left_out_parts
 from anomalous_sound.vocabulary import Split
 
-_IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label", "recording", "start_s"]
+_IDENTITY = [
+    *("clip_id", "machine_type", "machine_id", "split", "label"),
+    *("recording", "start_s", "domain"),
+]
 
 
 def score_windows(
@@ -118,8 +121,8 @@ def score_clips(
         left_out_scores: those of training clips that the score was fitted on.
 
     Returns:
-        ``clip_id, machine_type, machine_id, split, label, recording, start_s, score``, one row for
-        each clip.
+        ``clip_id, machine_type, machine_id, split, label, recording, start_s, domain, score``, one
+        row for each clip.
     """
     known = {} if left_out_scores is None else dict(left_out_scores.to_numpy().tolist())
     of_clips = pooling.of_clips(pooled_errors, clips.clip_id)
