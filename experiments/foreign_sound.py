@@ -2,11 +2,11 @@
 
     python -m experiments.foreign_sound --recordings DIR --detectors FOLDER [FOLDER ...]
 
-DIR holds a folder of recordings for each machine type; each detector was trained on one of them. Each
-judges the test clips of the other machine types, as of each of its own machine IDs in turn, and sounds
-made up: noise, a tone, hum in silence, and a normal clip of its own with another gain or clipped. Prints
-how many are called anomalous (or foreign, which is anomalous too), and how many of its own normal test
-clips are.
+DIR holds a folder of recordings for each machine type; each detector was trained on one of them.
+Each judges the test clips of the other machine types, as of each of its own machine IDs in turn,
+and sounds made up: noise, a tone, hum in silence, and a normal clip of its own with another gain or
+clipped. Prints how many are called anomalous (or foreign, which is anomalous too), and how many of
+its own normal test clips are.
 """
 
 from __future__ import annotations
