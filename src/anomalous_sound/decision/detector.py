@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
@@ -320,6 +321,16 @@ class Detector:
                 f"the detector in {place} holds no {', '.join(absent)}: it was trained by an "
                 "earlier version; train it again: kedro run --pipeline METHOD."
             )
+        try:
+            return cls._from_json(values, weights)
+        except (KeyError, ValidationError) as error:
+            raise InputError(
+                f"the detector in {place} lacks settings that are needed: it was trained by an "
+                "earlier version; train it again: kedro run --pipeline METHOD."
+            ) from error
+
+    @classmethod
+    def _from_json(cls, values: Mapping[str, Any], weights: Mapping[str, Any]) -> Detector:
         return cls(
             networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
             score=Score.from_json(values["score"]),

@@ -1,4 +1,4 @@
-"""Render the Markdown pages from the templates in ``templates/``."""
+"""Render the pages from the templates in ``templates/``: Markdown, and HTML."""
 
 from __future__ import annotations
 
@@ -37,8 +37,21 @@ def render(template: str, **facts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a fact is missing.
     """
-    text = _environment().get_template(template).render(facts)
+    text = _environment(html=False).get_template(template).render(facts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def render_html(template: str, **facts: Any) -> str:
+    """Render a page in HTML; what facts hold is text, whatever characters are in it.
+
+    Args:
+        template: file name in ``templates/``.
+        **facts: what the template names; a name that it does not find is an error.
+
+    Raises:
+        jinja2.UndefinedError: a fact is missing.
+    """
+    return _environment(html=True).get_template(template).render(facts)
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
@@ -54,14 +67,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if _is_missing(value) else f"{value:.{digits}f}"
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache
+def _environment(*, html: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("anomalous_sound.reporting"),
         undefined=StrictUndefined,
-        autoescape=False,  # Markdown, not HTML
+        autoescape=html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -69,6 +82,8 @@ def _environment() -> Environment:
         "corpus_title": corpus_title,
         "machine_id": machine_id_name,
         "machine_ids": machine_id_names,
+        "cell": _cell,
+        "heading": _heading,
         "number": number,
         "percent": lambda value: f"{value:.0%}",
         "short": lambda value: f"{value:.4g}",

@@ -87,7 +87,6 @@ def report_page(
     names = thresholds.strategy.copy()
     names[:] = [threshold_name(row) for row in thresholds.to_dict("records")]
     is_deployed = thresholds.deployed.astype(bool)
-    of_all = calibration[calibration.per == "machine_type"]
     return render(
         "report.md.j2",
         method=method,
@@ -103,15 +102,23 @@ def report_page(
         deployed=deployed,
         undecided=metrics.get("deployed", {}).get("undecided", 0),
         deployed_promises=bool(thresholds.promised_fpr[is_deployed].notna().any()),
-        calibration=of_all.assign(strategy=of_all.strategy.map(strategy_name))[
-            list(_CALIBRATION_COLUMNS)
-        ].rename(columns=_CALIBRATION_COLUMNS),
+        calibration=deployed_calibration(calibration),
         localisation=metrics.get("localisation"),
         classification=classification.assign(
             strategy=[threshold_name(row) for row in classification.to_dict("records")]
         ).drop(columns=["per", "machine_id"]),
         figures=FIGURES,
     )
+
+
+def deployed_calibration(calibration: pd.DataFrame) -> pd.DataFrame:
+    """Return the rates promised and delivered for all clips, with the headings of a page.
+
+    Thresholds that could not be given, and columns without a value, are left out.
+    """
+    of_all = calibration[(calibration.per == "machine_type") & calibration.threshold.notna()]
+    table = of_all.assign(strategy=of_all.strategy.map(strategy_name))[list(_CALIBRATION_COLUMNS)]
+    return table.rename(columns=_CALIBRATION_COLUMNS).dropna(axis="columns", how="all")
 
 
 def _names_by_reason(not_computed: Mapping[str, str]) -> dict[str, list[str]]:
