@@ -17,6 +17,7 @@ from anomalous_sound.reporting.embedding import audio_uri, map_uri
 from anomalous_sound.vocabulary import Decision, Split
 
 _LOUDEST = 0.9  # of full scale, in all players together
+_ROOM_FOR_A_TICK = 0.12  # of the height of a picture
 _CLEAR_DEVIATION = 4.0  # standard deviations that have the darkest colour
 
 
@@ -139,10 +140,7 @@ def show_clips(
                 deviations=_deviations(deviations, times_s, features.frame_s),
                 bands=features.log_mel.n_mels,
                 seconds=_ticks_in_seconds(duration_s),
-                hertz=[
-                    Tick(text=text, at=1 - (position + 0.5) / features.log_mel.n_mels)
-                    for position, text in mel_ticks(features)
-                ],
+                hertz=_ticks_in_hertz(features),
                 events=of_clip,
             )
         )
@@ -176,6 +174,16 @@ def _deviations(deviations: np.ndarray, times_s: np.ndarray, frame_s: float) -> 
         start_s=float(times_s[0]) - frame_s / 2,
         length_s=len(deviations) * frame_s,
     )
+
+
+def _ticks_in_hertz(features: FeatureSettings) -> list[Tick]:
+    """Return round frequencies, as many as find room on a small picture."""
+    ticks: list[Tick] = []
+    for position, text in reversed(mel_ticks(features)):
+        at = 1 - (position + 0.5) / features.log_mel.n_mels
+        if not ticks or at - ticks[-1].at >= _ROOM_FOR_A_TICK:
+            ticks.append(Tick(text=text, at=at))
+    return ticks
 
 
 def _ticks_in_seconds(duration_s: float) -> list[Tick]:
