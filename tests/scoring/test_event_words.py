@@ -32,7 +32,9 @@ def test_a_narrow_line_that_rises_above_its_neighbours_is_a_tone():
     assert words([line], decibels) == ["differs around 2.9 kHz all the time"]
     decibels[:, 28] = -20
     assert words([line], decibels) == ["a tone around 2.9 kHz"]
-    assert words([event(2.0, 4.0, 2800, 3000)], decibels) == ["a tone around 2.9 kHz at 3.0 s"]
+    assert words([event(2.0, 4.0, 2800, 3000)], decibels) == [
+        "a tone around 2.9 kHz from 2.0 to 4.0 s"
+    ]
 
 
 def test_what_is_wide_is_no_tone():
@@ -50,6 +52,13 @@ def test_what_is_short_is_a_burst_if_it_rises_above_what_is_around_it():
     assert words([short], decibels) == ["a burst above 1 kHz at 3.1 s"]
     decibels[60:64, 10:] = -60  # quieter, and not said to be
     assert words([short], decibels) == ["differs above 1 kHz at 3.1 s"]
+
+
+def test_what_goes_on_for_a_while_is_no_burst():
+    longer = event(1.0, 7.0, 1000, 4000)
+    decibels = quiet()
+    decibels[20:140, 10:] = -20
+    assert words([longer], decibels) == ["differs above 1 kHz from 1.0 to 7.0 s"]
 
 
 def series(*starts_s, length_s=0.2):

@@ -184,6 +184,7 @@ class EventWordSettings(Settings):
     narrow_bands: PositiveInt = Field(description="mel bands of what is narrow, at most")
     lasting: Rate = Field(description="share of the clip that something all the time takes up")
     tone_s: PositiveFloat = Field(description="seconds of a tone, at least")
+    short_s: PositiveFloat = Field(description="seconds of a burst, at most")
     rise_db: PositiveFloat = Field(
         description="by which a tone is above the bands beside it, a burst above what is around it"
     )

@@ -21,8 +21,8 @@ def describe(
     """Say in words what each event of a clip is like.
 
     That a clip differs from normal says nothing of louder or quieter. So something is called a tone
-    only if it is narrow, lasts, and rises above the bands beside it, and bursts only if they come
-    regularly and rise above what is between them; anything else just "differs".
+    only if it is narrow, goes on for a while, and rises above the bands beside it, and a burst only
+    if it is short and rises above what is around it; anything else just "differs".
 
     Args:
         events: those of one clip.
@@ -123,7 +123,9 @@ def _of_one(event: Event, spectrogram: _Spectrogram, settings: EventWordSettings
     where = _where(event, spectrogram, settings)
     length_s = event.end_s - event.start_s
     lasts = length_s >= settings.lasting * spectrogram.duration_s
-    when = "all the time" if lasts else f"at {event.peak_s:.1f} s"
+    is_short = length_s <= settings.short_s
+    when = f"at {event.peak_s:.1f} s" if is_short else f"from {_seconds(event)} s"
+    when = "all the time" if lasts else when
     is_tone = (
         _is_narrow(event, spectrogram, settings)
         and length_s >= settings.tone_s
@@ -131,9 +133,13 @@ def _of_one(event: Event, spectrogram: _Spectrogram, settings: EventWordSettings
     )
     if is_tone:
         return f"a tone {where}" if lasts else f"a tone {where} {when}"
-    if not lasts and spectrogram.rise_over_time_db([event]) >= settings.rise_db:
+    if is_short and spectrogram.rise_over_time_db([event]) >= settings.rise_db:
         return f"a burst {where} {when}"
     return f"differs {where} {when}"
+
+
+def _seconds(event: Event) -> str:
+    return f"{max(event.start_s, 0.0):.1f} to {event.end_s:.1f}"
 
 
 def _is_narrow(event: Event, spectrogram: _Spectrogram, settings: EventWordSettings) -> bool:
