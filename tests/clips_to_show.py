@@ -38,6 +38,17 @@ JUDGED = pd.DataFrame(
 ).pipe(lambda table: table.assign(recording=table.clip_id, start_s=0.0, duration_s=SECONDS))
 
 
+LOCALISATION = pd.DataFrame(
+    [
+        ("c.wav", "time", 1, 1.0, 1.25, 0.2),
+        ("c.wav", "frequency", 2, 790.0, 850.0, 0.1),
+        ("c.wav", "frequency", 1, 2000.0, 2200.0, 0.3),
+        ("c.wav", "frequency", 3, 2040.0, 2140.0, 0.05),
+    ],
+    columns=["clip_id", "axis", "rank", "start", "end", "share"],
+)
+
+
 def deviations(clip_id: str) -> tuple[np.ndarray, np.ndarray]:
     """A block above normal from 2 to 3 s, in the anomalous clip alone."""
     times_s = FEATURES.frame_s * np.arange(10, 125)
@@ -102,6 +113,7 @@ def page(judged: pd.DataFrame = JUDGED, settings: PageSettings = PAGE, **changed
         "trained_on": corpus_summary(machine_ids=["00", "02"]),
         "judged": judged,
         "events": events,
+        "localisation": LOCALISATION,
         "shown": shown,
         "thresholds": SimpleNamespace(**thresholds),
         "calibration_scores": [0.5, 1.0, 2.5],

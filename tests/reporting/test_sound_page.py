@@ -148,6 +148,12 @@ def test_an_event_is_a_box_on_both_pictures_and_a_button_to_hear_it():
     assert elements.text.count("No single event stands out") == 2
 
 
+def test_without_an_event_the_bands_that_contribute_most_are_named():
+    text = Elements(page()).text
+    assert text.count("What there is of a deviation lies") == 1
+    assert "lies most of all around 2.1 kHz, 820 Hz." in text
+
+
 def test_without_players_all_clips_are_listed():
     settings = PAGE.model_copy(update={"highest": 0, "normal": 0, "listed": 3})
     text = page(settings=settings)

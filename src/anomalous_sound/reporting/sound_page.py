@@ -20,8 +20,11 @@ from anomalous_sound.reporting.facts import (
 from anomalous_sound.reporting.pages import render_html
 from anomalous_sound.reporting.recordings import time_in_recording
 from anomalous_sound.reporting.shown_clips import ShownClips, ShownEvent
+from anomalous_sound.scoring.event_words import in_hertz
+from anomalous_sound.scoring.localisation import FREQUENCY
 from anomalous_sound.vocabulary import Decision, Label, Split
 
+_NAMED_BANDS = 3
 _FILTERS = {"machine_id": "machine ID", "split": "split", "decision": "decision"}
 
 
@@ -52,6 +55,7 @@ def sound_page(
     trained_on: CorpusFacts,
     judged: pd.DataFrame,
     events: pd.DataFrame,
+    localisation: pd.DataFrame,
     shown: ShownClips,
     thresholds: DeployedThresholds,
     calibration_scores: Sequence[float],
@@ -74,6 +78,7 @@ def sound_page(
         judged: ``clip_id, machine_id, split, label, score, threshold, decision, p_value, recording,
             start_s, duration_s``, one row per clip.
         events: EVENT_COLUMNS.
+        localisation: LOCALISATION_COLUMNS: what is said of a clip without an event.
         shown: the clips with a player.
         thresholds: those that decide.
         calibration_scores: of the held-out normal clips.
@@ -108,7 +113,12 @@ def sound_page(
         promise=promise,
         calibration=calibration,
         cards=[
-            {"row": by_id[clip_id], "clip": clip, "events": _grouped(clip.events)}
+            {
+                "row": by_id[clip_id],
+                "clip": clip,
+                "events": _grouped(clip.events),
+                "bands": _bands(localisation[localisation.clip_id == clip_id]),
+            }
             for clip_id, clip in players.items()
         ],
         rows=[row for row in rows if row["clip_id"] not in players][: page.listed],
@@ -155,6 +165,13 @@ def _grouped(events: Sequence[ShownEvent]) -> dict[str, list[ShownEvent]]:
     return {
         words: sorted(group, key=lambda event: event.start_s) for words, group in groups.items()
     }
+
+
+def _bands(localisation: pd.DataFrame) -> list[str]:
+    """Name the mel bands of a clip that contribute most; neighbours are named once."""
+    bands = localisation[localisation.axis == FREQUENCY].sort_values("rank")
+    middles = bands[["start", "end"]].mean(axis=1)
+    return list(dict.fromkeys(in_hertz(frequency_hz) for frequency_hz in middles))[:_NAMED_BANDS]
 
 
 def _heard(judged: pd.DataFrame, corpus: CorpusFacts) -> str:

@@ -160,6 +160,7 @@ def _page() -> list[Node]:
                 "decisions",
                 "clips",
                 "events",
+                "localisation",
                 "metrics",
                 "deployed",
                 "calibration_scores",

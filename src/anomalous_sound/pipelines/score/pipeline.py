@@ -102,6 +102,7 @@ def _report() -> Pipeline:
                     "decisions",
                     "clips",
                     "events",
+                    "localisation",
                     "rejected_clips",
                     "detector",
                     "corpus_summary",
