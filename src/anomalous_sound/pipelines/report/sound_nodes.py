@@ -19,6 +19,7 @@ from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.pipelines.report.nodes import judged_clips
 from anomalous_sound.reporting import shown_clips as showing
 from anomalous_sound.reporting.promises import promise_in_words
 from anomalous_sound.reporting.report_page import deployed_calibration
@@ -103,7 +104,7 @@ def write_page(
     scores = calibration_scores.values().tolist()
     return sound_page(
         corpus=corpus_summary,
-        judged=_judged(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips),
         events=events,
         localisation=localisation,
         shown=shown_clips,
@@ -141,7 +142,7 @@ def write_judgement_page(
     }
     return sound_page(
         corpus=corpus_summary,
-        judged=_judged(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips),
         events=events,
         localisation=localisation,
         shown=shown_clips,
@@ -156,15 +157,6 @@ def write_judgement_page(
         page=page,
         **_facts(detector.description, detector.score),
     )
-
-
-def _judged(
-    clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
-) -> pd.DataFrame:
-    """Put together what is known and what was decided of each clip."""
-    places = clips[["clip_id", "duration_s"]]
-    decided = decisions[["clip_id", "threshold", "decision", "p_value"]]
-    return clip_scores.merge(decided, on="clip_id").merge(places, on="clip_id")
 
 
 def _facts(description: NetworkDescription, score: Score) -> dict[str, Any]:
