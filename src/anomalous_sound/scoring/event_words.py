@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,10 +33,14 @@ def describe(
         settings: what is called narrow, lasting, regular and risen.
 
     Returns:
-        A few words for each event; the events of a series share theirs.
+        A few words for each event; the events of a series, and others that are alike, share theirs.
     """
     spectrogram = _Spectrogram(decibels, frame_s, band_edges_hz)
-    words = [_of_one(event, spectrogram, settings) for event in events]
+    each = [_of_one(event, spectrogram, settings) for event in events]
+    alike = Counter(what for what, _ in each)
+    words = [
+        f"{what} {when}".strip() if alike[what] == 1 else _several(what) for what, when in each
+    ]
     for members in _series(events, settings):
         ordered = sorted((events[index] for index in members), key=lambda event: event.start_s)
         period_s = _period_s([event.start_s for event in ordered], settings.irregularity)
@@ -119,23 +124,33 @@ class _Spectrogram:
         return float(levels[bands].max() - higher)
 
 
-def _of_one(event: Event, spectrogram: _Spectrogram, settings: EventWordSettings) -> str:
+def _of_one(
+    event: Event, spectrogram: _Spectrogram, settings: EventWordSettings
+) -> tuple[str, str]:
+    """Say what an event is like, and when it is."""
     where = _where(event, spectrogram, settings)
     length_s = event.end_s - event.start_s
     lasts = length_s >= settings.lasting * spectrogram.duration_s
     is_short = length_s <= settings.short_s
     when = f"at {event.peak_s:.1f} s" if is_short else f"from {_seconds(event)} s"
-    when = "all the time" if lasts else when
     is_tone = (
         _is_narrow(event, spectrogram, settings)
         and length_s >= settings.tone_s
         and spectrogram.rise_over_neighbours_db(event) >= settings.rise_db
     )
     if is_tone:
-        return f"a tone {where}" if lasts else f"a tone {where} {when}"
+        return f"a tone {where}", "" if lasts else when
     if is_short and spectrogram.rise_over_time_db([event]) >= settings.rise_db:
-        return f"a burst {where} {when}"
-    return f"differs {where} {when}"
+        return f"a burst {where}", when
+    return (f"differs {where} all the time", "") if lasts else (f"differs {where}", when)
+
+
+def _several(what: str) -> str:
+    """Say that there are several alike, too irregular for a series."""
+    if what.startswith("a "):
+        noun, _, rest = what.removeprefix("a ").partition(" ")
+        return f"several {noun}s {rest}"
+    return f"{what} several times"
 
 
 def _seconds(event: Event) -> str:
