@@ -77,6 +77,7 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert result.returncode == 0, result.stderr
     assert "Epoch 2 of 2: training loss" in result.stdout
     assert "Report: data/08_reporting/lstm/report.md" in result.stdout
+    assert "To hear: data/08_reporting/lstm/report.html" in result.stdout
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder):
