@@ -85,6 +85,7 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert result.returncode == 0, result.stderr
     assert "Epoch 2 of 2: training loss" in result.stdout
     assert "Report: data/08_reporting/lstm/report.md" in result.stdout
+    assert "To hear: data/08_reporting/lstm/report.html" in result.stdout
 
 
 def started(project, output, *arguments):

@@ -217,6 +217,8 @@ class SummaryHooks:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Log the path of each report that the run wrote."""
         for name in sorted(pipeline.all_outputs()):
+            if name.endswith(".page"):
+                logger.info("To hear: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
             if name.endswith(".report"):
                 filepath = Path(catalog.get(name)._describe()["filepath"])
                 logger.info("Report: %s", _short(filepath))

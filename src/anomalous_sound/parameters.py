@@ -28,6 +28,7 @@ from anomalous_sound.configuration.features import (
 )
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.mistakes import describe_mistakes, suggestion
+from anomalous_sound.configuration.reporting import PageSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.errors import InputError
@@ -56,6 +57,7 @@ class SharedParameters(Settings):
     evaluation: EvaluationSettings
     compare: CompareSettings
     explore: ExploreSettings
+    page: PageSettings
 
     @model_validator(mode="after")
     def _every_method_gets_the_windows_it_reads(self) -> Self:

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.training import loop as training_module
 
 pytestmark = pytest.mark.slow
@@ -21,6 +22,8 @@ FILES = (
     "08_reporting/lstm/metrics.json",
     "08_reporting/lstm/classification_report.csv",
     "08_reporting/lstm/report.md",
+    "08_reporting/lstm/report.html",
+    "08_reporting/lstm/events.csv",
     "08_reporting/lstm/roc_figure.png",
     "08_reporting/lstm/score_figure.png",
     "08_reporting/lstm/history_figure.png",
@@ -38,6 +41,16 @@ def test_everything_is_written(simulated_run):
     for file in FILES:
         assert simulated_run.data(file).stat().st_size > 0, file
     assert simulated_run.load("rejected_clips").empty
+
+
+def test_the_page_plays_the_test_clips_and_says_that_they_are_simulated(simulated_run):
+    page = simulated_run.data("08_reporting/lstm/report.html").read_text(encoding="utf-8")
+    scores = simulated_run.load("lstm.clip_scores").query("split == 'test'")
+    assert page.count("<audio ") == len(scores)
+    for clip_id in scores.clip_id:
+        assert f'<span class="name">{clip_id}</span>' in page
+    assert "<strong>Simulated data:</strong>" in page
+    assert simulated_run.load("lstm.events").columns.tolist() == EVENT_COLUMNS
 
 
 def test_the_default_corpus_is_simulated_and_split(simulated_run):
@@ -134,6 +147,8 @@ def test_one_mlflow_run_holds_everything(simulated_run):
     assert {
         "roc_figure.png",
         "report.md",
+        "report.html",
+        "events.csv",
         "thresholds.csv",
         "detector",
         "metrics.json",

@@ -163,3 +163,7 @@ def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_
     assert run.data.tags["corpus"] == "new"
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"decisions.csv", "localisation.csv", "report.md", "timeline_figure.png"} <= artifacts
+    assert {"events.csv", "report.html"} <= artifacts
+    page = trained.data("08_reporting/score/report.html").read_text(encoding="utf-8")
+    assert page.count("<audio ") == 1
+    assert f'<span class="name">{a_clip.name}</span>' in page

@@ -80,8 +80,10 @@ def scores_of(anomalous=6):
     return table.assign(machine_id="00", machine_type="slider")
 
 
-def prepared(deciding=DECIDING, **options):
+def prepared(deciding=DECIDING, labelled=True, **options):
     scores = scores_of(**options)
+    if not labelled:
+        scores.loc[scores.split == "test", "label"] = "unknown"
     table = threshold_table(scores, calibration(scores), THRESHOLDS, deciding)
     metrics = evaluate(
         scores,
@@ -295,7 +297,21 @@ def test_the_page_says_why_the_threshold_asked_for_does_not_decide():
     text = page(*prepared(), note="conformal cannot be given: too few clips")
     assert "**conformal cannot be given: too few clips**; validation mean + k std. dev. is" in text
     assert "is deployed instead, which promises no false-alarm rate." in text
-    assert "| conformal | 0.02 | always, if the clips are exchangeable | 5 | 49 | – |" in text
+    assert "| conformal |" not in text
+    assert "Not given: conformal (5 normal clips can promise no rate below 1 in 6;" in text
+
+
+def test_what_was_not_computed_is_left_out_and_said_in_one_sentence():
+    text = page(*prepared(labelled=False))
+    assert "- Metrics not computed: `auc_pooled`, " in text
+    assert text.count("no test clip has a label") == 2  # metrics, and the oracle thresholds
+    assert "roc_figure" not in text
+    assert "## Classification" not in text
+    assert "| machine ID |" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert any("validation mean + k" in row for row in rows)
+    assert not any(set(row) <= set("|– ") for row in rows)
+    assert all(row.count("–") <= 1 for row in rows)  # no rate is promised, where none is
 
 
 def test_a_fallback_that_promises_a_rate_is_not_said_to_promise_none():

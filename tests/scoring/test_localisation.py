@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from events_of_clips import EVENTS
 
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.scoring.localisation import WindowReference, fit_window_reference, localise
@@ -13,14 +14,16 @@ NORMAL = {
     "02": [np.exp(RNG.normal(-2, 2.0, (30, 4))) for _ in range(3)],
 }
 LOCALISATION = LocalisationSettings(
-    segment_s=0.5, segments=2, bands=1, peak_percentile=99.0, clip_ids=None
+    segment_s=0.5, segments=2, bands=1, peak_percentile=99.0, events=EVENTS, clip_ids=None
 )
 
 
 @pytest.fixture
 def reference():
-    errors = ((name, clip) for name, clips in NORMAL.items() for clip in clips)
-    return fit_window_reference(errors, peak_percentile=99.0)
+    def errors():
+        return ((name, clip) for name, clips in NORMAL.items() for clip in clips)
+
+    return fit_window_reference(errors, peak_percentile=99.0, events=EVENTS)
 
 
 def test_the_reference_is_mean_and_deviation_of_all_windows_at_once(reference):

@@ -11,10 +11,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from anomalous_sound.configuration.base import (
+    Fraction,
     NotNegativeFloat,
     Percentile,
     PositiveFloat,
     PositiveInt,
+    Rate,
     Settings,
     only_own_options,
 )
@@ -176,6 +178,34 @@ ScoreSettings = Annotated[
 ]
 
 
+class EventWordSettings(Settings):
+    """When an event is called what."""
+
+    narrow_bands: PositiveInt = Field(description="mel bands of what is narrow, at most")
+    lasting: Rate = Field(description="share of the clip that something all the time takes up")
+    tone_s: PositiveFloat = Field(description="seconds of a tone, at least")
+    short_s: PositiveFloat = Field(description="seconds of a burst, at most")
+    rise_db: PositiveFloat = Field(
+        description="by which a tone is above the bands beside it, a burst above what is around it"
+    )
+    series: Annotated[int, Field(ge=3)] = Field(description="events of a series, at least")
+    overlap: Rate = Field(description="share of their frequencies that those of a series share")
+    irregularity: Fraction = Field(description="of a period, by which those of a series may be off")
+
+
+class EventSettings(Settings):
+    """Boxes in time and frequency where a clip deviates more than normal clips do."""
+
+    count: PositiveInt = Field(description="events named of each clip, at most")
+    quantile: Fraction = Field(description="of the deviations of normal clips: events lie above it")
+    false_event_rate: Fraction = Field(
+        description="share of the normal clips that may have an event heavy enough to count"
+    )
+    smooth_windows: PositiveInt = Field(description="windows that a deviation is averaged over")
+    smooth_bands: PositiveInt = Field(description="mel bands that a deviation is averaged over")
+    words: EventWordSettings
+
+
 class LocalisationSettings(Settings):
     """When and where a clip deviates."""
 
@@ -185,6 +215,7 @@ class LocalisationSettings(Settings):
     peak_percentile: Percentile = Field(
         description="of a band's errors over time: its peak, by which bands are compared"
     )
+    events: EventSettings
     clip_ids: list[str] | None = Field(
         description="the clips drawn; null: the least and the most anomalous test clip"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
@@ -332,6 +333,13 @@ class Detector:
             detector = cls._from_json(values, weights)
         except InputError:
             raise
+        except (KeyError, ValidationError) as error:
+            if damaged := damaged_file(values, place, SETTINGS_FILE):
+                raise _damaged(damaged) from error
+            raise InputError(
+                f"the detector in {place} lacks settings that are needed: it was trained by an "
+                "earlier version; train it again: kedro run --pipeline METHOD."
+            ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise _damaged(place / SETTINGS_FILE) from error
         if damaged := damaged_file(values, place, SETTINGS_FILE):

@@ -16,6 +16,7 @@ _SHARED_PARAMETERS = {
     "params:jobs",
     "params:localisation",
     "params:log_mel",
+    "params:page",
     "params:seed",
     "params:thresholds",
 }

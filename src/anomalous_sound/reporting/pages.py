@@ -1,4 +1,4 @@
-"""Render the Markdown pages from the templates in ``templates/``."""
+"""Render the pages from the templates in ``templates/``: Markdown, and HTML."""
 
 from __future__ import annotations
 
@@ -38,8 +38,21 @@ def render(template: str, **facts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a fact is missing.
     """
-    text = _environment().get_template(template).render(facts)
+    text = _environment(html=False).get_template(template).render(facts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def render_html(template: str, **facts: Any) -> str:
+    """Render a page in HTML; what facts hold is text, whatever characters are in it.
+
+    Args:
+        template: file name in ``templates/``.
+        **facts: what the template names; a name that it does not find is an error.
+
+    Raises:
+        jinja2.UndefinedError: a fact is missing.
+    """
+    return _environment(html=True).get_template(template).render(facts)
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
@@ -55,27 +68,30 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if _is_missing(value) else f"{value:.{digits}f}"
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache
+def _environment(*, html: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("anomalous_sound.reporting"),
         undefined=StrictUndefined,
-        autoescape=False,  # Markdown, not HTML
+        autoescape=html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    as_text = _as_itself if html else _as_text  # in HTML, jinja2 escapes what is inserted
     filters: dict[str, Callable[..., str]] = {
-        "corpus_title": _as_text(corpus_title),
-        "machine_id": _as_text(machine_id_name),
-        "machine_ids": _as_text(machine_id_names),
+        "corpus_title": as_text(corpus_title),
+        "machine_id": as_text(machine_id_name),
+        "machine_ids": as_text(machine_id_names),
+        "cell": _cell_as_it_is if html else _cell,
+        "heading": _heading,
         "number": number,
         "percent": lambda value: f"{value:.0%}",
         "short": lambda value: f"{value:.4g}",
         "strategy": strategy_name,
         "table": markdown_table,
-        "text": _text,
+        "text": str if html else _text,
     }
     environment.filters |= filters
     return environment
@@ -86,13 +102,21 @@ def _heading(column: str) -> str:
 
 
 def _cell(value: Any) -> str:
+    return _text(_cell_as_it_is(value)).replace("|", "\\|")
+
+
+def _cell_as_it_is(value: Any) -> str:
     if _is_missing(value):
         return MISSING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return _text(value).replace("|", "\\|")
+    return str(value)
+
+
+def _as_itself(name: Callable[[Any], str]) -> Callable[[Any], str]:
+    return name
 
 
 def _as_text(name: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -84,10 +84,11 @@ def report_page(
     thresholds, classification = (
         table.fillna({"machine_id": ""}) for table in (thresholds, classification)
     )
-    names = thresholds.strategy.copy()
-    names[:] = [threshold_name(row) for row in thresholds.to_dict("records")]
-    is_deployed = thresholds.deployed.astype(bool)
-    of_all = calibration[calibration.per == "machine_type"]
+    given = thresholds[thresholds.threshold.notna()]
+    names = given.strategy.copy()
+    names[:] = [threshold_name(row) for row in given.to_dict("records")]
+    is_deployed = given.deployed.astype(bool)
+    has_roc = metrics["auc_pooled"] is not None
     return render(
         "report.md.j2",
         method=method,
@@ -97,21 +98,55 @@ def report_page(
         not_computed=_names_by_reason(metrics["not_computed"]),
         by_machine_id=_by_machine_id(metrics["per_machine_id"]),
         unit=unit,
-        thresholds=thresholds.assign(strategy=names.mask(is_deployed, "**" + names + "**"))[
-            _THRESHOLD_COLUMNS
-        ],
+        thresholds=_threshold_table(
+            given.assign(strategy=names.mask(is_deployed, "**" + names + "**"))
+        ),
+        not_given=_names_by_reason(
+            {
+                threshold_name(row): row["note"]
+                for row in thresholds[thresholds.threshold.isna()].to_dict("records")
+            }
+        ),
         deployed=deployed,
         undecided=metrics.get("deployed", {}).get("undecided", 0),
-        deployed_promises=bool(thresholds.promised_fpr[is_deployed].notna().any()),
-        calibration=of_all.assign(strategy=of_all.strategy.map(strategy_name))[
-            list(_CALIBRATION_COLUMNS)
-        ].rename(columns=_CALIBRATION_COLUMNS),
+        deployed_promises=bool(given.promised_fpr[is_deployed].notna().any()),
+        calibration=deployed_calibration(calibration),
         localisation=metrics.get("localisation"),
-        classification=classification.assign(
-            strategy=[threshold_name(row) for row in classification.to_dict("records")]
-        ).drop(columns=["per", "machine_id"]),
-        figures=FIGURES,
+        classification=_classification(classification),
+        figures={
+            file: caption
+            for file, caption in FIGURES.items()
+            if has_roc or file != "roc_figure.png"
+        },
     )
+
+
+def deployed_calibration(calibration: pd.DataFrame) -> pd.DataFrame:
+    """Return the rates promised and delivered for all clips, with the headings of a page.
+
+    Thresholds that could not be given, and columns without a value, are left out.
+    """
+    of_all = calibration[(calibration.per == "machine_type") & calibration.threshold.notna()]
+    table = of_all.assign(strategy=of_all.strategy.map(strategy_name))[list(_CALIBRATION_COLUMNS)]
+    return _with_values(table.rename(columns=_CALIBRATION_COLUMNS))
+
+
+def _threshold_table(given: pd.DataFrame) -> pd.DataFrame:
+    table = given[_THRESHOLD_COLUMNS]
+    # a note that all share says why nothing was computed, which the page says already
+    return _with_values(table if len(set(table.note)) > 1 else table.drop(columns="note"))
+
+
+def _classification(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of thresholds that were given and have clips to be judged by."""
+    measured = table[table[["precision", "recall", "f1"]].notna().any(axis=1)]
+    names = [threshold_name(row) for row in measured.to_dict("records")]
+    return measured.assign(strategy=names).drop(columns=["per", "machine_id"])
+
+
+def _with_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the columns in which nothing stands."""
+    return table.dropna(axis="columns", how="all")
 
 
 def _names_by_reason(not_computed: Mapping[str, str]) -> dict[str, list[str]]:
@@ -125,6 +160,8 @@ def _by_machine_id(values: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = [
         {"machine_id": machine_id_name(machine_id), **of_id} for machine_id, of_id in values.items()
     ]
-    return pd.DataFrame(rows).rename(
+    table = pd.DataFrame(rows).rename(
         columns={"n_normal": "normal test clips", "n_anomalous": "anomalous test clips"}
     )
+    has_labels = table[["normal test clips", "anomalous test clips"]].to_numpy().any()
+    return _with_values(table) if has_labels else table.iloc[:0]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.configuration.scoring import LocalisationSettings
+from anomalous_sound.configuration.scoring import EventSettings, LocalisationSettings
+from anomalous_sound.scoring.events import EventLimits, fit_event_limits
 
 LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
 TIME, FREQUENCY = "time", "frequency"
@@ -30,6 +31,11 @@ class NormalErrors:
     means: np.ndarray
     deviations: np.ndarray
     peaks: np.ndarray
+
+    def deviation_map(self, errors: np.ndarray) -> np.ndarray:
+        """Return by how many standard deviations each window and band is above normal."""
+        deviations: np.ndarray = (_logarithms(errors) - self.means) / self.deviations
+        return deviations
 
     def to_json(self) -> dict[str, list[float]]:
         """Return the attributes as lists."""
@@ -54,12 +60,14 @@ class WindowReference:
         all: those of all normal clips, for a machine ID that has none.
         peak_deviations: standard deviation of each band's peak from clip to clip of a machine ID.
         peak_percentile: the percentile of a band's errors over time that is its peak.
+        event_limits: what an event exceeds in normal clips.
     """
 
     machine_ids: Mapping[str, NormalErrors]
     all: NormalErrors
     peak_deviations: np.ndarray
     peak_percentile: float
+    event_limits: EventLimits
 
     def deviation_map(self, errors: np.ndarray, machine_id: str) -> np.ndarray:
         """Return by how many standard deviations each window and band is above normal.
@@ -74,9 +82,7 @@ class WindowReference:
         Returns:
             Windows × mel bands; around 0 ± 1 where the sound is normal.
         """
-        normal = self._normal(machine_id)
-        deviations: np.ndarray = (_logarithms(errors) - normal.means) / normal.deviations
-        return deviations
+        return self._normal(machine_id).deviation_map(errors)
 
     def peak_deviation(self, errors: np.ndarray, machine_id: str) -> np.ndarray:
         """Return by how many standard deviations the peak over time of each band is above normal.
@@ -102,6 +108,7 @@ class WindowReference:
         """Return the attributes as JSON values; no bit is lost."""
         return {
             "peak_percentile": self.peak_percentile,
+            "event_limits": self.event_limits.to_json(),
             "peak_deviations": self.peak_deviations.tolist(),
             "all": self.all.to_json(),
             "machine_ids": {name: normal.to_json() for name, normal in self.machine_ids.items()},
@@ -116,33 +123,44 @@ class WindowReference:
             all=NormalErrors.from_json(values["all"]),
             peak_deviations=np.array(values["peak_deviations"]),
             peak_percentile=values["peak_percentile"],
+            event_limits=EventLimits.from_json(values["event_limits"]),
         )
 
 
 def fit_window_reference(
-    errors: Iterable[tuple[str, np.ndarray]], *, peak_percentile: float
+    errors: Callable[[], Iterable[tuple[str, np.ndarray]]],
+    *,
+    peak_percentile: float,
+    events: EventSettings,
 ) -> WindowReference:
     """Find how large the error of a window usually is in each mel band, for each machine ID.
 
     Args:
-        errors: machine ID and errors (windows × mel bands) of normal training clips, one clip at a
-            time.
+        errors: returns machine ID and errors (windows × mel bands) of normal training clips, one
+            clip at a time; it is called several times.
         peak_percentile: which percentile of a band's errors over time is its peak in a clip.
+        events: how events are told from what normal clips show.
     """
     of_all = _Moments()
     of_ids: dict[str, _Moments] = {}
     peaks: dict[str, list[np.ndarray]] = {}
-    for machine_id, of_clip in errors:
+    for machine_id, of_clip in errors():
         peaks.setdefault(machine_id, []).append(_peaks(of_clip, peak_percentile))
         logarithms = _logarithms(of_clip)
         of_ids.setdefault(machine_id, _Moments()).add(logarithms)
         of_all.add(logarithms)
     every_peak = [peak for of_id in peaks.values() for peak in of_id]
+    machine_ids = {name: _normal_errors(of_ids[name], peaks[name]) for name in of_ids}
+
+    def maps() -> Iterable[np.ndarray]:
+        return (machine_ids[name].deviation_map(of_clip) for name, of_clip in errors())
+
     return WindowReference(
-        machine_ids={name: _normal_errors(of_ids[name], peaks[name]) for name in of_ids},
+        machine_ids=machine_ids,
         all=_normal_errors(of_all, every_peak),
         peak_deviations=_within_deviations(peaks),
         peak_percentile=peak_percentile,
+        event_limits=fit_event_limits(maps, events),
     )
 
 

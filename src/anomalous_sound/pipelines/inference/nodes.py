@@ -5,6 +5,9 @@ They are wired twice: after a training, and to judge new recordings by a detecto
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +17,7 @@ from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
-from anomalous_sound.scoring import localisation, pooling, scores
+from anomalous_sound.scoring import event_words, events, localisation, pooling, scores
 from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
@@ -147,11 +150,14 @@ def fit_window_reference(
 ) -> WindowReference:
     """Find how large the errors of windows and bands usually are, on normal training clips."""
     training = clips[clips.split == Split.TRAIN]
-    errors = (
-        (machine_id, mean_over_members(band_errors.clip(clip_id)))
-        for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True)
+
+    def errors() -> Iterator[tuple[str, np.ndarray]]:
+        for clip_id, machine_id in zip(training.clip_id, training.machine_id, strict=True):
+            yield machine_id, mean_over_members(band_errors.clip(clip_id))
+
+    return localisation.fit_window_reference(
+        errors, peak_percentile=settings.peak_percentile, events=settings.events
     )
-    return localisation.fit_window_reference(errors, peak_percentile=settings.peak_percentile)
 
 
 def localise(
@@ -187,3 +193,45 @@ def localise(
         tables.append(table.assign(clip_id=clip_id))
     columns = localisation.LOCALISATION_COLUMNS
     return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def list_events(
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    log_mel: Frames,
+    clips: pd.DataFrame,
+    window_reference: WindowReference,
+    networks: TrainedNetworks,
+    settings: LocalisationSettings,
+) -> pd.DataFrame:
+    """Find the events of every test clip: boxes in time and frequency, and what they are like.
+
+    Returns:
+        EVENT_COLUMNS: the heaviest first, for each clip; none for a clip in which nothing exceeds
+        what normal clips show.
+    """
+    description = networks.description
+    features = description.features
+    edges = mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate)
+    starts_s = dict(list(window_errors.groupby("clip_id", observed=True, sort=False).start_s))
+    rows = []
+    test = clips[clips.split == Split.TEST]
+    for clip_id, machine_id in zip(test.clip_id, test.machine_id, strict=True):
+        errors = mean_over_members(band_errors.clip(clip_id))
+        found = events.find_events(
+            window_reference.deviation_map(errors, machine_id),
+            window_reference.event_limits,
+            times_s=starts_s[clip_id].to_numpy() + target_offset_s(description),
+            band_edges_hz=edges,
+            count=settings.events.count,
+        )
+        words = event_words.describe(
+            found,
+            log_mel.clip(clip_id),
+            frame_s=features.frame_s,
+            band_edges_hz=edges,
+            settings=settings.events.words,
+        )
+        for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1):
+            rows.append({"clip_id": clip_id, "rank": rank, **asdict(event), "words": text})
+    return pd.DataFrame(rows, columns=events.EVENT_COLUMNS)

@@ -54,6 +54,20 @@ def _scoring(fit: bool) -> list[Node]:
             outputs="localisation",
             name="localise",
         ),
+        node(
+            nodes.list_events,
+            inputs=[
+                "band_errors",
+                "window_errors",
+                "log_mel",
+                "clips",
+                "window_reference",
+                "network",
+                "params:localisation",
+            ],
+            outputs="events",
+            name="list_events",
+        ),
     ]
 
 

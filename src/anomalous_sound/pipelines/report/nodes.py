@@ -280,17 +280,16 @@ def plot_recordings(
     corpus_summary: CorpusSummary,
 ) -> Figure:
     """Draw the score over time of recordings that were cut into clips."""
-    return recordings.recordings_figure(_judged(clip_scores, decisions, clips), corpus_summary)
+    return recordings.recordings_figure(judged_clips(clip_scores, decisions, clips), corpus_summary)
 
 
-def _judged(
+def judged_clips(
     clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
 ) -> pd.DataFrame:
     """Put together what is known and what was decided of each clip."""
-    places = clips[["clip_id", "recording", "start_s", "duration_s"]]
     decided = decisions[["clip_id", "threshold", "decision", "p_value"]]
-    scored = clip_scores[["clip_id", "machine_id", "label", "score"]]
-    return scored.merge(decided, on="clip_id").merge(places, on="clip_id")
+    durations = clips[["clip_id", "duration_s"]]
+    return clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
 
 
 def write_judgement(
@@ -305,7 +304,7 @@ def write_judgement(
     """Write which clips are called anomalous, and when and where they deviate."""
     description = detector.description
     return judgement_page.judgement_page(
-        judged=_judged(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips),
         localisation=localisation,
         rejected_clips=rejected_clips,
         corpus=corpus_summary,

@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline, node
 
 from anomalous_sound.evaluation.threshold_table import classification_report
-from anomalous_sound.pipelines.report import nodes
+from anomalous_sound.pipelines.report import nodes, sound_nodes
 from anomalous_sound.reporting import figures
 
 
@@ -29,6 +29,28 @@ def timeline_node() -> Node:
         ],
         outputs="timeline_figure",
         name="plot_timelines",
+    )
+
+
+def shown_clips_node() -> Node:
+    """Return the node that gathers sound and pictures of the clips that the page shows."""
+    return node(
+        sound_nodes.show_clips,
+        inputs=[
+            "raw_audio",
+            "clips",
+            "log_mel",
+            "band_errors",
+            "window_errors",
+            "window_reference",
+            "network",
+            "clip_scores",
+            "decisions",
+            "events",
+            "params:page",
+        ],
+        outputs="shown_clips",
+        name="show_clips",
     )
 
 
@@ -128,6 +150,31 @@ def _page() -> list[Node]:
             ],
             outputs="report",
             name="write_report",
+        ),
+        shown_clips_node(),
+        node(
+            sound_nodes.write_page,
+            inputs=[
+                "shown_clips",
+                "clip_scores",
+                "decisions",
+                "clips",
+                "events",
+                "localisation",
+                "metrics",
+                "deployed",
+                "calibration_scores",
+                "calibration",
+                "network",
+                "fitted_score",
+                "rejected_clips",
+                "corpus_summary",
+                "roc_figure",
+                "history_figure",
+                "params:page",
+            ],
+            outputs="page",
+            name="write_page",
         ),
     ]
 

@@ -6,7 +6,8 @@ from anomalous_sound.decision.evidence import weigh_clips
 from anomalous_sound.decision.thresholds import decide_new_clips
 from anomalous_sound.pipelines import inference
 from anomalous_sound.pipelines.report import nodes as report
-from anomalous_sound.pipelines.report.pipeline import timeline_node
+from anomalous_sound.pipelines.report import sound_nodes
+from anomalous_sound.pipelines.report.pipeline import shown_clips_node, timeline_node
 from anomalous_sound.pipelines.score import nodes
 from anomalous_sound.pipelines.stages import in_stages
 
@@ -22,7 +23,7 @@ def create_pipeline() -> Pipeline:
         in_stages(stages),
         namespace="score",
         inputs={"raw_audio"},
-        parameters={"params:inference", "params:jobs", "params:localisation"},
+        parameters={"params:inference", "params:jobs", "params:localisation", "params:page"},
     )
 
 
@@ -99,6 +100,24 @@ def _report() -> Pipeline:
                 ],
                 outputs="report",
                 name="write_report",
+            ),
+            shown_clips_node(),
+            node(
+                sound_nodes.write_judgement_page,
+                inputs=[
+                    "shown_clips",
+                    "clip_scores",
+                    "decisions",
+                    "clips",
+                    "events",
+                    "localisation",
+                    "rejected_clips",
+                    "detector",
+                    "corpus_summary",
+                    "params:page",
+                ],
+                outputs="page",
+                name="write_page",
             ),
         ]
     )

@@ -1,0 +1,180 @@
+"""Nodes that make the page that can be heard."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anomalous_sound import __version__
+from anomalous_sound.configuration.reporting import PageSettings
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
+from anomalous_sound.corpus.summary import CorpusSummary
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.thresholds import Thresholds
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.pipelines.report.nodes import judged_clips
+from anomalous_sound.reporting import shown_clips as showing
+from anomalous_sound.reporting.promises import promise_in_words
+from anomalous_sound.reporting.report_page import deployed_calibration
+from anomalous_sound.reporting.shown_clips import ShownClips
+from anomalous_sound.reporting.sound_page import PageFigure, sound_page
+from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
+from anomalous_sound.scoring.errors import target_offset_s
+from anomalous_sound.scoring.localisation import WindowReference
+from anomalous_sound.scoring.score import Score
+
+_PROGRAMS = ("torch", "numpy", "scipy", "scikit-learn", "kedro")
+
+
+def show_clips(
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    log_mel: Frames,
+    band_errors: BandErrors,
+    window_errors: pd.DataFrame,
+    window_reference: WindowReference,
+    network: TrainedNetworks,
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    events: pd.DataFrame,
+    page: PageSettings,
+) -> ShownClips:
+    """Gather sound, pictures and events of the clips that the page shows."""
+    judged = clip_scores.merge(decisions[["clip_id", "decision"]], on="clip_id")
+    chosen = showing.chosen_clips(judged, page)
+    description = network.description
+    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
+    places = clip_places(clips[clips.clip_id.isin(chosen)])
+    windows = window_errors[window_errors.clip_id.isin(chosen)]
+    starts_s = dict(list(windows.groupby("clip_id", observed=True).start_s))
+
+    def samples(clip_id: str) -> np.ndarray:
+        return raw_audio.mono_clip(places[clip_id], description.features.audio)
+
+    def maps(clip_id: str) -> tuple[np.ndarray, np.ndarray]:
+        errors = mean_over_members(band_errors.clip(clip_id))
+        deviations = window_reference.deviation_map(errors, machine_ids[clip_id])
+        return deviations, starts_s[clip_id].to_numpy() + target_offset_s(description)
+
+    return showing.show_clips(
+        chosen,
+        samples=samples,
+        maps=maps,
+        frames=log_mel,
+        events=events,
+        features=description.features,
+        settings=page,
+    )
+
+
+def write_page(
+    shown_clips: ShownClips,
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    clips: pd.DataFrame,
+    events: pd.DataFrame,
+    localisation: pd.DataFrame,
+    metrics: dict[str, Any],
+    deployed: Thresholds,
+    calibration_scores: CalibrationScores,
+    calibration: pd.DataFrame,
+    network: TrainedNetworks,
+    fitted_score: Score,
+    rejected_clips: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+    roc_figure: bytes,
+    history_figure: bytes,
+    page: PageSettings,
+) -> str:
+    """Write the page of a training run."""
+    history = PageFigure(
+        "Training history", "Training and validation loss by epoch", history_figure
+    )
+    figures = [history]
+    if metrics["auc_pooled"] is not None:
+        text = f"ROC curve of the test clips, AUC {metrics['auc_pooled']:.3f}"
+        figures.insert(0, PageFigure("ROC curve", text, roc_figure))
+    scores = calibration_scores.values().tolist()
+    return sound_page(
+        corpus=corpus_summary,
+        judged=judged_clips(clip_scores, decisions, clips),
+        events=events,
+        localisation=localisation,
+        shown=shown_clips,
+        thresholds=deployed,
+        calibration_scores=scores,
+        promise=promise_in_words(deployed, scores, calibration),
+        calibration=deployed_calibration(calibration),
+        figures=figures,
+        not_computed=metrics["not_computed"],
+        rejected_clips=rejected_clips,
+        versions=_versions(),
+        page=page,
+        **_facts(network.description, fitted_score),
+    )
+
+
+def write_judgement_page(
+    shown_clips: ShownClips,
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    clips: pd.DataFrame,
+    events: pd.DataFrame,
+    localisation: pd.DataFrame,
+    rejected_clips: pd.DataFrame,
+    detector: Detector,
+    corpus_summary: CorpusSummary,
+    page: PageSettings,
+) -> str:
+    """Write the page of recordings that a detector has judged."""
+    scores = detector.calibration.values().tolist()
+    identity = {
+        "detector": detector.identity.digest,
+        "trained at": detector.identity.trained_at,
+        "trained by": f"anomalous-sound {detector.identity.version}",
+    }
+    return sound_page(
+        corpus=corpus_summary,
+        judged=judged_clips(clip_scores, decisions, clips),
+        events=events,
+        localisation=localisation,
+        shown=shown_clips,
+        thresholds=detector.thresholds,
+        calibration_scores=scores,
+        promise=promise_in_words(detector.thresholds, scores, None),
+        calibration=None,
+        figures=[],
+        not_computed={},
+        rejected_clips=rejected_clips,
+        versions=_versions() | identity,
+        page=page,
+        **_facts(detector.description, detector.score),
+    )
+
+
+def _facts(description: NetworkDescription, score: Score) -> dict[str, Any]:
+    """Return what the page says of the detector."""
+    described = description.to_json()
+    chosen = ("network", "audio", "log_mel", "windows", "scaling", "trained_on")
+    return {
+        "method": methods()[description.method].title,
+        "trained_on": description.corpus,
+        "unit": score.unit,
+        "settings": {name: described[name] for name in chosen if name in described}
+        | {"score": score.settings.model_dump(mode="json")},
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "anomalous-sound": __version__,
+        "Python": platform.python_version(),
+        **{name: version(name) for name in _PROGRAMS},
+    }

@@ -1,0 +1,103 @@
+"""The page that can be heard, with real clicks in headless Chromium."""
+
+import io
+
+import numpy as np
+import pytest
+from chromium import CHROMIUM, Browser
+from clips_to_show import PAGE, SECONDS, page
+from PIL import Image
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+AUDIO = "document.querySelector('#clip-1 audio')"
+CURSOR = "Number(document.querySelector('#clip-1 .cursor').getAttribute('x1'))"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Return a browser with the page in it."""
+
+    def open_page(width=1400, dark=False):
+        file = tmp_path / "report.html"
+        file.write_text(page(), encoding="utf-8")
+        browser.open(file.as_uri(), width=width, height=900, dark=dark)
+        browser.until(f"{AUDIO}.readyState > 0")
+        return browser
+
+    return open_page
+
+
+def test_the_player_stands_before_the_marked_second(opened):
+    browser = opened()
+    assert browser.until(f"{AUDIO}.currentTime") == pytest.approx(2.0 - PAGE.lead_s, abs=0.05)
+    assert browser.value(f"{AUDIO}.duration") == pytest.approx(SECONDS, abs=0.01)
+    assert browser.value("document.querySelector('#clip-2 audio').currentTime") == 0
+
+
+def test_a_click_on_an_event_plays_it_and_the_cursor_follows(opened):
+    browser = opened()
+    assert browser.value(f"{AUDIO}.paused")
+    browser.click("#clip-1 button[data-seek]")
+    browser.until(f"!{AUDIO}.paused && {AUDIO}.currentTime > 2.1")
+    browser.until(f"{CURSOR} > 2.1")
+    # the other player stops this one
+    browser.value("document.querySelector('#clip-2 audio').play()")
+    browser.until(f"{AUDIO}.paused")
+    browser.value("document.querySelector('#clip-2 audio').pause()")
+
+
+@pytest.mark.parametrize("kind", ["spectrogram", "deviation"])
+def test_a_click_on_a_picture_goes_there(opened, kind):
+    browser = opened()
+    browser.click(f"#clip-1 svg.{kind}", at=(0.25, 0.5))
+    assert browser.value(f"{AUDIO}.currentTime") == pytest.approx(0.25 * SECONDS, abs=0.02)
+    browser.until(f"Math.abs({CURSOR} - {0.25 * SECONDS}) < 0.02")
+    # on a box, too
+    browser.click(f"#clip-1 svg.{kind}", at=(0.6, 0.1))
+    assert browser.value(f"{AUDIO}.currentTime") == pytest.approx(0.6 * SECONDS, abs=0.02)
+
+
+def test_filters_hide_the_other_clips(opened):
+    browser = opened()
+    shown = (
+        "[...document.querySelectorAll('article.clip, .others tbody tr')]"
+        ".filter((clip) => clip.offsetParent !== null)"
+        ".map((clip) => clip.querySelector('.name').textContent)"
+    )
+    everything = ["b.wav", "c.wav", "a.wav", "e.wav", "d.wav"]
+    assert browser.value(shown) == everything
+    browser.value("document.querySelector('select[name=decision]').focus()")
+    browser.press("ArrowDown")
+    browser.until("document.querySelector('output').textContent === '1 of 5 clips'")
+    assert browser.value(shown) == ["b.wav"]
+    browser.press("ArrowUp")
+    browser.value("document.querySelector('select[name=machine_id]').focus()")
+    browser.press("ArrowDown")
+    browser.until("document.querySelector('output').textContent === '2 of 5 clips'")
+    assert browser.value(shown) == ["a.wav", "d.wav"]
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_and_keeps_to_the_colours_asked_for(opened, width, dark):
+    browser = opened(width, dark)
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    picture = np.asarray(Image.open(io.BytesIO(browser.picture())).convert("L"))
+    assert picture.shape == (900, width)
+    assert (np.median(picture) < 60) == dark
+
+
+def test_nothing_was_refused_and_nothing_fetched(opened):
+    browser = opened()
+    fetched = browser.value("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert [name for name in fetched if not name.startswith("data:")] == []
