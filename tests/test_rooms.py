@@ -12,7 +12,7 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
     {"hooks", "pipelines", "config_loader"},
-    {"parameters", "reporting", "datasets"},
+    {"parameters", "reporting", "datasets", "command"},
     {"evaluation"},
     {"decision", "training"},
     {"scoring"},

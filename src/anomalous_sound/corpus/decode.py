@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anomalous_sound.corpus.segments import Span
-from anomalous_sound.errors import UnreadableClipError
+from anomalous_sound.errors import SilentClipError, UnreadableClipError
 
 # what libsndfile reads under these endings; anything else in a folder is not taken for a recording
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".mp3")
@@ -286,7 +286,7 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
     if max(-low, high) > _LOUDEST:
         raise UnreadableClipError("it holds samples far beyond full scale (damaged float data)")
     if low == high:
-        raise UnreadableClipError(
+        raise SilentClipError(
             "all samples are zero" if mono[0] == 0 else "all samples have the same value"
         )
     if recording.sample_rate != sample_rate:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from anomalous_sound.corpus.clips import AudioCorpus
-from anomalous_sound.datasets.audio_folder import AudioFolderDataset, list_recordings
+from anomalous_sound.corpus.folder import list_recordings
+from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.download.archive import ensure_unpacked, is_unpacked
 from anomalous_sound.sources.download.settings import PublishedArchives

@@ -20,7 +20,6 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         in_stages(stages),
         namespace="score",
-        inputs={"raw_audio"},
         parameters={"params:inference", "params:jobs", "params:localisation"},
     )
 
@@ -30,7 +29,7 @@ def _preparation() -> Pipeline:
         [
             node(
                 nodes.open_detector,
-                inputs="detector",
+                inputs=["detector", "params:inference"],
                 outputs=[
                     "network",
                     "fitted_score",
@@ -87,6 +86,7 @@ def _report() -> Pipeline:
                     "localisation",
                     "rejected_clips",
                     "detector",
+                    "deployed",
                     "corpus_summary",
                 ],
                 outputs="report",
