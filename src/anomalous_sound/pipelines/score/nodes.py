@@ -55,10 +55,13 @@ def check_clips(
         ``clips``, ``rejected_clips`` and ``corpus_summary``.
 
     Raises:
-        InputError: the detector was not trained on the machine ID that ``inference`` names.
+        InputError: the detector was not trained on the machine ID that ``inference`` names, or has
+            too few calibration clips for its false-alarm rate.
     """
     description = detector.description
     detector.check_machine_id(inference.machine_id, "inference.machine_id")
+    if inference.false_alarm_rate is not None:
+        detector.at_rate(inference.false_alarm_rate)  # refused before anything is decoded
     clips, rejected = clip_table.list_new_clips(
         raw_audio,
         description.features,
