@@ -77,6 +77,15 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert result.returncode == 0, result.stderr
     assert "Epoch 2 of 2: training loss" in result.stdout
     assert "Report: data/08_reporting/lstm/report.md" in result.stdout
+    decisions = project.load("lstm.decisions").set_index("clip_id")
+    test = decisions[decisions.index.str.startswith("test/")]
+    anomalous = test[test.decision == "anomalous"].score
+    told = f"{len(anomalous)} of {len(test)} clips sound"
+    assert told in result.stdout
+    if len(anomalous):
+        assert f"anomalous; the worst: {anomalous.idxmax()}." in result.stdout
+    command = "anomalous-sound score RECORDINGS --detector data/06_models/lstm/detector"
+    assert command in result.stdout
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder):

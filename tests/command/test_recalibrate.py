@@ -108,6 +108,22 @@ def test_recordings_it_may_have_heard_are_warned_of(simulated_run, detector_fold
     assert "2 clips are called as clips that it was trained or calibrated with" in done.output
 
 
+def test_a_machine_that_it_was_not_trained_on_gets_a_threshold(
+    detector_folder, normal, tmp_path, write_clip
+):
+    for path in normal.glob("*.wav"):
+        path.rename(normal / path.name.replace("id_00", "id_07"))
+    new = write_clip(tmp_path / "anomaly_id_07_00000001.wav", noise(50))
+    old = Detector.load(detector_folder)
+    assert old.judge_file(new, machine_id="07").decision == "undecided"
+    options = ("--detector", detector_folder, "--out", tmp_path / "new", "--yes")
+    assert recalibrate(normal, "--false-alarm-rate", 0.25, *options).exit_code == 0
+    arguments = ["score", str(new), "--machine-id", "07", "--detector", str(tmp_path / "new")]
+    assert CliRunner().invoke(main, arguments).exit_code in (0, 1)
+    shown = CliRunner().invoke(main, ["info", "--detector", str(tmp_path / "new")]).stdout
+    assert "for machine ID 07\n" in shown
+
+
 def test_another_rate_is_free_if_the_clips_can_carry_it(detector_folder, normal, tmp_path):
     options = ("--detector", detector_folder, "--out", tmp_path / "new", "--yes")
     recalibrate(normal, "--false-alarm-rate", 0.25, *options)

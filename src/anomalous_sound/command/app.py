@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -41,6 +42,9 @@ class _Commands(click.Group):
             raise click.exceptions.Exit(EXIT_STOPPED) from None
         except (InputError, UnreadableClipError) as error:
             raise _MistakeError(str(error)) from error
+        except BrokenPipeError:  # whoever read the lines has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(EXIT_ERROR) from None
         except Exception:
             traceback.print_exc()
             raise click.exceptions.Exit(EXIT_ERROR) from None
@@ -62,7 +66,7 @@ _detector = click.option(
     "--detector",
     "folder",
     type=click.Path(path_type=Path),
-    help="The detector's folder; default: the only one in data/06_models.",
+    help="The detector's folder; default: the only one that was trained here.",
 )
 _machine_id = click.option("--machine-id", help="Of recordings whose files name none.")
 _rate = click.option(
