@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test bench docs setup clean
+.PHONY: run test fuzz bench docs setup clean
 
 run: $(INSTALLED)
 	for pipeline in explore $$($(BIN)/python -m anomalous_sound.methods) compare; do \
@@ -20,6 +20,11 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# damaged recordings, many more than the tests look at: make fuzz FUZZ_COUNT=10000 FUZZ_SEED=2
+fuzz: $(INSTALLED)
+	FUZZ_COUNT=$(or $(FUZZ_COUNT),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
+		$(BIN)/python -m pytest -n auto tests/robustness
 
 # ratios against the plain way, written to benchmarks/RESULTS.md
 bench: $(INSTALLED)

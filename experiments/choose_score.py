@@ -206,11 +206,11 @@ def score_fold(corpus: Corpus, method: str, tested: set[str]) -> list[tuple[str,
     errors = train(corpus, method, tested)
     by_id = clips.set_index("clip_id")
     is_anomalous = (by_id.label[list(errors.test)] == Label.ANOMALOUS).to_numpy()
-    readings = _Readings(errors, frames, by_id.machine_id)
+    readings = Readings(errors, frames, by_id.machine_id)
     return [(name, auc(is_anomalous, readings.joined(parts))) for name, parts in CANDIDATES.items()]
 
 
-class _Readings:
+class Readings:
     """The pooled bands of the clips of one outer fold."""
 
     def __init__(

@@ -10,7 +10,7 @@ every network, and those of the first network for the clips it was trained on.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,12 +47,14 @@ class Corpus:
         machine_type: corpora of one machine type are averaged before machine types are.
         audio_dir: the recordings; None: simulated with ``seed``.
         seed: of the simulation.
+        training_clips: simulated for each machine ID; None: as many as the project's own corpus.
     """
 
     name: str
     machine_type: str
     audio_dir: str | None = None
     seed: int = 0
+    training_clips: int | None = None
 
     @cached_property
     def features(self) -> FeatureSettings:
@@ -66,6 +68,8 @@ class Corpus:
         if self.audio_dir is None:
             with tempfile.TemporaryDirectory() as folder:
                 settings = simulation() | {"seed": self.seed}
+                if self.training_clips is not None:
+                    settings |= {"training_clips": self.training_clips}
                 dataset = SimulatedAudioDataset(path=f"{folder}/slider", simulation=settings)
                 return self._decoded(dataset.load())
         return self._decoded(AudioFolderDataset(audio_dir=self.audio_dir).load())
@@ -112,13 +116,28 @@ class LeftOutErrors:
 
 
 def train(
-    corpus: Corpus, method: str, tested: set[str], *, folds: int = INNER_FOLDS, seed: int = 1
+    corpus: Corpus,
+    method: str,
+    tested: set[str],
+    *,
+    unused: Set[str] = frozenset(),
+    folds: int = INNER_FOLDS,
+    seed: int = 1,
 ) -> LeftOutErrors:
-    """Train the networks of one outer fold with the standard profile and return their errors."""
+    """Train the networks of one outer fold with the standard profile and return their errors.
+
+    Args:
+        corpus: the clips.
+        method: whose networks.
+        tested: the clips that are tested.
+        unused: normal clips that are left aside.
+        folds: networks.
+        seed: of the folds and the training.
+    """
     clips, of_clips = corpus.loaded
     frames = Frames.in_memory(of_clips)
     shared, own = parameters("standard"), method_settings(method, "standard")
-    normal = clips[(clips.label == Label.NORMAL) & ~clips.clip_id.isin(tested)]
+    normal = clips[(clips.label == Label.NORMAL) & ~clips.clip_id.isin(tested | unused)]
     normal = normal.reset_index(drop=True)
     description = NetworkDescription(
         method=method,
@@ -153,7 +172,7 @@ def train(
             )
         wanted = left_out | tested | (heard if number == 0 else set())
         scored = every[every.clip_id.isin(wanted)]
-        scoring = shared.inference.scoring()
+        scoring = shared.inference
         for clip in WindowScoring(networks, frames, scored, machine_ids, scoring, shared.jobs):
             roots = np.sqrt(clip.band_errors[0]).astype(np.float16)
             if clip.clip_id in tested:
@@ -176,4 +195,7 @@ def _summary(corpus: Corpus, clips: pd.DataFrame) -> CorpusSummary:
         clips_used=len(clips),
         clips_rejected=0,
         clips_by_split_and_label={},
+        segment_s=None,
+        segment_hop_s=None,
+        held_out_by="clips",
     )

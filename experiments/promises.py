@@ -95,8 +95,9 @@ def scored(
         seed,
         settings.jobs,
     )
-    how = settings.inference.scoring()
-    errors = inference.score_windows(network, frames, index, clips, how, settings.jobs, drawn)
+    errors = inference.score_windows(
+        network, frames, index, clips, settings.inference, settings.jobs, drawn
+    )
     pooled = inference.pool_errors(errors, frames, network, lstm.score)
     fitted = inference.fit_score(pooled, clips, lstm.score, seed)
     left_out = inference.score_left_out(pooled, clips, drawn, lstm.score, detector, seed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from support import AUDIO_BOUNDS
+
 from anomalous_sound.configuration.features import AudioSettings, FeatureSettings, LogMelSettings
 
 FEATURES = FeatureSettings(
-    audio=AudioSettings(sample_rate=16000, channel=0),
+    audio=AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS),
     log_mel=LogMelSettings(n_fft=2048, hop_length=512, n_mels=128, top_db=80.0),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import stat
 import threading
@@ -78,6 +79,23 @@ class FileServer:
         """Serve a file; returns what a configuration says of it."""
         self.files[name] = contents
         return {"name": name, "md5": hashlib.md5(contents).hexdigest(), "bytes": len(contents)}
+
+    def add_record(self, number: str, files: dict[str, bytes]) -> str:
+        """Serve files and a record that describes them, as Zenodo's API does; returns its URL."""
+        host = f"http://127.0.0.1:{self._server.server_port}"
+        entries = []
+        for name, contents in files.items():
+            added = self.add(name, contents)
+            entries.append(
+                {
+                    "key": name,
+                    "size": added["bytes"],
+                    "checksum": f"md5:{added['md5']}",
+                    "links": {"self": f"{host}/{name}"},
+                }
+            )
+        self.files[number] = json.dumps({"id": int(number), "files": entries}).encode()
+        return f"{host}/api/records/{number}"
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         name = handler.path.partition("?")[0].rpartition("/")[2]
@@ -167,3 +185,33 @@ def evaluation(machine_type: str) -> bytes:
 def mimii(machine_type: str) -> bytes:
     names = [f"id_00/normal/{number:08d}" for number in range(4)] + ["id_00/abnormal/00000000"]
     return zip_of({f"{machine_type}/{name}.wav": clip(i, 8) for i, name in enumerate(names)})
+
+
+# a small data set in the layout of 2022 and after: for each section, of either domain
+SECTIONS = ("00", "01")
+TEST_CLIPS = {("source", "normal"): 3, ("source", "anomaly"): 3, ("target", "normal"): 2}
+TEST_CLIPS[("target", "anomaly")] = 3
+
+
+def sections(machine_type: str, channels: int = 1, test: str = "test") -> dict[str, bytes]:
+    """Return the files of a development archive; ``test`` with {} for 2021's folders."""
+    names = []
+    for section in SECTIONS:
+        for domain, count in (("source", 4), ("target", 2)):
+            names += [
+                f"train/section_{section}_{domain}_train_normal_{number:04d}_vel_{number}.wav"
+                for number in range(count)
+            ]
+        for (domain, label), count in TEST_CLIPS.items():
+            names += [
+                f"{test.format(domain)}/section_{section}_{domain}_test_{label}_{number:04d}.wav"
+                for number in range(count)
+            ]
+    return {
+        f"{machine_type}/{name}": clip(seed, channels) for seed, name in enumerate(names, start=50)
+    }
+
+
+def attribute_table(file_names: list[str]) -> bytes:
+    rows = [f"{name},vel,{number},nz,n{number}" for number, name in enumerate(file_names)]
+    return "\n".join(["file_name,d1p,d1v,d2p,d2v", *rows]).encode()

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 REPOSITORY = Path(__file__).parents[1]
 RECORDINGS = REPOSITORY.parent / "shared" / "recordings"
 RATE = 16000
+AUDIO_BOUNDS = {"min_sample_rate": 1000, "max_sample_rate": 1_000_000, "max_samples": 2**28}
 
 
 def noise(seed: int, seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> np.ndarray:
@@ -80,7 +81,7 @@ def describe_network(
     settings = methods()[method].network_settings
     (architecture,) = get_args(settings.model_fields["architecture"].annotation)
     log_mel = {"n_fft": 2048, "hop_length": 512, "n_mels": n_mels, "top_db": 80.0}
-    audio = {"sample_rate": RATE, "channel": "mean"}
+    audio = {"sample_rate": RATE, "channel": "mean", **AUDIO_BOUNDS}
     described = {
         "method": method,
         "network": settings(architecture=architecture, **network),
@@ -157,19 +158,19 @@ class Project:
             yaml.dump(values, Dumper=_WithoutAliases)
         )
 
-    def session(self, **parameters: Any):
+    def session(self, env: str | None = None, **parameters: Any):
         from kedro.framework.session import KedroSession
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(self.path)
-        return KedroSession.create(project_path=self.path, runtime_params=parameters)
+        return KedroSession.create(project_path=self.path, env=env, runtime_params=parameters)
 
-    def run(self, pipeline: str = "lstm", **parameters: Any) -> None:
-        with self.session(**parameters) as session:
+    def run(self, pipeline: str = "lstm", env: str | None = None, **parameters: Any) -> None:
+        with self.session(env, **parameters) as session:
             session.run(pipeline_names=[pipeline])
 
-    def load(self, name: str) -> Any:
-        with self.session() as session:
+    def load(self, name: str, env: str | None = None) -> Any:
+        with self.session(env) as session:
             return session.load_context().catalog.load(name)
 
     def load_corpus(self, folder: Path) -> Any:

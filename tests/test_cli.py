@@ -46,6 +46,14 @@ def kedro(project, *arguments):
             ("--pipelines", "lsmt"),
             "Error: there is no pipeline 'lsmt'; there are __default__, auto",
         ),
+        (
+            ("--pipeline", "lstm", "--env", "dcase2019"),
+            "Error: there is no environment 'dcase2019'; there are base, dcase2020, dcase2021",
+        ),
+        (
+            ("--env", "dcase2022", "--params", "corpus.parts=[development,test]"),
+            "Error: corpus.parts names 'test', which the data set does not have; it has develop",
+        ),
     ],
 )
 def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message):
@@ -88,27 +96,54 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert command in result.stdout
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_goes_on(project, dcase_folder):
-    command = [
-        *(Path(sys.executable).parent / "kedro", "run", "--pipeline", "lstm", "--params"),
-        f"audio_dir={dcase_folder},lstm.training.epochs=2000",
-    ]
+def started(project, output, *arguments):
+    return subprocess.Popen(
+        [Path(sys.executable).parent / "kedro", "run", *arguments],
+        cwd=project.path,
+        stdout=output,
+        stderr=output,
+        # tests that were started in the background would hand down that it is ignored
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+STOPPED_DURING_AN_IMPORT = """
+import os, signal, sys
+
+class Stopper:
+    def find_spec(self, name, *arguments):
+        if name == "kedro_mlflow.mlflow":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stopper())
+sys.argv = ["bin/kedro", "run"]
+import anomalous_sound.settings
+"""
+
+
+def test_a_command_that_is_stopped_while_it_starts_says_so():
+    result = subprocess.run(
+        [sys.executable, "-c", STOPPED_DURING_AN_IMPORT], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 130
+    assert result.stderr.startswith("Error: stopped.")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("stopped_by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
+    project, dcase_folder, stopped_by, exit_code
+):
+    parameters = f"audio_dir={dcase_folder},lstm.training.epochs=2000"
     output = project.path / "output.txt"
     with output.open("w") as file:
-        running = subprocess.Popen(
-            command,
-            cwd=project.path,
-            stdout=file,
-            stderr=file,
-            # tests that were started in the background would hand down that it is ignored
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-        )
+        running = started(project, file, "--pipeline", "lstm", "--params", parameters)
         for _ in range(240):
             if "Epoch 3 of 2000" in output.read_text():
                 break
             time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 1
+        running.send_signal(stopped_by)
+        assert running.wait(60) == exit_code
     assert "Error: stopped. The same command goes on" in output.read_text()
     assert "Traceback" not in output.read_text()
     client = MlflowClient(f"sqlite:///{project.path}/mlflow.db")
@@ -141,3 +176,9 @@ def test_a_machine_id_is_text_and_no_number():
     }
     assert given("jobs=2") == {"jobs": 2}
     assert given("") == {}
+    # Kedro would split a list at its commas
+    lists = "corpus.parts=[additional_training, evaluation],jobs=2,corpus.machine_ids=[00,'02']"
+    assert given(lists) == {
+        "jobs": 2,
+        "corpus": {"parts": ["additional_training", "evaluation"], "machine_ids": ["00", "02"]},
+    }

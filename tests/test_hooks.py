@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import mlflow
@@ -19,6 +23,8 @@ from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
     "epochs": 10,
@@ -117,10 +123,155 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
     assert "log_mel.n_fft" not in run.data.params
 
 
-def test_a_store_that_cannot_be_read_is_named(project, dcase_folder):
-    (project.path / "mlflow.db").write_text("text")
-    with pytest.raises(InputError, match=r"mlflow\.db: .*not a database.*move it away"):
-        project.run(audio_dir=str(dcase_folder))
+def results_of(project):
+    return {
+        path.relative_to(project.path).as_posix()
+        for folder in ("07_model_output", "08_reporting")
+        for path in project.data(folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def damaged(path):
+    path.write_text("text")
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def locked(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (damaged, "file is not a database"),
+        (a_folder, "unable to open database file"),
+        (locked, "database is locked"),
+    ],
+)
+def test_a_store_that_cannot_be_used_costs_no_result(project, dcase_folder, caplog, spoil, reason):
+    project.configure("globals", {"runs": {"mlflow_timeout_s": 1}})
+    held = spoil(project.path / "mlflow.db")
+    started = time.monotonic()
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert time.monotonic() - started < 30
+    assert "data/08_reporting/explore/report.md" in results_of(project)
+    first, last = (record.getMessage() for record in caplog.records if "MLflow" in record.message)
+    assert f"mlflow.db ({reason}" in first
+    assert "\n" not in first + last
+    assert "no record of: the run" in last
+    assert mlflow.active_run() is None
+    del held
+
+
+def test_a_server_that_is_not_there_costs_no_result_and_no_patience(
+    project, dcase_folder, caplog, monkeypatch
+):
+    for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"):
+        monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}", raising=False)
+    for name in ("USERNAME", "PASSWORD"):  # to be restored afterwards
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")
+    project.configure("globals", {"runs": {"mlflow_timeout_s": 1, "mlflow_retries": 1}})
+    uri = "http://ada:se%20cret@127.0.0.1:9"
+    project.configure("mlflow", {"server": {"mlflow_tracking_uri": uri}})
+    started = time.monotonic()
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert time.monotonic() - started < 30
+    assert "data/08_reporting/explore/report.md" in results_of(project)
+    assert "MLflow cannot use http://127.0.0.1:9" in caplog.text
+    assert "cret" not in caplog.text
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "ada"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "se cret"
+
+
+def test_a_store_that_fails_in_the_middle_costs_no_result(
+    project, dcase_folder, caplog, monkeypatch
+):
+    whole, calls = mlflow.log_artifact, []
+
+    def fails(path, *arguments):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device", path)
+        whole(path, *arguments)
+
+    monkeypatch.setattr(mlflow, "log_artifact", fails)
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert len(calls) == 2  # nothing is asked of MLflow after it has failed
+    assert "data/08_reporting/explore/report.md" in results_of(project)
+    assert "no record of: rejected_clips, corpus_summary, tags, explore." in caplog.text
+    assert the_only_run(project).info.status == "FINISHED"
+
+
+def test_a_store_is_made_whole_or_not_at_all(project, dcase_folder, monkeypatch):
+    (project.path / "mlflow.db").unlink()
+    uri = f"sqlite:///{(project.path / 'mlflow.db').as_posix()}"
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "search_experiments", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_store(uri, 1)
+    assert not list(project.path.glob("mlflow.db*[!k]"))  # but for the lock
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda _: prepare_store(uri, 1), range(2)))
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert the_only_run(project).info.status == "FINISHED"
+    assert not list(project.path.glob("mlflow.db.*.incomplete*"))
+
+
+def test_the_next_run_ends_those_whose_process_is_gone(project, dcase_folder):
+    client = mlflow.MlflowClient(f"sqlite:///{project.path}/mlflow.db")
+    experiment = client.create_experiment("anomalous-sound")
+    gone, elsewhere = (client.create_run(experiment).info.run_id for _ in range(2))
+    locks = project.path / ".locks"
+    living = LivingRuns(locks)
+    living.begin(gone)
+    assert living.died() == []
+    living._held.pop(gone).release()  # as the operating system does when a process is killed
+    project.run("explore", audio_dir=str(dcase_folder))
+    assert client.get_run(gone).info.status == "KILLED"
+    assert client.get_run(elsewhere).info.status == "RUNNING"  # nobody here has begun it
+    assert not list(locks.glob("run.*"))
+
+
+def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, caplog):
+    project.configure("globals", {"runs": {"wait_s": 1}})
+    other = WriterLocks(project.path / ".locks")
+    other.acquire(["explore"], wait_s=1)
+    with pytest.raises(InputError, match="writing the data of 'explore' for more than 1 s"):
+        project.run("explore", audio_dir=str(dcase_folder))
+    assert "waiting for it, at most 1 s" in caplog.text
+    other.release()
+    project.run("explore", audio_dir=str(dcase_folder))
+
+
+def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folder):
+    project.configure("globals", {"runs": {"wait_s": 1}})
+    other = WriterLocks(project.path / ".locks")
+    other.acquire(["preparation"], wait_s=1)
+    with pytest.raises(InputError, match="writing the data of 'preparation'"):
+        project.run("explore", audio_dir=str(dcase_folder))
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ada:secret@db:5432/runs", "postgresql://ada:***@db:5432/runs"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert without_password(uri) == shown
 
 
 def test_every_parameter_of_a_model_is_recorded_when_the_run_begins(project):

@@ -62,4 +62,4 @@ def test_the_models_are_compared(compared_run, execute):
     tables = "\n".join(shown(notebook, "text/html"))
     assert "persistence" in tables
     assert "oracle_nearest_corner" in tables
-    assert "Does training pay off?" in "\n".join(shown(notebook, "text/markdown"))
+    assert "Does training pay?" in "\n".join(shown(notebook, "text/markdown"))

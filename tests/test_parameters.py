@@ -9,6 +9,17 @@ from anomalous_sound.methods import methods
 from anomalous_sound.parameters import parse_parameters
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
+BANDS = {
+    "type": "band_deviation",
+    "reads": "errors",
+    "pooling": {"type": "ranked", "decay": 0.5},
+    "scale": "logarithmic",
+    "whitening": "mahalanobis",
+    "reference": "machine_id",
+    "prior_clips": 0.0,
+    "backend": {"type": "gaussian_mixture", "components": 1, "reg_covar": 0.1},
+}
+
 
 @pytest.fixture
 def parameters():
@@ -34,13 +45,8 @@ def test_the_configuration_is_accepted(parameters):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        (
-            "lstm.score.pooling.type",
-            "middle",
-            "'middle'; accepted: mean, median, maximum, percentile",
-        ),
-        ("lstm.score.type", "best", "'best'; accepted: pooled_error, band_deviation"),
-        ("lstm.score.backend.components", 0, "0; accepted: a whole number above 0"),
+        ("lstm.score.type", "best", "'best'; accepted: pooled_error, band_deviation, joined"),
+        ("lstm.score.fits", 0, "0; accepted: a whole number above 0"),
         ("lstm.training.epochs", -3, "-3; accepted: a whole number above 0"),
         ("lstm.training.epochs", 2.5, "2.5; accepted: a whole number above 0"),
         ("lstm.training.epochs", "many", "'many'; accepted: a whole number"),
@@ -130,7 +136,26 @@ def test_all_mistakes_are_told_at_once(parameters):
         parse_parameters(wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("pooling.type", "middle", "'middle'; accepted: mean, median, maximum, percentile"),
+        ("backend.components", 0, "0; accepted: a whole number above 0"),
+        ("reads", "sound", "'sound'; accepted: errors, spectrum"),
+    ],
+)
+def test_a_wrong_option_of_a_score_is_named(parameters, name, value, message):
+    alone = changed(parameters, "lstm.score", copy.deepcopy(BANDS))
+    with pytest.raises(InputError, match=message):
+        parse_parameters(changed(alone, f"lstm.score.{name}", value))
+    parts = [BANDS, changed(alone, f"lstm.score.{name}", value)["lstm"]["score"]]
+    joined = {"type": "joined", "fits": 9, "parts": parts}
+    with pytest.raises(InputError, match=f"'lstm.score.parts.1.{name}' is {message}"):
+        parse_parameters(changed(parameters, "lstm.score", joined))
+
+
 def test_another_type_of_a_tagged_group_leaves_its_options_behind(parameters):
+    parameters = changed(parameters, "lstm.score", copy.deepcopy(BANDS))
     other = changed(parameters, "lstm.score.pooling.type", "mean")
     assert "decay" in other["lstm"]["score"]["pooling"]  # as Kedro merges it
     assert parse_parameters(other).lstm.score.pooling.model_dump() == {"type": "mean"}
@@ -143,14 +168,14 @@ def test_another_type_of_a_tagged_group_leaves_its_options_behind(parameters):
 
 
 def test_a_score_given_to_one_method_for_one_run_leaves_the_others_alone():
-    given = {"lstm": {"score": {"pooling": {"type": "maximum"}}}}
+    given = {"lstm": {"score": {"fits": 7}}}
     loader = OmegaConfigLoader(
         str(REPOSITORY / "conf"), env="base", runtime_params=given, **CONFIG_LOADER_ARGS
     )
     parsed = parse_parameters(loader["parameters"])
-    assert parsed.lstm.score.pooling.type == "maximum"
+    assert parsed.lstm.score.fits == 7
     others = [method for method in methods() if method != "lstm"]
-    assert {getattr(parsed, name).score.pooling.type for name in others} == {"ranked"}
+    assert {getattr(parsed, name).score.fits for name in others} == {100}
 
 
 def test_folds_are_a_matter_of_the_detector_now(parameters):

@@ -12,6 +12,7 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
     {"hooks", "pipelines", "config_loader"},
+    {"tracking"},
     {"parameters", "reporting", "datasets", "command"},
     {"evaluation"},
     {"decision", "training"},
@@ -21,11 +22,11 @@ ORDER = [
     {"sources", "features"},
     {"compute"},
     {"storage", "configuration"},
-    {"vocabulary", "errors"},
+    {"vocabulary", "errors", "interruption"},
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),
-    *("hooks", "pipelines", "datasets"),
+    *("hooks", "pipelines", "datasets", "tracking"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

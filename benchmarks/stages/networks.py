@@ -151,7 +151,7 @@ def score_plainly(corpus: Corpus, model: str) -> None:
 def score_ours(corpus: Corpus, model: str) -> None:
     """Score the test clips."""
     settings = corpus.parameters
-    inference = settings.inference.scoring().model_copy(update={"accelerator": "cpu"})
+    inference = settings.inference.model_copy(update={"accelerator": "cpu"})
     windows, network = corpus.windows_of(Split.TEST), untrained(corpus, model)
     for _ in score_windows(
         network, corpus.frames, windows, corpus.clip_table, inference, settings.jobs

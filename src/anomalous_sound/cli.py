@@ -11,6 +11,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from omegaconf.errors import OmegaConfBaseException
 
+from anomalous_sound import interruption
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import mark_as_killed
 
@@ -40,13 +41,15 @@ def _run(**options: Any) -> Any:
     if options["pipeline"] and not options["pipelines"]:
         # Kedro warns of the singular, which is a public name of this project
         options |= {"pipelines": [options["pipeline"]], "pipeline": ""}
+    interruption.raise_stopped()
     try:
         return kedro_run.callback(**options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        interruption.ignore_further()
         mark_as_killed()
-        raise click.ClickException(
-            "stopped. The same command goes on: a training continues after its last whole epoch."
-        ) from None
+        told = click.ClickException(interruption.STOPPED)
+        told.exit_code = getattr(stopped, "exit_code", 130)
+        raise told from None
     except OmegaConfBaseException as error:
         raise click.ClickException(
             f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "
@@ -61,14 +64,25 @@ def _run(**options: Any) -> Any:
 
 
 def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Read ``--params`` as Kedro does, but a machine ID as text: 00 is not the number 0."""
-    given = _KEDRO_PARAMS.callback(context, option, value)
-    machine_id = _MACHINE_ID.search(value) if isinstance(value, str) else None
+    """Read ``--params`` as Kedro does, but lists whole, and machine IDs as text: 00 is not 0."""
+    if not isinstance(value, str):
+        return _KEDRO_PARAMS.callback(context, option, value)
+    lists = {key.strip(): words for key, words in _LIST.findall(value)}
+    given = _KEDRO_PARAMS.callback(context, option, _LIST.sub("", value).strip(","))
+    for key, words in lists.items():
+        *groups, name = key.split(".")
+        group = given
+        for part in groups:
+            group = group.setdefault(part, {})
+        group[name] = [word.strip().strip("'\"") for word in words.split(",") if word.strip()]
+    machine_id = _MACHINE_ID.search(value)
     if machine_id:
         given["inference"]["machine_id"] = machine_id[1].strip()
     return given
 
 
+# Kedro splits at the commas within; all lists among the parameters are of text
+_LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
 run = copy.copy(kedro_run)
 run.callback = _run

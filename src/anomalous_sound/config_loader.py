@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
+from anomalous_sound.errors import InputError
 from anomalous_sound.parameters import parse_parameters
 
 
@@ -17,6 +19,15 @@ class TypedConfigLoader(OmegaConfigLoader):
     network belongs to which method, and it suggests no names.
     """
 
+    def __init__(self, conf_source: str, env: str | None = None, **named: Any) -> None:
+        """Create the loader; see ``OmegaConfigLoader``.
+
+        Raises:
+            InputError: there is no such environment.
+        """
+        _check_environment(Path(conf_source), env)
+        super().__init__(conf_source, env, **named)
+
     def __getitem__(self, key: str) -> Any:
         """Return the configuration of a kind.
 
@@ -25,3 +36,11 @@ class TypedConfigLoader(OmegaConfigLoader):
         """
         values = super().__getitem__(key)
         return dict(parse_parameters(values)) if key == "parameters" else values
+
+
+def _check_environment(conf: Path, env: str | None) -> None:
+    # Kedro would go on with the base configuration, or fail later
+    if env is None or not conf.is_dir() or (conf / env).is_dir():
+        return
+    there = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
+    raise InputError(f"there is no environment '{env}'; there are {', '.join(there)} in {conf}/.")

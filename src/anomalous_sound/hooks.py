@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,16 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
+from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.decision.verdict import in_one_sentence
-from anomalous_sound.errors import InputError
+from anomalous_sound.interruption import raise_if_swallowed
+from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.tracking.guard import TrackingGuard
+from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
 from anomalous_sound.vocabulary import Decision, Split
 
 logger = logging.getLogger(__name__)
@@ -34,8 +39,16 @@ class TrackingHooks(MlflowHook):
 
     All parameters are recorded when the run begins, and without the method's name, so that two
     methods line up in MLflow's comparison; so are the git revision, the environment and the corpus.
-    The store is opened when a run begins, not by every command.
+    The store is opened when a run begins, not by every command. A dataset is recorded after it was
+    saved, so whatever happens to MLflow, the results are on disk.
     """
+
+    def __init__(self) -> None:
+        """Begin with nothing to record."""
+        super().__init__()
+        self._guard: TrackingGuard | None = None
+        self._recorded: dict[str, Any] = {}
+        self._already_active_mlflow = False
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -43,9 +56,11 @@ class TrackingHooks(MlflowHook):
         self._context = context
         loader = context.config_loader
         server = dict(loader["mlflow"]["server"])
-        server["mlflow_tracking_uri"] = _in_project(
-            server["mlflow_tracking_uri"], Path(context.project_path)
+        server["mlflow_tracking_uri"] = take_credentials_out(
+            _in_project(server["mlflow_tracking_uri"], Path(context.project_path))
         )
+        self._settings = _run_settings(context)
+        limit_waiting(self._settings.mlflow_timeout_s, self._settings.mlflow_retries)
         loader["mlflow"] = {**loader["mlflow"], "server": server}
         # for `kedro mlflow ui` and notebooks
         context.__setattr__("mlflow", KedroMlflowConfig.model_validate(loader["mlflow"]))
@@ -55,22 +70,39 @@ class TrackingHooks(MlflowHook):
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Start the MLflow run; record the revision, the environment and all parameters.
-
-        Raises:
-            InputError: MLflow cannot use its store.
-        """
+        """Start the MLflow run; record the revision, the environment and all parameters."""
         self.run_id = None  # that of an earlier run in this process
-        try:
-            super().after_context_created(self._context)
-        except Exception as error:
-            raise InputError(
-                f"MLflow cannot use {mlflow.get_tracking_uri()}: {str(error).splitlines()[0]}. If "
-                "the store is damaged, move it away, and a new one is made."
-            ) from error
+        self._already_active_mlflow = False
+        self._guard = TrackingGuard(mlflow.get_tracking_uri())
+        folder = Path(self._context.project_path) / self._settings.locks
+        self._living = LivingRuns(folder)
+        # they are saved first, and recorded in after_dataset_saved
+        saved = {name: catalog.get(name) for name in sorted(pipeline.all_outputs())}
+        self._recorded = {name: dataset for name, dataset in saved.items() if _is_recorded(dataset)}
+        self._set_recording(False)
+        self._guard.attempt("the run", lambda: self._start(run_params, pipeline, catalog))
+        if self.run_id is None:
+            _leave_runs("FAILED")
+            return
+        self._attempt("parameters and environment", lambda: self._describe_run(pipeline, catalog))
+
+    def _start(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        prepare_store(mlflow.get_tracking_uri(), self._settings.mlflow_timeout_s)
+        super().after_context_created(self._context)
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self.run_id is None:  # tracking is switched off for this pipeline
             return
+        if not self._already_active_mlflow:
+            self._living.begin(self.run_id)
+        for died in self._living.died():
+            client = mlflow.MlflowClient()
+            if client.get_run(died).info.status == "RUNNING":
+                client.set_terminated(died, "KILLED")
+            self._living.end(died)
+
+    def _describe_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         mlflow.set_tags(git_revision(Path(self._context.project_path)))
         mlflow.log_dict(environment(), "environment.json")
         parameters = parameters_of(pipeline, catalog)
@@ -82,13 +114,103 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, is_async: bool) -> None:
         """Enter the MLflow run in the node's thread; its parameters are recorded already."""
-        super().before_node_run(node, catalog, {}, is_async)
+        raise_if_swallowed()
+        if self.run_id is not None:
+            start = super().before_node_run
+            self._attempt("", lambda: start(node, catalog, {}, is_async))
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Record which corpus the run is about, and on what its network was trained."""
-        if self.run_id is not None and (tags := tags_of(dataset_name, data)):
-            mlflow.set_tags(tags)
+        """Record the dataset; which corpus the run is about; on what its network was trained."""
+        if dataset_name in self._recorded:
+            dataset = self._recorded[dataset_name]
+            self._attempt(dataset_name, lambda: _record(dataset, data))
+        if tags := tags_of(dataset_name, data):
+            self._attempt("tags", lambda: mlflow.set_tags(tags))
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """End the MLflow run, and say what it does not hold."""
+        end = super().after_pipeline_run
+        self._end("FINISHED", lambda: end(run_params, pipeline, catalog))
+
+    @hook_impl
+    def on_pipeline_error(
+        self,
+        error: Exception,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
+    ) -> None:
+        """Mark the MLflow run as failed."""
+        end = super().on_pipeline_error
+        self._end("FAILED", lambda: end(error, run_params, pipeline, catalog))
+
+    def _attempt(self, what: str, action: Callable[[], Any]) -> None:
+        """Record something of a run that is tracked, or that would be if MLflow worked."""
+        if self._guard is not None and (self.run_id is not None or self._guard.problem):
+            self._guard.attempt(what, action)
+
+    def _end(self, status: str, end: Callable[[], Any]) -> None:
+        self._set_recording(True)
+        if self._guard is None:
+            return
+        run_id, self.run_id = self.run_id, None
+        if run_id is not None and not self._guard.problem:
+            self.run_id = run_id  # kedro-mlflow ends it from whatever thread
+            self._guard.attempt("the end of the run", end)
+        if self._guard.problem and not self._already_active_mlflow:
+            _leave_runs(status)  # MLflow may be back by now
+        elif run_id is not None:
+            self._living.end(run_id)
+        self._guard.report()
+
+    def _set_recording(self, is_on: bool) -> None:
+        for dataset in self._recorded.values():
+            dataset._logging_activated = is_on
+
+
+class LockHooks:
+    """Let one run at a time write the data of a method, and those that all methods share."""
+
+    def __init__(self) -> None:
+        """Begin without locks."""
+        self._locks: WriterLocks | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Find out where the locks are."""
+        self._settings = _run_settings(context)
+        self._folder = Path(context.project_path) / self._settings.locks
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Wait until nobody else writes what this run writes.
+
+        Raises:
+            InputError: somebody does for too long.
+        """
+        self._release()  # of a run in this process that was interrupted
+        outputs = pipeline.all_outputs()
+        parts = {name.split(".")[0] if "." in name else "preparation" for name in outputs}
+        self._locks = WriterLocks(self._folder)
+        self._locks.acquire(parts, wait_s=self._settings.wait_s)
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Let others write."""
+        self._release()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Let others write."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._locks is not None:
+            self._locks.release()
 
 
 class SummaryHooks:
@@ -133,8 +255,36 @@ def findings(decisions: pd.DataFrame, clips: pd.DataFrame) -> str:
 
 def mark_as_killed() -> None:
     """Mark the MLflow run as stopped by the user."""
+    _leave_runs("KILLED")
+
+
+def _leave_runs(status: str) -> None:
+    """End all active runs, as far as MLflow can be reached."""
     while mlflow.active_run():
-        mlflow.end_run("KILLED")
+        try:
+            mlflow.end_run(status)
+        except Exception as error:  # the run is left all the same
+            logger.debug("MLflow could not end a run: %s", error)
+
+
+def _is_recorded(dataset: Any) -> bool:
+    return hasattr(dataset, "_logging_activated")
+
+
+def _record(dataset: Any, data: Any) -> None:
+    """Record a dataset that has been saved with MLflow."""
+    if isinstance(dataset, MlflowMetricsHistoryDataset):
+        dataset._logging_activated = True
+        try:
+            dataset.save(data)
+        finally:
+            dataset._logging_activated = False
+    else:
+        mlflow.log_artifact(str(dataset._filepath), dataset.artifact_path)
+
+
+def _run_settings(context: KedroContext) -> RunSettings:
+    return RunSettings.model_validate(dict(context.config_loader["globals"]["runs"]))
 
 
 def parameters_of(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, str]:

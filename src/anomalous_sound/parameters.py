@@ -14,7 +14,7 @@ from pydantic import ValidationError, create_model, model_validator
 
 from anomalous_sound.configuration.base import Jobs, Seed, Settings
 from anomalous_sound.configuration.corpus import CorpusSettings
-from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
 from anomalous_sound.configuration.evaluation import (
     CompareSettings,
     EvaluationSettings,
@@ -50,6 +50,7 @@ class SharedParameters(Settings):
     windows: WindowSettings
     detector: DetectorSettings
     inference: InferenceSettings
+    evidence: EvidenceSettings
     thresholds: ThresholdSettings
     localisation: LocalisationSettings
     evaluation: EvaluationSettings

@@ -2,7 +2,15 @@
 
 import copy
 import os
+import sys
 import warnings
+from pathlib import Path
+
+from anomalous_sound.interruption import end_at_once
+
+# the imports that follow take seconds; `kedro viz` and the like have handlers of their own
+if Path(sys.argv[0]).stem == "kedro" and "run" in sys.argv[1:2]:
+    end_at_once()
 
 # nothing leaves the machine unless the user asks for it
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
@@ -17,9 +25,9 @@ for other in caught:
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
-from anomalous_sound.hooks import SummaryHooks, TrackingHooks  # noqa: E402
+from anomalous_sound.hooks import LockHooks, SummaryHooks, TrackingHooks  # noqa: E402
 
-HOOKS = (SummaryHooks(), TrackingHooks())
+HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
 CONFIG_LOADER_CLASS = TypedConfigLoader

@@ -19,6 +19,13 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Domain(StrEnum):
+    """Of which operation of the machine a clip is (DCASE Task 2 since 2021)."""
+
+    SOURCE = "source"  # many training clips
+    TARGET = "target"  # few or none
+
+
 class Decision(StrEnum):
     """What is decided about a clip."""
 

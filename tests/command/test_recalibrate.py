@@ -51,6 +51,13 @@ def test_thresholds_are_conformal(detector_folder, normal, tmp_path):
     assert new.thresholds.false_alarm_rate == 0.25
     assert sorted(new.calibration.scores) == scores
     assert not new.calibration.in_folds
+    # what is foreign, and how loud normal sound is, comes from the same clips
+    assert {name: list(of_ids) for name, of_ids in new.sound.values_db.items()} == {
+        "level": ["00"],
+        "crest factor": ["00"],
+    }
+    assert len(new.sound.values_db["level"]["00"]) == 9
+    assert all(new.sound.margins_db[name] >= old.sound.margins_db[name] for name in ("level",))
     assert new.identity.trained_at == old.identity.trained_at
     assert new.identity.digest != old.identity.digest
     assert new.identity.recalibrated_at

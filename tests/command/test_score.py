@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_a_line_of_json_holds_the_whole_verdict(clips, command):
     (line,) = events(command("score", path, "--json"))
     assert set(line) == {
         *("event", "source", "start_s", "machine_id", "decision", "score", "threshold"),
-        *("p_value", "segments", "bands", "detector"),
+        *("p_value", "segments", "bands", "foreign", "notes", "evidence", "detector"),
     }
     assert line["event"] == "verdict"
     assert line["machine_id"] == "00"
@@ -132,6 +133,15 @@ def test_normal_clips_end_with_0_and_what_is_not_judged_is_told(
     assert result.exit_code == 0, result.stdout
     assert "0 of 1 clip sound anomalous." in result.stdout
     assert "Not judged: 1." in result.stdout
+
+
+def test_a_name_that_cannot_be_printed_is_not_judged(clips, command, tmp_path):
+    path = min(clips.glob("test/anomaly_id_00_*.wav"))
+    shutil.copy(path, os.fsencode(tmp_path) + b"/a\xff.wav")
+    for options in ([], ["--json"]):
+        result = command("score", tmp_path, *options)
+        assert result.exit_code == 3
+        assert "rename it" in result.stdout
 
 
 def test_the_machine_id_of_a_labels_table_is_read(clips, folder, command, tmp_path):

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from support import RATE, noise
+from support import AUDIO_BOUNDS, RATE, noise
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import checks as module
 from anomalous_sound.corpus.checks import CHECK_COLUMNS, ClipChecks
 from anomalous_sound.corpus.decode import AudioFile
 
-AUDIO = AudioSettings(sample_rate=16000, channel=0)
+AUDIO = AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS)
 
 
 @pytest.fixture
@@ -176,3 +176,34 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, suffix):
     tracemalloc.stop()
     assert len(found) == 300
     assert peak < 3_000_000
+
+
+def test_the_bound_on_length_is_on_a_clip_and_not_on_the_file(tmp_path, write_clip):
+    """A file of any length is cut, though whole it would not fit into memory."""
+    file = AudioFile(write_clip(tmp_path / "a.wav", noise(1, seconds=10.0), subtype="FLOAT"))
+    at_most = lambda samples: AUDIO.model_copy(update={"max_samples": samples})  # noqa: E731
+    check = lambda audio, cut: next(ClipChecks().check_all([file], audio, cut))  # noqa: E731
+    assert [one.reason for one in check(at_most(RATE), SECONDS)] == [""] * 10
+    (one,) = check(at_most(RATE - 1), SECONDS)
+    assert one.reason.startswith("it is too long: 16000 samples in all channels")
+    (one,) = check(at_most(RATE), WHOLE)
+    assert one.reason.startswith("the file is too large")
+    (one,) = check(at_most(9 * RATE), WHOLE)
+    assert one.reason.startswith("it is too long: 160000 samples")
+
+
+def test_the_bound_on_a_part_is_on_its_resampled_length(tmp_path, write_clip):
+    path = write_clip(tmp_path / "a.wav", noise(1, 4.0, 8000), samplerate=8000)
+    check = partial(ClipChecks().check_all, [AudioFile(path)], segments=SECONDS)
+    found = next(check(audio=AUDIO.model_copy(update={"max_samples": RATE})))
+    assert [(one.reason, one.mono_samples) for one in found] == [("", RATE)] * 4
+    (one,) = next(check(audio=AUDIO.model_copy(update={"max_samples": RATE - 1})))
+    assert one.reason.startswith("it is too long: 16000 samples once resampled")
+
+
+def test_an_absurd_rate_is_refused_before_the_recording_is_cut(tmp_path, write_clip, monkeypatch):
+    """At 1 Hz every second sample would begin a clip."""
+    file = AudioFile(write_clip(tmp_path / "a.wav", samplerate=1))
+    monkeypatch.setattr(module, "spans", None)  # calling it would fail
+    ((check,),) = ClipChecks().check_all([file], AUDIO, SECONDS)
+    assert check.reason.startswith("its sample rate is 1 Hz")

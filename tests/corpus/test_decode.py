@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
-from support import noise
+from support import AUDIO_BOUNDS, noise
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import UnreadableClipError
@@ -232,3 +233,74 @@ def test_a_phones_recording_is_refused_with_what_to_do(tmp_path):
     for read in (AudioFile(path).recording, AudioFile(path).form):
         with pytest.raises(UnreadableClipError, match=r"ffmpeg -i monday\.m4a monday\.wav"):
             read()
+
+
+AUDIO = AudioSettings(sample_rate=RATE, channel=0, **AUDIO_BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("form", "bounds", "reason"),
+    [
+        ({"sample_rate": 1}, {}, "its sample rate is 1 Hz; 1000 to 1000000 Hz are read"),
+        ({"sample_rate": 8}, {}, "its sample rate is 8 Hz"),
+        ({"sample_rate": 10_000_000}, {}, "its sample rate is 10000000 Hz"),
+        ({}, {"max_samples": 1999}, "2000 samples in all channels; at most 1999"),
+        ({"sample_rate": 1000}, {"max_samples": 15_999}, "16000 samples once resampled"),
+    ],
+)
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_header_beyond_the_bounds_is_refused_before_anything_is_decoded(
+    monkeypatch, form, bounds, reason, subtype
+):
+    content = io.BytesIO()
+    rate = form.get("sample_rate", RATE)
+    soundfile.write(content, noise(0, 1000 / rate, rate, 2), rate, format="WAV", subtype=subtype)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)  # calling it would fail
+    with pytest.raises(UnreadableClipError, match=reason):
+        decode_recording(content.getvalue(), AUDIO.model_copy(update=bounds))
+
+
+def test_a_recording_at_the_bounds_is_read(tmp_path, write_clip):
+    path = write_clip(tmp_path / "a.wav", noise(0, 2.0, 1000), samplerate=1000)
+    audio = AUDIO.model_copy(update={"max_samples": 32_000})
+    assert len(AudioFile(path).recording(audio=audio).samples) == 2000
+
+
+def test_a_file_too_large_for_memory_is_refused_unread(tmp_path, monkeypatch):
+    path = tmp_path / "large.wav"
+    with path.open("wb") as file:
+        file.truncate(8 * 2**28 + 1)  # no bytes on the disk
+    with pytest.raises(UnreadableClipError, match="too large: 2147483649 bytes"):
+        AudioFile(path).recording(audio=AUDIO)
+
+
+def test_a_file_that_memory_does_not_hold_is_refused(tmp_path, write_clip, monkeypatch):
+    path = write_clip(tmp_path / "a.wav", subtype="FLOAT")
+
+    def fails(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", fails)
+    with pytest.raises(UnreadableClipError, match="more memory than there is"):
+        AudioFile(path).recording(audio=AUDIO)
+
+
+def test_a_part_of_what_cannot_be_sought_in_is_read(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, noise(3, seconds=9.0), RATE, subtype="GSM610")
+    whole = AudioFile(path).recording().samples
+    for start, stop in ((0, 160), (70_000, 140_001)):
+        found = AudioFile(path).recording(Span(start, stop)).samples
+        np.testing.assert_array_equal(found, whole[start:stop])
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "IMA_ADPCM", "MS_ADPCM", "ULAW", "ALAW"])
+def test_a_format_of_telephones_is_read(subtype):
+    """libsndfile cannot seek in GSM 6.10; its blocks are filled up."""
+    content = io.BytesIO()
+    soundfile.write(content, tone(440, RATE), RATE, format="WAV", subtype=subtype)
+    recording = decode_recording(content.getvalue(), AUDIO)
+    assert RATE <= len(recording.samples) < RATE + 1024
+    inside = slice(500, -2000)
+    expected = tone(440, RATE, 2.0)[: len(recording.samples)]
+    np.testing.assert_allclose(recording.samples[inside, 0], expected[inside], atol=0.1)

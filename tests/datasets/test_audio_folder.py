@@ -1,10 +1,11 @@
 import json
+import os
 
 import pytest
 from kedro.io import DatasetError
 
 from anomalous_sound.datasets import AudioFolderDataset
-from anomalous_sound.errors import InputError
+from anomalous_sound.errors import InputError, UnreadableClipError
 
 
 def load(folder):
@@ -90,3 +91,33 @@ def test_endings_that_are_read_and_those_that_are_to_be_converted(tmp_path, writ
     recordings = load(folder).recordings
     assert list(recordings) == ["a.opus", "b.m4a", "c.AAC", "d.wma"]
     assert len(recordings["a.opus"].recording().samples) == 16000
+
+
+@pytest.mark.parametrize(
+    ("name", "clip_id"),
+    [
+        (b"caf\xe9.wav", r"caf\xe9.wav"),
+        (b"two\nlines.wav", r"two\nlines.wav"),
+        (b"back\rwards.wav", r"back\rwards.wav"),
+        ("line\u2028end.wav".encode(), r"line\u2028end.wav"),
+    ],
+)
+def test_a_name_that_no_table_can_hold_is_rejected_escaped(
+    project, dcase_folder, write_clip, name, clip_id
+):
+    corpus = project.load_corpus(dcase_folder)
+    before = set(corpus.recordings)
+    clip = write_clip(dcase_folder / "test" / "plain.wav")
+    clip.rename(os.fsdecode(os.fsencode(clip.parent) + b"/normal_id_00_9 " + name))
+    project.run("explore", audio_dir=str(dcase_folder))
+    rejected = project.load("rejected_clips")
+    assert len(project.load("clips")) == len(before)
+    assert rejected.clip_id.tolist() == [f"test/normal_id_00_9 {clip_id}"]
+
+
+def test_a_file_whose_name_is_escaped_says_why_it_is_not_read(tmp_path, write_clip):
+    clip = write_clip(tmp_path / "a.wav")
+    clip.rename(tmp_path / "a\n.wav")
+    corpus = AudioFolderDataset(audio_dir=str(tmp_path)).load()
+    with pytest.raises(UnreadableClipError, match=r"not UTF-8 or holds control .*rename it"):
+        corpus.recordings[r"a\n.wav"].recording()

@@ -16,6 +16,7 @@ BASE = "conf/base/globals.yml"
 def test_example(name, tmp_path, dcase_folder, file_server, pytestconfig):
     configured = OmegaConf.to_container(OmegaConf.load(pytestconfig.rootpath / BASE))
     part = {
+        "record": None,
         "url": file_server.url,
         "licence": "CC BY-NC-SA 4.0",
         "citation": "Koizumi et al.",

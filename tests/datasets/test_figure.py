@@ -42,3 +42,16 @@ def test_a_failed_drawing_leaves_the_earlier_figure_and_nothing_else(tmp_path):
 def test_the_catalog_is_read_without_matplotlib():
     code = "import sys, anomalous_sound.datasets; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["$x_{$.wav", "$\\frac$", "5$ 6$", "<b>"])
+def test_the_name_of_a_clip_is_no_formula(tmp_path, name):
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 1000], [1, 1000], label=name)
+    axes.set(title=name, yscale="log", xlabel=name)
+    axes.legend()
+    figure.suptitle(name)
+    dataset = FigureDataset(filepath=str(tmp_path / "a.png"), dpi=50)
+    dataset.save(figure)
+    assert dataset.load().startswith(b"\x89PNG")

@@ -275,3 +275,15 @@ def test_a_failed_writing_leaves_what_was_there(dataset, promise):
     with pytest.raises(DatasetError, match="disk full"):
         dataset.save(promise("b") | {"c": PromisedFrames("c", fail)})
     assert_holds(dataset, "a")
+
+
+def test_frames_that_were_damaged_on_the_disk_are_computed_anew(dataset, promise, computed, caplog):
+    dataset.save(promise())
+    computed.clear()
+    content = bytearray(file_of(dataset, "c").read_bytes())
+    content[-7] ^= 4
+    file_of(dataset, "c").write_bytes(content)
+    dataset.save(promise())
+    assert computed == ["c"]
+    assert "c.npy is damaged; it is computed anew" in caplog.text
+    assert_holds(dataset, "abcd")

@@ -58,3 +58,17 @@ def test_a_network_that_cannot_be_used(tmp_path, change, message):
     with pytest.raises(Exception, match=message) as raised:
         dataset.load()
     assert isinstance(raised.value.__cause__ or raised.value, InputError)
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "settings.json"])
+@pytest.mark.parametrize("damage", ["flipped", "torn", "empty"])
+def test_a_damaged_network_is_not_used(tmp_path, file, damage):
+    dataset = NetworkDataset(filepath=str(tmp_path / "n"))
+    dataset.save(TrainedNetworks(DESCRIPTION.build().state_dict(), DESCRIPTION))
+    path = tmp_path / "n" / file
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes({"flipped": content, "torn": content[:100], "empty": b""}[damage])
+    with pytest.raises(Exception, match="is damaged.*train it again") as raised:
+        dataset.load()
+    assert isinstance(raised.value.__cause__ or raised.value, InputError)

@@ -18,6 +18,7 @@ from anomalous_sound.errors import InputError
 def archives(file_server):
     def part(name, make):
         return {
+            "record": None,
             "url": file_server.url,
             "licence": f"licence of {name}",
             "citation": "Koizumi et al.",
@@ -189,6 +190,17 @@ def test_an_archive_without_audio_is_told(published, archives, file_server):
         ({"parts": None}, "corpus.parts is None; give a list"),
         ({"download": {}}, "download.retries: Field required"),
         ({"download": DOWNLOAD | {"timeout_s": 0}}, "download.timeout_s: Input should be greater"),
+        (
+            {
+                "archives": {
+                    "development": {
+                        **{"record": None, "url": "http://x/{name}", "licence": "", "citation": ""},
+                        "files": {"slider": {"name": "a.zip", "md5": None, "bytes": None}},
+                    }
+                }
+            },
+            "a.zip has no md5, and there is no record to ask for it",
+        ),
         ({"archives": {"development": {}}}, "archives.development.url: Field required"),
     ],
 )
@@ -240,6 +252,7 @@ def test_dcase_clips_are_identified(published):
 
 def test_mimii_clips_are_identified(published, file_server):
     part = {
+        "record": None,
         "url": file_server.url,
         "licence": "CC BY-SA 4.0",
         "citation": "Purohit et al.",
@@ -319,6 +332,24 @@ def test_the_environment_mimii_loads_what_is_asked_for(project, file_server):
 def test_a_folder_is_loaded_in_any_environment(project, env, dcase_folder):
     corpus = configured(project, env, audio_dir=str(dcase_folder)).load()
     assert (corpus.name, len(corpus.recordings)) == ("slider", 16)
+
+
+@pytest.mark.parametrize(
+    ("env", "archives"),
+    [
+        *(("dcase2021", 21), ("dcase2022", 21), ("dcase2023", 21)),
+        *(("dcase2024", 25), ("dcase2025", 23), ("dcase2026", 12)),
+    ],
+)
+def test_later_archives_are_listed_with_the_record_to_ask(project, env, archives):
+    dataset = configured(project, env)
+    assert not dataset.exists()
+    parts = dataset._archives.values()
+    assert len({file["name"] for part in parts for file in part["files"].values()}) == archives
+    for part in parts:
+        number = part["record"].removeprefix("https://zenodo.org/api/records/")
+        assert part["url"] == f"https://zenodo.org/records/{number}/files/{{name}}?download=1"
+        assert number.isdecimal()
 
 
 @pytest.mark.parametrize(

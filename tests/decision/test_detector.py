@@ -261,3 +261,37 @@ print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"kedro", "ml
     decision, imported = done.stdout.splitlines()
     assert decision in ("normal", "anomalous")
     assert imported == "[]"
+
+
+def _flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "settings.json"])
+@pytest.mark.parametrize("place", np.linspace(0, 0.999, 12))
+def test_a_flipped_bit_is_noticed_and_its_file_is_named(detector, tmp_path, file, place):
+    detector.save(tmp_path / "d")
+    path = tmp_path / "d" / file
+    _flip(path, int(place * path.stat().st_size))
+    with pytest.raises(InputError, match="train it again") as raised:
+        Detector.load(tmp_path / "d")
+    assert str(tmp_path / "d") in str(raised.value)
+
+
+def test_damaged_weights_are_named(detector, tmp_path):
+    detector.save(tmp_path / "d")
+    _flip(tmp_path / "d" / "weights.safetensors", -1)
+    with pytest.raises(InputError, match=r"weights\.safetensors is damaged.*train it again"):
+        Detector.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "settings.json"])
+@pytest.mark.parametrize("kept", [0, 1, 100, 500])
+def test_a_torn_file_is_told_in_a_sentence(detector, tmp_path, file, kept):
+    detector.save(tmp_path / "d")
+    path = tmp_path / "d" / file
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match="train it again"):
+        Detector.load(tmp_path / "d")

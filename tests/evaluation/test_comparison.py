@@ -12,7 +12,9 @@ from anomalous_sound.evaluation.comparison import (
     verdicts,
 )
 
-SETTINGS = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=200, confidence=0.95)
+SETTINGS = EvaluationSettings(
+    max_fpr=0.1, bootstrap_resamples=200, confidence=0.95, challenge_year=None
+)
 
 
 def table(seed, shift, clips=120):

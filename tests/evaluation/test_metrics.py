@@ -105,7 +105,9 @@ def clip_scores(groups):
     return pd.DataFrame(rows)
 
 
-SETTINGS = EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95)
+SETTINGS = EvaluationSettings(
+    max_fpr=0.1, bootstrap_resamples=20, confidence=0.95, challenge_year=None
+)
 VALIDATION = ("00", "validation", "normal", [1, 2, 3])
 
 

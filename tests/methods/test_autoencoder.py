@@ -8,7 +8,6 @@ from support import describe_network
 
 from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.training import TrainingSettings
-from anomalous_sound.evaluation.baselines import persistence_errors
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import WindowedFrames, index_windows
@@ -76,11 +75,3 @@ def test_a_last_batch_of_one_window_does_not_stop_batch_normalisation(tmp_path, 
         checkpoint=Checkpoint(tmp_path / "checkpoint.ckpt"),
     )
     assert np.isfinite(history.training_loss).all()
-
-
-def test_persistence_predicts_the_last_frame():
-    clip = np.random.default_rng(0).random((40, 6))
-    scaled = (clip - clip.min()) / (clip.max() - clip.min())
-    errors = persistence_errors(windows_of(clip, 10, True))
-    expected = [np.mean((scaled[n + 10] - scaled[n + 9]) ** 2) for n in range(30)]
-    np.testing.assert_allclose(errors, expected, rtol=1e-4)

@@ -58,41 +58,68 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
 
 
 @pytest.mark.slow
-def test_the_standard_score_is_the_distance_from_normal_clips(project):
+def test_the_standard_score_joins_errors_and_spectrum(project):
+    """Worked out again with numpy and scikit-learn, from band errors and frames."""
     project.configure("globals", {"simulation": SMALL_SIMULATION, "profile": "standard"})
     project.run("gru", detector={"folds": 1})
     clips, errors = project.load("clips"), project.load("gru.band_errors")
     scores = project.load("gru.clip_scores").set_index("clip_id").score
-    weights = 0.5 ** np.arange(53)
-    pooled = {
-        clip.clip_id: weights
-        @ np.sort(clip.band_errors[0].astype(float), axis=0)[::-1]
-        / weights.sum()
-        for clip in errors
-    }
+    frames = project.load("log_mel")
+
+    def ranked(values):
+        weights = 0.5 ** np.arange(len(values))
+        return weights @ np.sort(values.astype(float), axis=0)[::-1] / weights.sum()
+
+    def scaled(values):
+        return (values - values.min()) / (values.max() - values.min())
+
+    logarithms = {c.clip_id: np.log(ranked(c.band_errors[0]) + 1e-12) for c in errors}
+    spectra = {name: ranked(scaled(frames.clip(name))) for name in clips.clip_id}
     training = clips[clips.split == "train"]
-    means = {
-        machine_id: np.mean([pooled[clip_id] for clip_id in group.clip_id], axis=0)
-        for machine_id, group in training.groupby("machine_id")
-    }
-    rest = np.stack([pooled[c.clip_id] - means[c.machine_id] for c in training.itertuples()])
-    freedom = len(rest) - len(means)
-    deviation = np.sqrt((rest**2).sum(axis=0) / freedom)
-    covariance = LedoitWolf(assume_centered=True).fit(rest / deviation).covariance_
-    lower = np.linalg.cholesky(covariance * len(rest) / freedom)
-    normal = np.linalg.solve(lower, (rest / deviation).T)
-    # one Gaussian: each direction in units of its own spread, a tenth added
-    spread, centre = normal.var(axis=1) + 0.1, normal.mean(axis=1)
-    for clip in clips.itertuples():
-        z = (pooled[clip.clip_id] - means[clip.machine_id]) / deviation
-        expected = 10 * np.log10(((np.linalg.solve(lower, z) - centre) ** 2 / spread).mean())
-        assert scores[clip.clip_id] == pytest.approx(expected, rel=1e-6)
+
+    def means(values, chosen, prior):
+        of_all = np.mean([values[name] for name in chosen.clip_id], axis=0)
+        found = {}
+        for machine_id, group in chosen.groupby("machine_id"):
+            total = np.sum([values[name] for name in group.clip_id], axis=0)
+            found[machine_id] = (total + prior * of_all) / (len(group) + prior)
+        spent = sum(n / (n + prior) for n in chosen.machine_id.value_counts())
+        rest = np.stack([values[c.clip_id] - found[c.machine_id] for c in chosen.itertuples()])
+        return found, rest, len(chosen) - spent
+
+    def of_errors(chosen, clip):
+        found, rest, freedom = means(logarithms, chosen, 0)
+        deviation = np.sqrt((rest**2).sum(axis=0) / freedom)
+        covariance = LedoitWolf(assume_centered=True).fit(rest / deviation).covariance_
+        lower = np.linalg.cholesky(covariance * len(rest) / freedom)
+        z = (logarithms[clip.clip_id] - found[clip.machine_id]) / deviation
+        return 10 * np.log10(np.square(np.linalg.solve(lower, z)).mean())
+
+    def of_spectrum(chosen, clip):
+        found, rest, freedom = means(spectra, chosen, 1)
+        deviation = np.sqrt((rest**2).sum(axis=0) / freedom)
+        normal = rest / deviation
+        apart = np.sqrt(np.square(normal[:, None] - normal[None]).mean(axis=2))
+        density = [np.sort(np.delete(row, n))[:4].mean() for n, row in enumerate(apart)]
+        z = (spectra[clip.clip_id] - found[clip.machine_id]) / deviation
+        nearest = np.sqrt(np.square(normal - z).mean(axis=1)) / density
+        return 20 * np.log10(nearest.min())
+
+    expected = np.zeros(len(clips))
+    for part in (of_errors, of_spectrum):
+        left_out = [
+            part(training[training.clip_id != clip.clip_id], clip) for clip in training.itertuples()
+        ]
+        values = np.array([part(training, clip) for clip in clips.itertuples()])
+        expected += (values - np.mean(left_out)) / np.std(left_out, ddof=1) / 2
+    others = (clips.split != "train").to_numpy()  # one is its own nearest normal clip
+    np.testing.assert_allclose(scores[clips.clip_id[others]], expected[others], rtol=1e-5)
     # a window's error is that of its unseen sixth frame
     times = project.load("gru.window_errors").start_s
     assert times.max() == pytest.approx(52 * 0.032)
     detector = project.load("gru.detector")
     assert detector.description.network.masked_frames == "centre"
-    assert set(detector.score.means) == {"00", "02"}
+    assert set(detector.score.parts[0].means) == {"00", "02"}
     assert set(detector.reference.machine_ids) == {"00", "02"}
     localisation = project.load("gru.metrics")["localisation"]
     assert localisation["clips"] == 6

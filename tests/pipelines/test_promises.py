@@ -22,7 +22,8 @@ RULES = {"false_alarm_rate": 0.12, "deployed": "conformal"}
 def in_folds(tmp_path_factory):
     """Two machine IDs with 4 normal clips each, in 2 folds; the standard score; only read."""
     project = Project(tmp_path_factory.mktemp("in_folds"))
-    lstm = SMALL_PARAMETERS["lstm"] | {"score": {"type": "band_deviation", "scale": "linear",
+    lstm = SMALL_PARAMETERS["lstm"] | {"score": {"type": "band_deviation", "reads": "errors",
+        "prior_clips": 0.0, "scale": "linear",
         "pooling": {"type": "mean"}, "whitening": "band", "reference": "machine_id",
         "backend": {"type": "mean_square"}}}  # fmt: skip
     project.configure("parameters", SMALL_PARAMETERS | {"lstm": lstm})
@@ -235,10 +236,22 @@ def test_a_detector_calibrated_by_whole_machine_ids_decides_others(
     pooled = project.load("lstm.pooled_errors").set_index("clip_id").drop(columns="member")
     ids = clips.set_index("clip_id").machine_id
     others = folds.clip_id[folds.fold == 1]
-    fitted = fit_score(score, pooled.loc[others].to_numpy(), ids[others].to_numpy(), seed=1)
+    whole = project.load("lstm.fitted_score")
+    columns = [whole.columns(some.to_numpy()) for some in (pooled.loc[others], pooled)]
+    without = [
+        fit_score(part, of_part, ids[others].to_numpy(), seed=1)
+        for part, of_part in zip(score.parts, columns[0], strict=True)
+    ]
+    expected = whole.join(
+        [
+            part.score(of_part, ids[pooled.index].to_numpy())
+            for part, of_part in zip(without, columns[1], strict=True)
+        ]
+    )
+    expected = dict(zip(pooled.index, expected, strict=True))
     for name, value in zip(calibration.clip_ids, calibration.scores, strict=True):
         if ids[name] == "00":
-            assert value == fitted.score(pooled.loc[[name]].to_numpy(), np.array(["00"]))[0]
+            assert value == pytest.approx(expected[name], rel=1e-12)
     decisions = project.load("lstm.decisions").set_index("clip_id")
     unseen = decisions.loc["test/normal_id_07_00000000.wav"]
     assert unseen.decision in ("normal", "anomalous")

@@ -7,6 +7,7 @@ import pytest
 from features_of_report import FEATURES
 from kedro.framework.project import pipelines
 from kedro.runner import SequentialRunner
+from support import AUDIO_BOUNDS
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import extraction
@@ -55,7 +56,7 @@ def test_a_changed_clip_is_computed_again_and_no_other(prepare, project, dcase_f
     after = project.load("log_mel")
     for clip_id, values in unchanged.items():
         np.testing.assert_array_equal(after.clip(clip_id), values)
-    audio = AudioSettings(sample_rate=16000, channel=0)
+    audio = AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS)
     samples = project.load_corpus(dcase_folder).mono_clip(changed, audio)
     alone = log_mel_spectrogram(samples, FEATURES)
     np.testing.assert_array_equal(after.clip(changed), alone)

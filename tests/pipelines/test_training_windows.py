@@ -11,6 +11,7 @@ from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import index_windows
 from anomalous_sound.pipelines.training import nodes
 from anomalous_sound.training import loop as training_module
+from anomalous_sound.training.folds import assign_folds
 
 DESCRIPTION = describe_network(
     "lstm",
@@ -34,14 +35,18 @@ def test_every_so_manieth_window_is_trained_on(monkeypatch, stride, expected):
     values = np.arange(60 * 2, dtype=np.float32).reshape(60, 2)
     frames = Frames.in_memory({"a": values[:30], "b": values[30:]})
     windows = index_windows(frames.index, DESCRIPTION.windows, frame_s=0.032)
-    clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "validation"]})
+    clips = pd.DataFrame(
+        {"clip_id": ["a", "b"], "machine_id": "00", "split": ["train", "validation"]}
+    )
+    detector = DetectorSettings(per="machine_type", folds=1, left_out="clip", left_out_fits=9)
     seen = []
     monkeypatch.setattr(training_module, "train_network", lambda *views, **_: seen.extend(views))
     nodes.train_network(
-        *(frames, windows, clips, DESCRIPTION, None),
+        *(frames, windows, clips, assign_folds(clips, detector, seed=1), DESCRIPTION, None),
         training=TRAINING.model_copy(update={"stride": stride}),
-        detector=DetectorSettings(per="machine_type"),
+        detector=detector,
         seed=1,
+        jobs=1,
     )
     for first_frame, view in zip((0, 30), seen, strict=True):
         heard = view[np.arange(len(view))]

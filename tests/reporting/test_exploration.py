@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from support import AUDIO_BOUNDS
 
 from anomalous_sound.configuration.features import AudioSettings, FeatureSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import exploration, exploration_figures
 from anomalous_sound.reporting.exploration_page import FIGURES, exploration_page
 
-AUDIO = AudioSettings(sample_rate=16000, channel=0)
+AUDIO = AudioSettings(sample_rate=16000, channel=0, **AUDIO_BOUNDS)
 LOG_MEL = {"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0}
 FEATURES = FeatureSettings(audio=AUDIO, log_mel=LOG_MEL)
 
@@ -337,5 +338,5 @@ def test_the_page_has_facts_table_rejected_clips_and_figures():
 
 def test_the_page_says_which_channel_was_read():
     assert "the mean of all channels" in page(
-        corpus(), AudioSettings(sample_rate=16000, channel="mean")
+        corpus(), AudioSettings(sample_rate=16000, channel="mean", **AUDIO_BOUNDS)
     )

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from support import AUDIO_BOUNDS
 
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.evaluation import EvaluationSettings
@@ -17,7 +18,7 @@ from anomalous_sound.reporting import figures
 from anomalous_sound.reporting.report_page import FIGURES, report_page
 
 FEATURES = FeatureSettings(
-    audio={"sample_rate": 16000, "channel": 0},
+    audio={"sample_rate": 16000, "channel": 0, **AUDIO_BOUNDS},
     log_mel={"n_fft": 2048, "n_mels": 128, "hop_length": 512, "top_db": 80.0},
 )
 
@@ -83,7 +84,11 @@ def prepared(deciding=DECIDING, **options):
     scores = scores_of(**options)
     table = threshold_table(scores, calibration(scores), THRESHOLDS, deciding)
     metrics = evaluate(
-        scores, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=20, confidence=0.95), seed=0
+        scores,
+        EvaluationSettings(
+            max_fpr=0.1, bootstrap_resamples=20, confidence=0.95, challenge_year=None
+        ),
+        seed=0,
     )
     return scores, table, metrics
 

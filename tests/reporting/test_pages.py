@@ -187,7 +187,11 @@ def compared(labels=("normal", "anomalous")):
         table = pd.DataFrame({"split": "test", "label": list(labels) * 20, "machine_id": "02"})
         table["score"] = rng.normal(size=40) + 2 * (table.label == "anomalous")
         metrics = evaluate(
-            table, EvaluationSettings(max_fpr=0.1, bootstrap_resamples=5, confidence=0.9), seed=0
+            table,
+            EvaluationSettings(
+                max_fpr=0.1, bootstrap_resamples=5, confidence=0.9, challenge_year=None
+            ),
+            seed=0,
         )
         row = {"method": method, "kind": "network" if method == "lstm" else "no training"}
         if metrics["auc_pooled"] is not None:
@@ -205,6 +209,7 @@ def comparison(table, disagreements=0, missing=None):
         comparison=table,
         differences=pd.DataFrame({"method": ["lstm"], "other": ["level"], "clear": [True]}),
         disagreements=disputed,
+        pays="Training pays here.",
         verdicts=["lstm beats level: AUC +0.100 (+0.050 to +0.150)"],
         missing=missing or {},
         corpus=corpus(),
@@ -253,7 +258,10 @@ def test_the_summary_has_a_line_for_each_method():
     lines = comparison_page.summary_lines(table, corpus(simulated=True), 0.9)
     assert lines[0] == "Methods on hall 3 (simulated data):"
     auc = table.auc_pooled[0]
-    assert lines[1] == f"  lstm         AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+    assert (
+        lines[1]
+        == f"  lstm                   AUC {auc:.3f} (90%: 0.500 to 1.000)  pAUC 0.750  F1 –"
+    )
 
 
 def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
@@ -269,3 +277,9 @@ def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
 def test_the_judgement_says_what_is_observed_and_not_proven():
     assert "observed, not proven" in judgement(in_folds=True)
     assert "proven" not in judgement()
+
+
+def test_a_name_is_text_on_a_page():
+    table = pd.DataFrame({"clip_id": ["<script>a", "[a](b)", "a|b", "a\r\nb"]})
+    rows = pages.markdown_table(table).splitlines()[2:]
+    assert rows == ["| &lt;script>a |", "| [a]\\(b) |", "| a\\|b |", "| a b |"]

@@ -3,6 +3,7 @@ import pytest
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import (
+    ClipFacts,
     ClipIdentity,
     choose_machine_type,
     identify_clips,
@@ -19,10 +20,20 @@ from anomalous_sound.sources.layout import (
         ("test/id_01_00000000.wav", ("slider", "01", "test", "unknown")),
         (
             "valve/train/section_00_source_train_normal_0000_strength_1_ambient.wav",
-            ("valve", "00", "train", "normal"),
+            ("valve", "00", "train", "normal", "source", "strength_1_ambient"),
         ),
-        ("source_test/section_01_source_test_anomaly_7.wav", ("slider", "01", "test", "anomalous")),
-        ("target_test/section_02_target_test_normal_1_x.wav", ("slider", "02", "test", "normal")),
+        (
+            "source_test/section_01_source_test_anomaly_7.wav",
+            ("slider", "01", "test", "anomalous", "source"),
+        ),
+        (
+            "target_test/section_02_target_test_normal_1_x.wav",
+            ("slider", "02", "test", "normal", "target", "x"),
+        ),
+        (
+            "test/section_00_target_test_normal_0002_noAttribute.wav",
+            ("slider", "00", "test", "normal", "target"),
+        ),
         ("test/section_03_test_0000.wav", ("slider", "03", "test", "unknown")),
         ("test/section_03_0012.wav", ("slider", "03", "test", "unknown")),
         ("id_06/normal/00000000.wav", ("slider", "06", None, "normal")),
@@ -151,3 +162,41 @@ def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
     found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
     assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
     assert list(rejected) == ["gone.wav"]
+
+
+@pytest.mark.parametrize("column", ["machine_id", "machine_type"])
+@pytest.mark.parametrize("name", ["a/b", "..", "../x", "x" * 9000, "two\nlines", "a:b", " a"])
+def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(column, name):
+    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], column: [name]})
+    with pytest.raises(InputError, match=rf"labels\.csv, line 2: {column} is .*at most 80") as said:
+        identify_clips(["a.wav"], "pump", labels)
+    assert len(str(said.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["", "00", "Press 3", "v1.2-b", "straße", "a..b"])
+def test_a_plain_machine_id_is_accepted(name):
+    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], "machine_id": [name]})
+    identities, _ = identify_clips(["a.wav"], "pump", labels)
+    assert identities["a.wav"].machine_id == name
+
+
+def test_a_table_may_state_domain_and_attributes():
+    labels = pd.DataFrame(
+        {"file": ["a.wav"], "label": ["normal"], "domain": ["target"], "attributes": ["vel_3"]}
+    )
+    found, _ = identify_clips(["a.wav"], "fan", labels)
+    assert found["a.wav"] == ClipIdentity("fan", "", None, "normal", "target", "vel_3")
+    with pytest.raises(InputError, match="line 2: domain 'moon'; give source or target"):
+        identify_clips(["a.wav"], "fan", labels.assign(domain="moon"))
+
+
+def test_what_is_published_adds_to_names_and_never_overrules_them():
+    clips = {
+        "test/section_00_0001.wav": ClipFacts("anomalous", "target", "vel_1"),
+        "test/section_00_source_test_normal_0002_vel_2.wav": ClipFacts("anomalous", "target", "x"),
+    }
+    found, _ = identify_clips(list(clips), "fan", None, clips)
+    assert list(found.values()) == [
+        ClipIdentity("fan", "00", "test", "anomalous", "target", "vel_1"),
+        ClipIdentity("fan", "00", "test", "normal", "source", "vel_2"),
+    ]

@@ -316,12 +316,12 @@ def test_no_bfloat16_where_the_processor_has_it_not(windows, checkpoint, monkeyp
 MEMBERS = {"fold_0": ("a", "b"), "fold_1": ("b", "a"), "fold_2": ("ab", "ab")}
 
 
-def train_all(checkpoint, jobs, members=MEMBERS):
+def train_all(checkpoint, jobs, members=MEMBERS, **changed):
     return train_members(
         {name: (windows_of(on), windows_of(by)) for name, (on, by) in members.items()},
         clips=CLIPS,
         description=DESCRIPTION,
-        training=TRAINING,
+        training=TRAINING.model_copy(update=changed),
         seed=SEED,
         checkpoint=checkpoint,
         jobs=jobs,
@@ -393,3 +393,68 @@ def test_no_process_is_started_for_one_network(checkpoint, monkeypatch):
     monkeypatch.setattr(joblib, "Parallel", None)
     found, _ = train_all(checkpoint, 2, {"id_00": ("a", "b")})
     assert found.members() == ("id_00",)
+
+
+@pytest.fixture
+def interrupted(windows, checkpoint, monkeypatch):
+    """A checkpoint after the second of four epochs."""
+    whole = training_module._save
+
+    def save(*arguments):
+        whole(*arguments)
+        if arguments[-1].epoch == 2:
+            raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "_save", save)
+        with pytest.raises(Interruption):
+            train(windows, checkpoint)
+    return checkpoint
+
+
+@pytest.mark.parametrize("damage", ["empty", "torn", "flipped", "text"])
+def test_a_damaged_checkpoint_is_discarded(windows, interrupted, tmp_path, caplog, damage):
+    content = bytearray(interrupted.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    half = content[: len(content) // 2]
+    damaged = {"empty": b"", "torn": half, "flipped": content, "text": b"text"}[damage]
+    interrupted.path.write_bytes(damaged)
+    trained, history = train(windows, interrupted)
+    assert "checkpoint.ckpt is damaged; it is discarded" in caplog.text
+    assert list(history.epoch) == [1, 2, 3, 4]
+    assert same(trained, train(windows, Checkpoint(tmp_path / "other.ckpt"))[0])
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(windows, checkpoint, monkeypatch):
+    losses = iter([0.5, 0.25, float("nan")])
+    monkeypatch.setattr(training_module, "_train_epoch", lambda *arguments: next(losses))
+    with pytest.raises(
+        InputError,
+        match=r"become nan in epoch 3 of 4: the learning rate .*training\.learning_rate.* 0\.01",
+    ):
+        train(windows, checkpoint)
+
+
+@pytest.mark.slow
+def test_side_by_side_a_loss_that_is_not_finite_is_told_the_same(checkpoint):
+    with pytest.raises(InputError) as told:
+        train_all(checkpoint, 2, learning_rate=1e30)
+    assert str(told.value).startswith("the loss has become ")
+    assert "in epoch 1 of 4: the learning rate" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.slow
+def test_side_by_side_a_damaged_checkpoint_is_discarded(checkpoint):
+    expected, _ = train_all(checkpoint, 2)
+    damaged = checkpoint.of_member("fold_1").path
+    damaged.write_bytes(b"text")
+    found, history = train_all(checkpoint, 2)
+    assert list(history.epoch) == [1, 2, 3, 4]
+    assert same(found, expected)
+    assert not damaged.exists()
+
+
+def test_a_learning_rate_that_is_far_too_high_ends_the_training(windows, checkpoint):
+    with pytest.raises(InputError, match="in epoch 1 of 4"):
+        train(windows, checkpoint, learning_rate=1e30)

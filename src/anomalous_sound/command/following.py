@@ -137,7 +137,7 @@ def watch_folder(
         for name, file, problem in follower.complete():
             watch.heard()
             results = (
-                [Rejection(file.path, problem)]
+                [Rejection(folder / name, problem)]
                 if problem
                 else _judged(detector, folder, name, file, machine_id)
             )

@@ -123,7 +123,7 @@ class Table:
             f"{result.score:.4g}",
             "-" if result.threshold is None else f"{result.threshold:.4g}",
             "-" if result.p_value is None else f"{result.p_value:.3g}",
-            stands_out(result) if result.is_anomalous else "",
+            "; ".join(([stands_out(result)] if result.is_anomalous else []) + [*result.notes]),
         )
 
     def _row(self, source: str, time: str, decision: str, *rest: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from anomalous_sound.command.description import named, promise
 from anomalous_sound.command.recordings import Wanted, judge, select
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
@@ -14,6 +16,7 @@ from anomalous_sound.corpus.folder import open_corpus
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.evidence import CREST, LEVEL
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
@@ -84,7 +87,7 @@ def recalibrate(
             "which one it shall promise: --false-alarm-rate R."
         )
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores = [], [], []
+    clip_ids, machine_ids, scores, sounds = [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -95,9 +98,23 @@ def recalibrate(
             clip_ids.append(piece_id(one.name, result.start_s) if is_part else one.name)
             machine_ids.append(one.machine_id)
             scores.append(result.score)
+            sounds.append({one.name: one.value_db for one in result.evidence})
     calibration = CalibrationScores(tuple(clip_ids), tuple(machine_ids), tuple(scores))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    after = detector.recalibrated(calibration, rate, recalibrated_at=now)
+    if not scores:
+        raise InputError(
+            f"recalibrate: no recording in {place} can be used; the first: {left_out[0].source}: "
+            f"{left_out[0].reason}."
+        )
+    heard = pd.DataFrame(
+        {
+            "machine_id": machine_ids,
+            "level_dbfs": [one[LEVEL] for one in sounds],
+            "crest_db": [one[CREST] for one in sounds],
+        }
+    )
+    sound = detector.sound.refit(heard)
+    after = detector.recalibrated(calibration, sound, rate, recalibrated_at=now)
     return Recalibration(detector, after, tuple(left_out))
 
 
@@ -118,7 +135,9 @@ def _normal(
     corpus: AudioCorpus, detector: Detector, machine_id: str | None
 ) -> tuple[list[Wanted], list[Rejection]]:
     """Choose the recordings that are normal and of which the detector can judge the machine ID."""
-    identities, _ = identify_clips(sorted(corpus.recordings), corpus.folder_name, corpus.labels)
+    identities, _ = identify_clips(
+        sorted(corpus.recordings), corpus.folder_name, corpus.labels, corpus.published
+    )
     wanted, left_out, digests = [], [], dict[str, str]()
     for one in select(corpus, detector, machine_id):
         if isinstance(one, Rejection):

@@ -66,6 +66,7 @@ class Watch:
             return
         threshold = "" if result.threshold is None else f", threshold {result.threshold:.4g}"
         places = f"; {stands_out(result)}" if result.is_anomalous else ""
+        places += "".join(f"; {note}" for note in result.notes)
         place = f"{result.source} at {clock_time(result.start_s)}"
         self._text(f"{result.decision}: {place} (score {result.score:.4g}{threshold}{places})")
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
+
+from tqdm import tqdm
 
 from anomalous_sound.compute.threads import job_count
 
@@ -28,8 +33,30 @@ def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[R
     import joblib
 
     side_by_side = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
-    yield from side_by_side(joblib.delayed(_called)(task) for task in tasks)
+    try:
+        yield from side_by_side(joblib.delayed(_alone)(task) for task in tasks)
+    except BaseException:
+        from joblib.externals.loky import get_reusable_executor
+
+        # or they would finish their tasks, beside those of the next attempt
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
 
 
-def _called(task: Callable[[], Result]) -> Result:
-    return task()
+def _alone(task: Callable[[], Result]) -> Result:
+    """Run a task in a process of its own, which ends with the one that started it."""
+    logging.disable(logging.INFO)  # what is told is told by the process that started it
+    tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
+    finished = threading.Event()
+    parent = os.getppid()
+
+    def watch() -> None:
+        while not finished.wait(1):
+            if os.getppid() != parent:  # it was killed
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        return task()
+    finally:
+        finished.set()

@@ -11,6 +11,7 @@ from anomalous_sound.configuration.base import (
     FiniteFloat,
     Fraction,
     Percentile,
+    PositiveFloat,
     Rate,
     Settings,
 )
@@ -28,6 +29,17 @@ StrategyName = Literal[
     "validation_mean_plus_k_std",
     "validation_percentile",
 ]
+
+
+class EvidenceSettings(Settings):
+    """What is said of a clip beside its score."""
+
+    level_margin_db: PositiveFloat = Field(
+        description="outside of the levels of normal clips: another gain or microphone"
+    )
+    crest_margin_db: PositiveFloat = Field(
+        description="below the crest factors of normal clips: foreign sound"
+    )
 
 
 class ThresholdSettings(Settings):

@@ -22,6 +22,9 @@ class EvaluationSettings(Settings):
     max_fpr: Rate = Field(description="false-positive rate up to which pAUC reaches")
     bootstrap_resamples: PositiveInt
     confidence: Fraction = Field(description="of the bootstrap intervals")
+    challenge_year: Annotated[int, Field(ge=2020, le=2026)] | None = Field(
+        description="of DCASE Task 2, whose official figures are computed; null: none"
+    )
 
 
 class CompareSettings(Settings):

@@ -16,6 +16,11 @@ class AudioSettings(Settings):
     channel: Annotated[int, Field(ge=0)] | Literal["mean"] = Field(
         description="channel to read, counted from 0, or the mean of all"
     )
+    min_sample_rate: PositiveInt = Field(description="Hz; recordings of a lower rate are refused")
+    max_sample_rate: PositiveInt = Field(description="Hz; recordings of a higher rate are refused")
+    max_samples: PositiveInt = Field(
+        description="of a clip, in all channels as recorded, and after resampling"
+    )
 
 
 class LogMelSettings(Settings):

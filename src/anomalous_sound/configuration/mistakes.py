@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 _WORDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true, false"}
@@ -77,6 +78,11 @@ def _find(
             return names, group, ""
         accepted = _accepted(field.annotation, field.metadata)
         inner: Any = field.annotation
+        if get_origin(inner) is list and parts:
+            names.append(parts.pop(0))
+            (item,) = get_args(inner)
+            field = FieldInfo.from_annotation(item)
+            inner = field.annotation
         if get_origin(inner) is dict and parts:
             names.append(parts.pop(0))
             return names, group, _accepted(get_args(inner)[1])

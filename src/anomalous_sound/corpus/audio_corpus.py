@@ -13,6 +13,7 @@ from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.sources.layout import ClipFacts
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class AudioCorpus:
         recordings: the file of each recording, by its path below the folder.
         labels: contents of ``labels.csv``, where the folder holds one.
         faults: contents of ``faults.csv``: where each fault sounds, where the folder holds one.
+        published: what is known of recordings beside their names, by their paths.
     """
 
     name: str
@@ -67,6 +69,7 @@ class AudioCorpus:
     recordings: Mapping[str, AudioFile] = field(repr=False)
     labels: pd.DataFrame | None = None
     faults: pd.DataFrame | None = None
+    published: Mapping[str, ClipFacts] = field(default_factory=dict, repr=False)
 
     def mono_clip(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:
         """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
@@ -84,20 +87,20 @@ class AudioCorpus:
         """
         place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
         try:
-            recording = self._decode(place)
+            recording = self._decode(place, audio)
             return to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         except UnreadableClipError as error:
             raise InputError(
                 f"{place.recording} was changed while the run was reading it: {error}; run again."
             ) from error
 
-    def _decode(self, place: ClipPlace) -> Recording:
+    def _decode(self, place: ClipPlace, audio: AudioSettings) -> Recording:
         file = self.recordings[place.recording]
         if place.span is None:
-            content = file.content()
-            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content)
+            content = file.content(audio)
+            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content, audio)
         else:
-            recording = file.recording(place.span)
+            recording = file.recording(place.span, audio=audio)
             found = recording.digest()
         if place.sha256 not in ("", found):
             raise UnreadableClipError("it holds other audio than before")

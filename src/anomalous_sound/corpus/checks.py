@@ -18,6 +18,7 @@ from anomalous_sound.corpus import segments as cutting
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
 from anomalous_sound.corpus.segments import SegmentSettings, Span, spans
 from anomalous_sound.errors import UnreadableClipError
+from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.storage.identity import code_identity, identity
 
 
@@ -38,6 +39,8 @@ class ClipCheck:
         duration_s: seconds, as recorded.
         mono_samples: samples of the mono clip at the methods' rate.
         mono_sha256: of the mono clip: the same audio in another format has the same.
+        level_dbfs: level of the mono clip, dB relative to full scale.
+        crest_db: its peak above that, dB.
     """
 
     key: str = ""
@@ -50,6 +53,8 @@ class ClipCheck:
     duration_s: float = 0.0
     mono_samples: int = 0
     mono_sha256: str = ""
+    level_dbfs: float = 0.0
+    crest_db: float = 0.0
 
 
 CHECK_COLUMNS = [field.name for field in dataclasses.fields(ClipCheck)]
@@ -131,17 +136,17 @@ def _check(
 ) -> list[ClipCheck]:
     """Check the clips of a file, one after the other; no more than one is in memory."""
     try:
-        form = file.form()
+        form = file.form(audio)
         places = spans(form.samples, form.sample_rate, segments)
         if len(places) == 1:
-            return [_check_clip(file.recording(), audio, key=key, sha256=sha256)]
+            return [_check_clip(file.recording(audio=audio), audio, key=key, sha256=sha256)]
         return [_check_part(file, span, audio, key) for span in places]
     except UnreadableClipError as error:
         return [ClipCheck(key, sha256, reason=str(error))]
 
 
 def _check_part(file: AudioFile, span: Span, audio: AudioSettings, key: str) -> ClipCheck:
-    recording = file.recording(span)
+    recording = file.recording(span, audio=audio)
     start_s = span.start / recording.sample_rate
     known: dict[str, Any] = {
         **{"key": key, "sha256": recording.digest()},
@@ -161,5 +166,7 @@ def _check_clip(recording: Recording, audio: AudioSettings, **known: Any) -> Cli
         duration_s=recording.duration_s,
         mono_samples=len(mono),
         mono_sha256=hashlib.sha256(mono.data).hexdigest(),
+        level_dbfs=rms_dbfs(mono),
+        crest_db=crest_db(mono),
         **known,
     )

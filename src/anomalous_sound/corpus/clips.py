@@ -38,9 +38,13 @@ CLIP_COLUMNS = [
     "sample_rate",
     "channels",
     "duration_s",
+    "level_dbfs",
+    "crest_db",
     "sha256",
     "recording",
     "start_s",
+    "domain",
+    "attributes",
 ]
 
 
@@ -79,7 +83,7 @@ def list_clips(
         InputError: nothing is left to train and validate on, or the machine type is not clear.
     """
     identities, rejected = identify_clips(
-        sorted(corpus.recordings), corpus.folder_name, corpus.labels
+        sorted(corpus.recordings), corpus.folder_name, corpus.labels, corpus.published
     )
     _say_what_is_what(identities)
     if identities:
@@ -249,9 +253,13 @@ def _clip_row(
         "sample_rate": check.sample_rate,
         "channels": check.channels,
         "duration_s": check.duration_s,
+        "level_dbfs": check.level_dbfs,
+        "crest_db": check.crest_db,
         "sha256": check.sha256,
         "recording": recording,
         "start_s": check.start_s,
+        "domain": identity.domain,
+        "attributes": identity.attributes,
     }
 
 

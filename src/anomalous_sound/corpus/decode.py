@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import SilentClipError, UnreadableClipError
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 # what libsndfile reads under these endings; anything else in a folder is not taken for a recording
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".mp3")
@@ -23,9 +28,12 @@ FOREIGN_SUFFIXES = (".m4a", ".aac", ".wma")
 # float files may exceed full scale (1), but nobody records a thousand times of it
 _LOUDEST = 1e3
 
+_WIDEST_SAMPLE = 8  # bytes; that of double precision
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers put where they can't know the size
+_UNKNOWN_LENGTH = 2**62  # libsndfile's count of samples is beyond where a header gives none
+_MOST_SAMPLES = 2**40  # two years at 16 kHz
 _BLOCK_BYTES = 1 << 20
-_MOST_SAMPLES = 1 << 40  # two years at 16 kHz; headers without a length promise more
+_BLOCK_SAMPLES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -63,71 +71,104 @@ class Form:
 
     Attributes:
         samples: of each channel.
+        channels: number of them.
         sample_rate: Hz.
     """
 
     samples: int
+    channels: int
     sample_rate: int
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file that is read only when asked for."""
+    """An audio file that is read only when asked for.
+
+    Attributes:
+        path: where it is.
+        unusable: why it cannot be used whatever it holds, such as its name; empty: nothing.
+    """
 
     path: Path
+    unusable: str = ""
 
-    def content(self) -> bytes:
+    def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
 
+        Args:
+            audio: how large it may be; None: any size.
+
         Raises:
-            UnreadableClipError: it cannot be read.
+            UnreadableClipError: it cannot be read, or is too large.
         """
-        try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise _unreadable(error) from None
+        with self._opened() as file:
+            self._check_size(audio)
+            return file.read()
 
     def sha256(self) -> str:
         """Return the digest of its bytes, read a block at a time; see :meth:`content`."""
         digest = hashlib.sha256()
-        try:
-            with self.path.open("rb") as file:
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
-        except OSError as error:
-            raise _unreadable(error) from None
+        with self._opened() as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
         return digest.hexdigest()
 
-    def form(self) -> Form:
-        """Read its header.
+    def form(self, audio: AudioSettings | None = None) -> Form:
+        """Read its header; the file may be of any length, since parts of it can be decoded.
+
+        Args:
+            audio: the bounds that its rate is held to; None: none.
 
         Raises:
-            UnreadableClipError: the file cannot be read, is empty, truncated or not audio.
+            UnreadableClipError: the file cannot be read, is empty, truncated or not audio, or its
+                rate is beyond the bounds.
         """
-        try:
-            with self.path.open("rb") as file:
-                return _read_form(file)
-        except OSError as error:
-            raise _unreadable(error) from None
-        except UnreadableClipError as error:
-            raise self._with_remedy(error) from None
+        with self._opened() as file, _sound(file) as (_, form):
+            if audio is not None:
+                _check_rate(form.sample_rate, audio)
+            return form
 
-    def recording(self, span: Span | None = None) -> Recording:
+    def recording(
+        self, span: Span | None = None, *, audio: AudioSettings | None = None
+    ) -> Recording:
         """Decode it, whole or a part of it; no more of the file is in memory.
 
         A part has the samples that the whole file has there: exactly in wav, AIFF, FLAC and OGG, to
         within rounding in MP3.
 
+        Args:
+            span: the part; None: all of it.
+            audio: the bounds that what is decoded is held to beforehand; None: none.
+
         Raises:
-            UnreadableClipError: the file cannot be read, is empty, truncated or not audio.
+            UnreadableClipError: the file cannot be read, is empty, truncated or not audio, or what
+                is asked for is beyond the bounds.
         """
+        with self._opened() as file:
+            if span is None:
+                self._check_size(audio)
+            return _decode(file, span, audio)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        if self.unusable:
+            raise UnreadableClipError(self.unusable)
         try:
             with self.path.open("rb") as file:
-                return _decode(file, span)
+                yield file
         except OSError as error:
-            raise _unreadable(error) from None
+            raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
+        except MemoryError:
+            raise UnreadableClipError("it needs more memory than there is") from None
         except UnreadableClipError as error:
             raise self._with_remedy(error) from None
+
+    def _check_size(self, audio: AudioSettings | None) -> None:
+        size = self.path.stat().st_size
+        if audio is not None and size > audio.max_samples * _WIDEST_SAMPLE:
+            raise UnreadableClipError(
+                f"the file is too large: {size} bytes; see the parameter audio.max_samples"
+            )
 
     def _with_remedy(self, error: UnreadableClipError) -> UnreadableClipError:
         if self.path.suffix.lower() not in FOREIGN_SUFFIXES:
@@ -136,95 +177,107 @@ class AudioFile:
         return UnreadableClipError(f"{error}; convert it: ffmpeg -i {name} {self.path.stem}.wav")
 
 
-def _unreadable(error: OSError) -> UnreadableClipError:
-    return UnreadableClipError(f"it cannot be read ({error.strerror})")
-
-
-def decode_recording(content: bytes) -> Recording:
+def decode_recording(content: bytes, audio: AudioSettings | None = None) -> Recording:
     """Decode an audio file whole.
 
     Any format, sample width and channel count that libsndfile reads.
 
     Args:
         content: the file's bytes.
+        audio: the bounds that its header is held to before anything is decoded; None: none.
 
     Raises:
-        UnreadableClipError: the file is empty, truncated or not audio.
+        UnreadableClipError: the file is empty, truncated, not audio, or beyond the bounds.
     """
-    return _decode(io.BytesIO(content), None)
+    return _decode(io.BytesIO(content), None, audio)
 
 
-def _read_form(file: BinaryIO) -> Form:
+@contextmanager
+def _sound(file: BinaryIO) -> Iterator[tuple[SoundFile, Form]]:
+    """Open an audio file and read its header; nothing is decoded.
+
+    Raises:
+        UnreadableClipError: it is empty, truncated, not audio, or of unknown length.
+    """
     import soundfile
 
     _check_wav_is_whole(file)
     try:
         with soundfile.SoundFile(file) as sound:
-            form = Form(sound.frames, sound.samplerate)
+            form = Form(sound.frames, sound.channels, sound.samplerate)
+            if form.samples >= _UNKNOWN_LENGTH:
+                raise UnreadableClipError("its header does not say how many samples it holds")
+            if form.samples > _MOST_SAMPLES:
+                raise UnreadableClipError("its header promises more samples than a file can hold")
+            yield sound, form
     except soundfile.LibsndfileError as error:
         raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
-    if form.samples > _MOST_SAMPLES:
-        raise UnreadableClipError(_TOO_MANY_SAMPLES)
-    return form
 
 
-def _decode(file: BinaryIO, span: Span | None) -> Recording:
+def _decode(file: BinaryIO, span: Span | None, audio: AudioSettings | None) -> Recording:
     """Decode all of a file, or what lies in ``span``."""
-    import soundfile
-
-    _check_wav_is_whole(file)
-    if (recording := _pcm_16(file, span)) is not None:
-        return recording
-    file.seek(0)
-    try:
-        with soundfile.SoundFile(file) as sound:
-            promised = sound.frames
-            sample_rate = sound.samplerate
-            if span is None:
-                samples = sound.read(dtype="float32", always_2d=True)
-                present = len(samples)
-            else:
-                sound.seek(span.start)
-                samples = sound.read(span.stop - span.start, dtype="float32", always_2d=True)
-                present = promised - (span.stop - span.start - len(samples))
-    except soundfile.LibsndfileError as error:
-        raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
-    except (ValueError, MemoryError):
-        raise UnreadableClipError(_TOO_MANY_SAMPLES) from None
-    if present < promised:
+    with _sound(file) as (sound, form):
+        wanted = span or Span(0, form.samples)
+        count = wanted.stop - wanted.start
+        if audio is not None:
+            check_bounds(count, form.channels, form.sample_rate, audio)
+        if wanted.stop > form.samples:
+            raise UnreadableClipError(
+                f"it holds {form.samples} samples, and {wanted.stop} are asked for"
+            )
+        samples = _read(sound, wanted)
+    if (missing := count - len(samples)) > 0:
         raise UnreadableClipError(
-            f"the file is truncated: it promises {promised} samples and holds {present}"
+            f"the file is truncated: it promises {form.samples} samples and holds "
+            f"{form.samples - missing}"
         )
-    return Recording(samples, sample_rate)
+    return Recording(samples, form.sample_rate)
 
 
-_TOO_MANY_SAMPLES = "its header promises more samples than a file can hold"
+def _read(sound: SoundFile, span: Span) -> np.ndarray:
+    """Read a part as float32, samples × channels; fewer samples where the file ends early."""
+    if sound.seekable():
+        sound.seek(span.start)
+    else:  # such as GSM 6.10
+        for start in range(0, span.start, _BLOCK_SAMPLES):
+            sound.read(min(_BLOCK_SAMPLES, span.start - start))
+    # the count is always given: soundfile cannot find it out where there is no seeking
+    count = span.stop - span.start
+    if sound.subtype == "PCM_16":  # to the same values in a third of the time
+        whole = np.asarray(sound.read(count, dtype="int16", always_2d=True))
+        return whole * np.float32(2**-15)
+    return np.asarray(sound.read(count, dtype="float32", always_2d=True))
 
 
-def _pcm_16(content: BinaryIO, span: Span | None) -> Recording | None:
-    """Decode a plain 16-bit wav file, to the same values in a third of libsndfile's time.
+def check_bounds(samples: int, channels: int, sample_rate: int, audio: AudioSettings) -> None:
+    """Check that a clip is of a plausible rate, and of a size that fits into memory.
 
-    Returns:
-        None if it is anything else.
+    Args:
+        samples: of each channel.
+        channels: number of them.
+        sample_rate: Hz.
+        audio: the bounds, and the rate that it would be resampled to.
+
+    Raises:
+        UnreadableClipError: it is beyond the bounds.
     """
-    length = content.seek(0, 2)
-    content.seek(0)
-    try:
-        with wave.open(content) as file:
-            wanted = span or Span(0, file.getnframes())
-            count = wanted.stop - wanted.start
-            is_too_large = 2 * count * file.getnchannels() > length
-            if file.getsampwidth() != 2 or not file.getframerate() or is_too_large:
-                return None
-            if span is not None:
-                file.setpos(span.start)
-            samples = np.frombuffer(file.readframes(count), dtype="<i2")
-            if len(samples) != count * file.getnchannels():
-                return None
-    except (wave.Error, EOFError, ValueError):
-        return None
-    by_channel = samples.reshape(-1, file.getnchannels())
-    return Recording(by_channel * np.float32(2**-15), file.getframerate())
+    _check_rate(sample_rate, audio)
+    resampled = samples * audio.sample_rate // sample_rate
+    for count, what in ((samples * channels, "in all channels"), (resampled, "once resampled")):
+        if count > audio.max_samples:
+            raise UnreadableClipError(
+                f"it is too long: {count} samples {what}; at most {audio.max_samples} are read "
+                "(parameter audio.max_samples)"
+            )
+
+
+def _check_rate(sample_rate: int, audio: AudioSettings) -> None:
+    if not audio.min_sample_rate <= sample_rate <= audio.max_sample_rate:
+        raise UnreadableClipError(
+            f"its sample rate is {sample_rate} Hz; {audio.min_sample_rate} to "
+            f"{audio.max_sample_rate} Hz are read (parameters audio.min_sample_rate, "
+            "audio.max_sample_rate)"
+        )
 
 
 def _check_wav_is_whole(file: BinaryIO) -> None:

@@ -12,18 +12,32 @@ from anomalous_sound.datasets.network import NetworkDataset
 from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
+from anomalous_sound.datasets.tracked_metrics import MlflowMetricsDataset
+from anomalous_sound.datasets.whole_files import (
+    CSVDataset,
+    FolderDataset,
+    JSONDataset,
+    ParquetDataset,
+    TextDataset,
+)
 
 __all__ = [
     "AudioFolderDataset",
     "BandErrorsDataset",
+    "CSVDataset",
     "CheckpointDataset",
     "DetectorDataset",
     "EarlierTableDataset",
     "FigureDataset",
+    "FolderDataset",
     "FramesDataset",
+    "JSONDataset",
     "JSONObjectDataset",
+    "MlflowMetricsDataset",
     "NetworkDataset",
+    "ParquetDataset",
     "PublishedAudioDataset",
     "ResultsDataset",
     "SimulatedAudioDataset",
+    "TextDataset",
 ]

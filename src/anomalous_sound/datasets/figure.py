@@ -62,7 +62,13 @@ class FigureDataset(AbstractDataset["Figure", bytes]):
         return self._filepath.read_bytes()
 
     def save(self, data: Figure) -> None:
-        """Draw the figure into the file."""
+        """Draw the figure into the file; a dollar sign in a clip's name begins no formula."""
+        from matplotlib.text import Text
+
+        for text in data.findobj(Text):
+            # matplotlib's own formulas are those of logarithmic axes
+            if "$" in text.get_text() and r"\mathdefault" not in text.get_text():
+                text.set_parse_math(False)
         with replaced_file(self._filepath) as file:
             data.savefig(file, format="png", dpi=self._dpi)
 

@@ -11,6 +11,9 @@ from kedro.io import AbstractDataset
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.seal import damaged_file, sealed
+
+WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"
 
 
 class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
@@ -51,7 +54,8 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
         """Read weights and description.
 
         Raises:
-            InputError: there are none, or those of an earlier version or of an unknown method.
+            InputError: there are none, or they are damaged, of an earlier version or of an unknown
+                method.
         """
         if not self._exists():
             raise InputError(
@@ -59,9 +63,19 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
             )
         from safetensors.torch import load_file
 
-        values = json.loads((self._filepath / "settings.json").read_text(encoding="utf-8"))
-        description = NetworkDescription.from_json(values)
-        return TrainedNetworks(load_file(self._filepath / "weights.safetensors"), description)
+        try:
+            values = json.loads((self._filepath / SETTINGS_FILE).read_text(encoding="utf-8"))
+            description = NetworkDescription.from_json(values)
+            if damaged := damaged_file(values, self._filepath, SETTINGS_FILE):
+                raise ValueError(f"{damaged.name} is not as it was written")
+            return TrainedNetworks(load_file(self._filepath / WEIGHTS_FILE), description)
+        except InputError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
+            raise InputError(
+                f"the network in {self._filepath} is damaged ({str(error).splitlines()[0]}); "
+                "train it again: kedro run --pipeline METHOD."
+            ) from error
 
     def save(self, data: TrainedNetworks) -> None:
         """Write weights and description."""
@@ -69,12 +83,13 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
 
         weights = {name: tensor.contiguous() for name, tensor in data.weights.items()}
         with replaced_folder(self._filepath) as folder:
-            save_file(weights, folder / "weights.safetensors")
-            text = json.dumps(data.description.to_json(), indent=2)
-            (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+            save_file(weights, folder / WEIGHTS_FILE)
+            values = sealed(data.description.to_json(), folder, [WEIGHTS_FILE])
+            text = json.dumps(values, indent=2)
+            (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
     def _exists(self) -> bool:
-        return (self._filepath / "settings.json").is_file()
+        return (self._filepath / SETTINGS_FILE).is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

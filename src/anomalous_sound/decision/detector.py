@@ -17,12 +17,14 @@ from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
-from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_mono
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.evidence import SoundReference, is_foreign
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
+from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
@@ -31,6 +33,7 @@ from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReferenc
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.seal import damaged_file, sealed
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -76,6 +79,7 @@ class Detector:
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
         reference: how large the errors of normal windows usually are.
+        sound: level and crest factor of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
         identity: where the detector comes from.
@@ -86,6 +90,7 @@ class Detector:
     thresholds: Thresholds
     calibration: CalibrationScores
     reference: WindowReference
+    sound: SoundReference
     localisation: LocalisationSettings
     inference: ScoringSettings
     identity: Identity
@@ -125,12 +130,18 @@ class Detector:
         return replace(self, thresholds=thresholds)._named()
 
     def recalibrated(
-        self, calibration: CalibrationScores, rate: float, *, recalibrated_at: str
+        self,
+        calibration: CalibrationScores,
+        sound: SoundReference,
+        rate: float,
+        *,
+        recalibrated_at: str,
     ) -> Detector:
         """Return this detector with conformal thresholds from other normal clips.
 
         Args:
             calibration: scores that this detector gives normal clips it was not trained on.
+            sound: level and crest factor of the same clips.
             rate: the false-alarm rate to promise, above 0 and below 1.
             recalibrated_at: when, UTC (ISO 8601).
 
@@ -139,8 +150,13 @@ class Detector:
         """
         thresholds = conformal_at(calibration, rate, per=self.thresholds.per)
         identity = self.identity.model_copy(update={"recalibrated_at": recalibrated_at})
-        changed = replace(self, calibration=calibration, thresholds=thresholds, identity=identity)
-        return changed._named()
+        return replace(
+            self,
+            calibration=calibration,
+            sound=sound,
+            thresholds=thresholds,
+            identity=identity,
+        )._named()
 
     def _named(self) -> Detector:
         """Return this detector with the digest of what is in it."""
@@ -230,10 +246,10 @@ class Detector:
             UnreadableClipError: the file cannot be read, or not be used, or holds several clips.
             InputError: there is no network for the machine ID.
         """
-        file = AudioFile(Path(path))
-        form = file.form()
+        file, audio = AudioFile(Path(path)), self.description.features.audio
+        form = file.form(audio)
         self._check_is_one_clip(form.samples, form.sample_rate, "use Detector.judge_recording")
-        recording = file.recording()
+        recording = file.recording(audio=audio)
         verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
         return replace(verdict, source=Path(path))
 
@@ -264,14 +280,14 @@ class Detector:
             InputError: there is no network for the machine ID.
         """
         source = Path(path)
-        file = AudioFile(source)
-        form = file.form()
+        file, audio = AudioFile(source), self.description.features.audio
+        form = file.form(audio)
         cut = spans(form.samples, form.sample_rate, self.description.corpus)
 
         def judged(span: Span) -> Verdict | Rejection:
             start_s = span.start / form.sample_rate
             try:
-                recording = file.recording(span if len(cut) > 1 else None)
+                recording = file.recording(span if len(cut) > 1 else None, audio=audio)
                 verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
             except UnreadableClipError as error:
                 is_silent = isinstance(error, SilentClipError)
@@ -349,7 +365,7 @@ class Detector:
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
         with replaced_folder(Path(folder)) as place:
             save_file(weights, place / WEIGHTS_FILE)
-            text = json.dumps(values, indent=1)
+            text = json.dumps(sealed(values, place, [WEIGHTS_FILE]), indent=1)
             (place / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -357,8 +373,9 @@ class Detector:
         """Read a detector; no code in the files is run.
 
         Raises:
-            InputError: the folder holds no detector, or one of another version.
+            InputError: the folder holds no detector, one of another version, or a damaged one.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         place = Path(folder)
@@ -369,23 +386,40 @@ class Detector:
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
             weights = load_file(place / WEIGHTS_FILE)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SafetensorError) as error:
             raise InputError(
                 f"the detector in {place} cannot be read ({error}); train it again: "
                 "kedro run --pipeline METHOD."
             ) from error
+        if not isinstance(values, dict):
+            raise _damaged(place / SETTINGS_FILE)
         expected = ("identity", *_PARTS)
         if absent := [name for name in expected if name not in values]:
             raise InputError(
                 f"the detector in {place} holds no {', '.join(absent)}: it was trained by an "
                 "earlier version; train it again: kedro run --pipeline METHOD."
             )
+        try:
+            detector = cls._from_json(values, weights)
+        except InputError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _damaged(place / SETTINGS_FILE) from error
+        if damaged := damaged_file(values, place, SETTINGS_FILE):
+            raise _damaged(damaged)
+        if detector._digest() != detector.identity.digest:  # both files were changed
+            raise _damaged(place)
+        return detector
+
+    @classmethod
+    def _from_json(cls, values: Mapping[str, Any], weights: Mapping[str, Any]) -> Detector:
         return cls(
             networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
             score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
             reference=WindowReference.from_json(values["reference"]),
+            sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
             identity=Identity.model_validate({"recalibrated_at": None, **values["identity"]}),
@@ -403,12 +437,17 @@ class Detector:
 
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio
+        check_bounds(len(recording.samples), recording.channels, recording.sample_rate, audio)
         samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         frames = self.frames(samples)
         errors = self.errors(frames, machine_id)
         spectrum = self.description.scaling.scaled(frames)
         score = self.score.clip_score(pool_clip(self.score.settings, errors, spectrum), machine_id)
-        decided = decide([score], [machine_id], self.thresholds, self.calibration)
+        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), machine_id)
+        decided = decide(
+            *([score], [machine_id], self.thresholds, self.calibration),
+            foreign=[is_foreign(evidence)],
+        )
         mean_errors = mean_over_members(errors.band_errors)
         places = self._localised(mean_errors, machine_id)
         return Verdict(
@@ -419,6 +458,7 @@ class Detector:
             segments=tuple(Segment(*place) for place in _places(places, TIME)),
             bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
             machine_id=machine_id,
+            evidence=evidence,
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
@@ -460,6 +500,7 @@ class Detector:
             "thresholds": self.thresholds.to_json(),
             "calibration": self.calibration.to_json(),
             "reference": self.reference.to_json(),
+            "sound": self.sound.to_json(),
             "localisation": self.localisation.model_dump(mode="json"),
             "inference": self.inference.model_dump(mode="json"),
         }
@@ -477,6 +518,13 @@ def _given(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path} is damaged: it is not as it was written, or was written by another version; copy "
+        "the detector again, or train it again: kedro run --pipeline METHOD."
+    )
+
+
 def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:
     """Return start, end and share of what stands out on an axis."""
     of_axis = localised[localised.axis == axis][["start", "end", "share"]]
@@ -489,6 +537,7 @@ _PARTS = (
     "thresholds",
     "calibration",
     "reference",
+    "sound",
     "localisation",
     "inference",
 )

@@ -193,6 +193,7 @@ def decide(
     machine_ids: Sequence[str | None],
     thresholds: Thresholds,
     calibration: CalibrationScores,
+    foreign: Sequence[bool] | np.ndarray | None = None,
 ) -> Decisions:
     """Decide clips that are not calibration clips.
 
@@ -201,9 +202,13 @@ def decide(
         machine_ids: the machine ID of each clip; None if unknown.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
+        foreign: which clips are foreign (see :mod:`.evidence`): as if their score was above all;
+            None: no clip.
     """
     of_machine_id = {machine_id: thresholds.of(machine_id) for machine_id in machine_ids}
     values = np.asarray(scores, dtype=float)
+    if foreign is not None:
+        values = np.where(np.asarray(foreign, dtype=bool), np.inf, values)
     limits = np.array([of_machine_id[machine_id] for machine_id in machine_ids], dtype=float)
     return Decisions(
         threshold=limits,
@@ -224,7 +229,10 @@ def decide(
 
 
 def decide_new_clips(
-    clip_scores: pd.DataFrame, thresholds: Thresholds, calibration: CalibrationScores
+    clip_scores: pd.DataFrame,
+    thresholds: Thresholds,
+    calibration: CalibrationScores,
+    evidence: pd.DataFrame,
 ) -> pd.DataFrame:
     """Decide clips that the detector has not seen in training or calibration.
 
@@ -233,13 +241,19 @@ def decide_new_clips(
             another clip here.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
+        evidence: as :func:`.evidence.weigh_clips` returns it.
 
     Returns:
-        ``clip_id, score, threshold, decision, p_value``, one row per clip; see :class:`Decisions`.
-        Where ``clip_scores`` has ``recording, start_s``, they follow.
+        ``clip_id, score, threshold, decision, p_value, foreign, note``, one row per clip; see
+        :class:`Decisions`. Where ``clip_scores`` has ``recording, start_s``, they follow.
     """
+    beside = evidence.set_index("clip_id").loc[clip_scores.clip_id]
     found = decide(
-        clip_scores.score.to_numpy(), clip_scores.machine_id.tolist(), thresholds, calibration
+        clip_scores.score.to_numpy(),
+        clip_scores.machine_id.tolist(),
+        thresholds,
+        calibration,
+        foreign=beside.foreign.to_numpy(),
     )
     undecided = np.isnan(found.threshold)
     if undecided.any():
@@ -254,12 +268,18 @@ def decide_new_clips(
         threshold=found.threshold,
         decision=np.array(found.decision, dtype=str),
         p_value=found.p_value,
+        foreign=beside.foreign.to_numpy(),
+        note=beside.note.to_numpy(),
     )
-    return decided[["clip_id", "score", "threshold", "decision", "p_value", *places]]
+    verdict = ["threshold", "decision", "p_value", "foreign", "note"]
+    return decided[["clip_id", "score", *verdict, *places]]
 
 
 def decide_clips(
-    clip_scores: pd.DataFrame, thresholds: Thresholds, calibration: CalibrationScores
+    clip_scores: pd.DataFrame,
+    thresholds: Thresholds,
+    calibration: CalibrationScores,
+    evidence: pd.DataFrame,
 ) -> pd.DataFrame:
     """Decide all clips of the corpus that the calibration clips belong to.
 
@@ -267,10 +287,11 @@ def decide_clips(
         clip_scores: ``clip_id, machine_id, score``.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
+        evidence: as :func:`.evidence.weigh_clips` returns it.
 
     Returns:
         As :func:`decide_new_clips`. A calibration clip has the p-value NaN: it cannot be compared
         with itself.
     """
-    table = decide_new_clips(clip_scores, thresholds, calibration)
+    table = decide_new_clips(clip_scores, thresholds, calibration, evidence)
     return table.assign(p_value=table.p_value.mask(table.clip_id.isin(calibration.clip_ids)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalous_sound.decision.evidence import Evidence, is_foreign, notes_of
 from anomalous_sound.vocabulary import Decision
 
 
@@ -73,6 +74,7 @@ class Verdict:
         machine_id: the machine ID that the clip was judged as; empty: none given.
         source: the file, where there is one.
         start_s: where the clip begins in that file, s.
+        evidence: level and crest factor of the clip against those of normal clips.
         error_map: how far each moment and mel band is from normal, if it was asked for.
     """
 
@@ -85,12 +87,23 @@ class Verdict:
     machine_id: str = ""
     source: Path | None = None
     start_s: float = 0.0
+    evidence: tuple[Evidence, ...] = ()
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_anomalous(self) -> bool:
         """Whether the clip is called anomalous."""
         return self.decision == Decision.ANOMALOUS
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the clip is anomalous whatever its score; see :mod:`.evidence`."""
+        return is_foreign(self.evidence)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of level and crest factor, in sentences."""
+        return notes_of(self.evidence)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map."""
@@ -104,6 +117,9 @@ class Verdict:
             "p_value": self.p_value,
             "segments": [vars(segment) for segment in self.segments],
             "bands": [vars(band) for band in self.bands],
+            "foreign": self.is_foreign,
+            "notes": list(self.notes),
+            "evidence": [vars(one) for one in self.evidence],
         }
 
 

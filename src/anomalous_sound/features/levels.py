@@ -20,6 +20,15 @@ def peak_dbfs(samples: np.ndarray) -> float:
     return float(_decibel(np.max(np.square(samples, dtype=np.float64))))
 
 
+def crest_db(samples: np.ndarray) -> float:
+    """Return the crest factor of a clip: its largest absolute sample over its level, dB.
+
+    A sine has 3.01 dB, a square wave 0; machines have 10 and more. No gain changes it, clipping
+    does.
+    """
+    return peak_dbfs(samples) - rms_dbfs(samples)
+
+
 def power_spectrum(
     samples: np.ndarray, *, sample_rate: int, segment: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ _SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_c
 _SHARED_PARAMETERS = {
     "params:audio",
     "params:detector",
+    "params:evidence",
     "params:evaluation",
     "params:inference",
     "params:jobs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -65,16 +66,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "corpus_title": corpus_title,
-        "machine_id": machine_id_name,
-        "machine_ids": machine_id_names,
+    filters: dict[str, Callable[..., str]] = {
+        "corpus_title": _as_text(corpus_title),
+        "machine_id": _as_text(machine_id_name),
+        "machine_ids": _as_text(machine_id_names),
         "number": number,
         "percent": lambda value: f"{value:.0%}",
         "short": lambda value: f"{value:.4g}",
         "strategy": strategy_name,
         "table": markdown_table,
+        "text": _text,
     }
+    environment.filters |= filters
     return environment
 
 
@@ -89,7 +92,17 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return _text(value).replace("|", "\\|")
+
+
+def _as_text(name: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda named: _text(name(named))
+
+
+def _text(value: Any) -> str:
+    """Write a text that a user has named something by: one line, without HTML or links."""
+    line = re.sub(r"[\r\n]+", " ", str(value))
+    return line.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _is_missing(value: Any) -> bool:

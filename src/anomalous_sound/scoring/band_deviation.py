@@ -94,7 +94,10 @@ class BandDeviationScore(Score):
 
             shrunk = LedoitWolf(assume_centered=True).fit(standardised)
             covariance = shrunk.covariance_
-            if shrunk.shrinkage_ < _LEAST_SHRINKAGE and freedom < len(deviations):
+            if not standardised.any():
+                # clips that are their own means say nothing of how bands go together
+                covariance = np.eye(len(deviations))
+            elif shrunk.shrinkage_ < _LEAST_SHRINKAGE and freedom < len(deviations):
                 # of two clips that mirror each other it finds nothing to shrink, and the covariance
                 # has no inverse: it is shrunk all the way
                 covariance = np.eye(len(deviations)) * (standardised**2).mean()

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.vocabulary import Domain, Label, Split
 
 LABELS_FILE = "labels.csv"
 
@@ -37,9 +37,10 @@ _SPLIT_FOLDERS = {
 _DCASE_2020 = re.compile(r"^(?:(?P<label>normal|anomaly)_)?id_(?P<machine_id>[0-9]+)_[0-9]+$")
 # section_00_source_train_normal_0000_<attributes>, section_03_test_0000, section_03_0000
 _DCASE_SECTION = re.compile(
-    r"^section_(?P<machine_id>[0-9]+)_(?:(?:source|target)_)?(?:(?:train|test)_)?"
-    r"(?:(?P<label>normal|anomaly)_)?[0-9]+(?:_.*)?$"
+    r"^section_(?P<machine_id>[0-9]+)_(?:(?P<domain>source|target)_)?(?:(?:train|test)_)?"
+    r"(?:(?P<label>normal|anomaly)_)?[0-9]+(?:_(?P<attributes>.*))?$"
 )
+_NO_ATTRIBUTES = "noattribute"  # since 2024, where they are kept secret
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
 # no recording called so is silently taken for normal sound: these anywhere, or as a word
@@ -50,6 +51,7 @@ _SOUNDS_FAULTY = re.compile(
     re.IGNORECASE,
 )
 _TEST_FOLDERS = re.compile(r"(?:^|/)(?:source_|target_)?tests?/", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"[\w. -]{0,80}")
 
 EXPECTED_NAMES = (
     "normal_id_<id>_<n>, anomaly_id_<id>_<n> or section_<id>_…_<n> in train/ or test/, "
@@ -66,16 +68,51 @@ class ClipIdentity:
         machine_id: for example ``00``; the empty string where the layout knows none.
         split: ``train`` or ``test``; None where the layout leaves the split to us.
         label: ``normal``, ``anomalous`` or ``unknown``.
+        domain: ``source`` or ``target`` (DCASE since 2021); the empty string where there is none.
+        attributes: of the machine's operation, as the names of DCASE say them: ``vel_21``.
     """
 
     machine_type: str
     machine_id: str
     split: str | None
     label: str
+    domain: str = ""
+    attributes: str = ""
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What has been published of a clip elsewhere than in its name; empty: nothing.
+
+    Attributes:
+        label: ``normal`` or ``anomalous``.
+        domain: ``source`` or ``target``.
+        attributes: as in :class:`ClipIdentity`.
+    """
+
+    label: str = ""
+    domain: str = ""
+    attributes: str = ""
+
+    def added_to(self, identity: ClipIdentity) -> ClipIdentity:
+        """Return an identity with what its name leaves out."""
+        unlabelled = identity.label == Label.UNKNOWN and self.label
+        return replace(
+            identity,
+            label=self.label if unlabelled else identity.label,
+            domain=identity.domain or self.domain,
+            attributes=identity.attributes or self.attributes,
+        )
+
+
+_NOTHING: Mapping[str, ClipFacts] = {}
 
 
 def identify_clips(
-    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame | None = None
+    clip_ids: Sequence[str],
+    folder_name: str,
+    labels: pd.DataFrame | None = None,
+    published: Mapping[str, ClipFacts] = _NOTHING,
 ) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
     """Identify every clip of a corpus by its layout.
 
@@ -83,6 +120,7 @@ def identify_clips(
         clip_ids: paths of the clips below the corpus folder, with forward slashes.
         folder_name: name of the corpus folder; the machine type where no folder below it says one.
         labels: contents of ``labels.csv``, if the folder holds one; it overrules names.
+        published: what is known of clips beside their names.
 
     Returns:
         The identity of each clip that could be identified, and the reason for each that could not.
@@ -93,7 +131,11 @@ def identify_clips(
     """
     if labels is not None:
         return _identify_by_table(clip_ids, folder_name, labels)
-    found = {clip_id: _identify_by_name(clip_id, folder_name) for clip_id in clip_ids}
+    found = {
+        clip_id: identity and published.get(clip_id, ClipFacts()).added_to(identity)
+        for clip_id in clip_ids
+        for identity in [_identify_by_name(clip_id, folder_name)]
+    }
     if not any(found.values()):
         _refuse_names_of_faults(clip_ids, folder_name)
         # a plain folder: everything in it is taken for normal sound of one machine
@@ -164,6 +206,8 @@ def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
     folders = path.parts[:-1]
     match = _DCASE_2020.match(path.stem) or _DCASE_SECTION.match(path.stem)
     if match:
+        told = match.groupdict(default="")
+        attributes = told.get("attributes", "")
         in_split = bool(folders) and folders[-1] in _SPLIT_FOLDERS
         above = folders[:-1] if in_split else folders
         label = _LABEL_WORDS[match["label"]] if match["label"] else Label.UNKNOWN
@@ -172,6 +216,8 @@ def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
             machine_id=match["machine_id"],
             split=_SPLIT_FOLDERS[folders[-1]] if in_split else None,
             label=label,
+            domain=told.get("domain", ""),
+            attributes="" if attributes.lower() == _NO_ATTRIBUTES else attributes,
         )
     if len(folders) >= 2 and folders[-1] in ("normal", "abnormal"):
         match = _MIMII_FOLDER.match(folders[-2])
@@ -192,7 +238,7 @@ def _identify_by_table(
         if column not in labels.columns:
             raise InputError(
                 f"{LABELS_FILE} has no column '{column}'; it needs file and label, and may have "
-                "split, machine_type and machine_id."
+                "split, machine_type, machine_id, domain and attributes."
             )
     identities = {}
     for line, row in enumerate(labels.fillna("").to_dict("records"), start=2):
@@ -201,17 +247,36 @@ def _identify_by_table(
         split = row.get("split", "")
         if split not in ("", Split.TRAIN, Split.TEST):
             raise InputError(f"{LABELS_FILE}, line {line}: split '{split}'; give train or test.")
+        for column in ("machine_type", "machine_id"):
+            _check_name(row.get(column, ""), f"{LABELS_FILE}, line {line}: {column}")
+        domain = row.get("domain", "")
+        if domain not in ("", *Domain):
+            raise InputError(
+                f"{LABELS_FILE}, line {line}: domain '{domain}'; give source or target."
+            )
         identities[row["file"]] = ClipIdentity(
             machine_type=row.get("machine_type") or folder_name,
             machine_id=row.get("machine_id", ""),
             split=split or None,
             label=_label_word(row["label"], line),
+            domain=domain,
+            attributes=row.get("attributes", ""),
         )
     # what is in the folder but not in the table was never declared normal: judge it, never train
     unlisted = ClipIdentity(folder_name, "", Split.TEST, Label.UNKNOWN)
     known = {clip_id: identities.get(clip_id, unlisted) for clip_id in clip_ids}
     reason = f"listed in {LABELS_FILE}, but there is no such audio file"
     return known, {file: reason for file in identities if file not in known}
+
+
+def _check_name(name: str, place: str) -> None:
+    """Refuse what cannot be a part of file names and of the names of metrics."""
+    if not _PLAIN_NAME.fullmatch(name) or name.strip(". ") != name:
+        shown = name if len(name) <= 80 else f"{name[:80]}…"
+        raise InputError(
+            f"{place} is {shown!r}; give at most 80 letters, digits, spaces, points, hyphens and "
+            "underscores, with a letter or digit at both ends."
+        )
 
 
 def _label_word(word: str, line: int) -> str:

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from uuid import uuid4
 import numpy as np
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+
+from anomalous_sound.storage.atomic import told_if_unwritable
 
 _SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows alone has the second
@@ -153,16 +155,17 @@ class ArrayStore:
 
         If writing fails, an earlier file of that name stays as it was.
         """
-        self._files.makedirs(self._folder, exist_ok=True)
         incomplete = f"{self._folder}/{name}.{uuid4().hex}{_INCOMPLETE}"
-        try:
-            with self._files.open(incomplete, "wb") as file:
-                yield file
-            self._files.mv(incomplete, f"{self._folder}/{name}")
-        except BaseException:
-            if self._files.exists(incomplete):
-                self._files.rm_file(incomplete)
-            raise
+        with told_if_unwritable(Path(self._folder, name)) if self._is_local else nullcontext():
+            self._files.makedirs(self._folder, exist_ok=True)
+            try:
+                with self._files.open(incomplete, "wb") as file:
+                    yield file
+                self._files.mv(incomplete, f"{self._folder}/{name}")
+            except BaseException:
+                if self._files.exists(incomplete):
+                    self._files.rm_file(incomplete)
+                raise
 
     def open_file(self, name: str) -> IO[bytes]:
         """Open another file of the folder for reading.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,14 @@ class Checkpoint:
     def exists(self) -> bool:
         """Whether a training was interrupted."""
         return self.path.is_file()
+
+    def is_whole(self) -> bool:
+        """Whether the file is as it was written: it is a zip archive with checksums."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.testzip() is None
+        except (OSError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile):
+            return False
 
     def being_written(self) -> Path:
         """Return the name under which to write; :meth:`complete` makes it the checkpoint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -19,9 +20,11 @@ from anomalous_sound.compute.device import chosen_precision, make_fabric
 from anomalous_sound.compute.processes import in_processes
 from anomalous_sound.compute.threads import job_count, torch_threads
 from anomalous_sound.configuration.training import TrainingSettings
+from anomalous_sound.errors import InputError
 from anomalous_sound.features.windows import WindowedFrames
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.storage.atomic import told_if_unwritable
 from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
@@ -133,7 +136,7 @@ def train_network(
         the network's loss terms.
 
     Raises:
-        InputError: the accelerator or the precision is not there.
+        InputError: the accelerator or the precision is not there, or the loss becomes infinite.
     """
     fabric = make_fabric(training.accelerator, training.precision)
     seed_everything(seed, verbose=False)
@@ -174,8 +177,10 @@ def train_network(
             batches = _batches(fabric, trained_on, training.batch_size, order)
             bar.set_description(f"epoch {epoch + 1}/{training.epochs}")
             training_loss = _train_epoch(fabric, network, optimizer, batches, bar)
+            _check_finite(epoch + 1, training, training_loss)
             validation_loss = mean_loss(network, validation)
             seconds = time.perf_counter() - started
+            _check_finite(epoch + 1, training, validation_loss)
             progress.epoch = epoch + 1
             progress.history.append([epoch + 1, training_loss, validation_loss, seconds])
             _save(fabric, network, optimizer, checkpoint, identity, progress)
@@ -196,6 +201,15 @@ def train_network(
         },
     )
     return TrainedNetworks(weights, trained), history
+
+
+def _check_finite(epoch: int, training: TrainingSettings, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss has become {loss} in epoch {epoch} of {training.epochs}: the learning rate "
+            "is probably too high. Lower the method's parameter training.learning_rate, which is "
+            f"{training.learning_rate}."
+        )
 
 
 @torch.no_grad()
@@ -229,7 +243,10 @@ def _train_epoch(
         count += len(batch.frames)
         bar.update()
         if bar.n % 50 == 0:  # reading the loss waits for the device: not at every batch
-            bar.set_postfix(loss=f"{total.item() / count:.6f}", refresh=False)
+            loss_so_far = total.item() / count
+            bar.set_postfix(loss=f"{loss_so_far:.6f}", refresh=False)
+            if not math.isfinite(loss_so_far):
+                return loss_so_far  # it never becomes finite again
     return total.item() / count
 
 
@@ -265,8 +282,19 @@ def _save(
         "network": network,
         "optimizer": optimizer,
     }
-    fabric.save(checkpoint.being_written(), state)
-    checkpoint.complete()
+    with told_if_unwritable(checkpoint.path):
+        fabric.save(checkpoint.being_written(), state)
+        checkpoint.complete()
+
+
+def _read(fabric: Fabric, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Read what :func:`_save` has written; None if the file is damaged."""
+    if not checkpoint.is_whole():
+        return None
+    try:
+        return fabric.load(checkpoint.path, weights_only=True)
+    except (RuntimeError, ValueError, EOFError):
+        return None
 
 
 def _resume(
@@ -280,7 +308,13 @@ def _resume(
     """Load the checkpoint if it is of the same training and not beyond its end."""
     if not checkpoint.exists():
         return _Progress(0, [])
-    kept = fabric.load(checkpoint.path, weights_only=True)
+    kept = _read(fabric, checkpoint)
+    if kept is None:
+        logger.warning(
+            "%s is damaged; it is discarded, and the training starts anew.", checkpoint.path
+        )
+        checkpoint.clear()
+        return _Progress(0, [])
     if kept.get("identity") != identity or kept["epoch"] > epochs:
         logger.info("An interrupted training of other settings or clips is discarded.")
         checkpoint.clear()

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from anomalous_sound import __version__
-from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.decision import thresholds as thresholding
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.evidence import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring.localisation import WindowReference
@@ -28,6 +29,11 @@ def calibrate(clip_scores: pd.DataFrame, folds: pd.DataFrame) -> CalibrationScor
     """Take the scores of the normal clips that were left out: validation clips, or all folds."""
     chosen = clip_scores[clip_scores.clip_id.isin(folds.clip_id)]
     return CalibrationScores.from_table(chosen, in_folds=bool((chosen.split == Split.TRAIN).any()))
+
+
+def fit_sound_reference(clips: pd.DataFrame, evidence: EvidenceSettings) -> SoundReference:
+    """Take level and crest factor of all normal clips that are not tested."""
+    return SoundReference.fit(clips[clips.split != Split.TEST], evidence)
 
 
 def deploy_threshold(
@@ -48,6 +54,7 @@ def assemble_detector(
     window_reference: WindowReference,
     deployed: Thresholds,
     calibration_scores: CalibrationScores,
+    sound_reference: SoundReference,
     localisation: LocalisationSettings,
     inference: InferenceSettings,
 ) -> Detector:
@@ -60,6 +67,7 @@ def assemble_detector(
         thresholds=deployed,
         calibration=calibration_scores,
         reference=window_reference,
+        sound=sound_reference,
         localisation=localisation,
         inference=inference.scoring(),
     )

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
+from anomalous_sound.decision.evidence import weigh_clips
 from anomalous_sound.decision.thresholds import decide_clips
 from anomalous_sound.pipelines.decision import nodes
 
@@ -23,8 +24,20 @@ def create_pipeline() -> Pipeline:
                 name="deploy_threshold",
             ),
             node(
+                nodes.fit_sound_reference,
+                inputs=["clips", "params:evidence"],
+                outputs="sound_reference",
+                name="fit_sound_reference",
+            ),
+            node(
+                weigh_clips,
+                inputs=["clips", "sound_reference"],
+                outputs="evidence",
+                name="weigh_evidence",
+            ),
+            node(
                 decide_clips,
-                inputs=["clip_scores", "deployed", "calibration_scores"],
+                inputs=["clip_scores", "deployed", "calibration_scores", "evidence"],
                 outputs="decisions",
                 name="decide_clips",
             ),
@@ -36,6 +49,7 @@ def create_pipeline() -> Pipeline:
                     "window_reference",
                     "deployed",
                     "calibration_scores",
+                    "sound_reference",
                     "params:localisation",
                     "params:inference",
                 ],

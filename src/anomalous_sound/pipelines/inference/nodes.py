@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.features.frames import Frames
@@ -22,7 +22,10 @@ from anomalous_sound.scoring.score import Score
 from anomalous_sound.training.folds import left_out_parts
 from anomalous_sound.vocabulary import Split
 
-_IDENTITY = ["clip_id", "machine_type", "machine_id", "split", "label", "recording", "start_s"]
+_IDENTITY = [
+    *("clip_id", "machine_type", "machine_id", "split", "label"),
+    *("recording", "start_s", "domain"),
+]
 
 
 def score_windows(
@@ -30,7 +33,7 @@ def score_windows(
     log_mel: Frames,
     windows: pd.DataFrame,
     clips: pd.DataFrame,
-    inference: ScoringSettings,
+    inference: InferenceSettings,
     jobs: int,
     folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
@@ -40,7 +43,9 @@ def score_windows(
     """
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     of_clips = {} if folds is None else dict(zip(folds.clip_id, folds.fold, strict=True))
-    return WindowScoring(networks, log_mel, windows, machine_ids, inference, jobs, of_clips)
+    return WindowScoring(
+        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips
+    )
 
 
 def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.DataFrame:
@@ -116,8 +121,8 @@ def score_clips(
         left_out_scores: those of training clips that the score was fitted on.
 
     Returns:
-        ``clip_id, machine_type, machine_id, split, label, recording, start_s, score``, one row for
-        each clip.
+        ``clip_id, machine_type, machine_id, split, label, recording, start_s, domain, score``, one
+        row for each clip.
     """
     known = {} if left_out_scores is None else dict(left_out_scores.to_numpy().tolist())
     of_clips = pooling.of_clips(pooled_errors, clips.clip_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -19,6 +20,7 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.errors import InputError
 from anomalous_sound.evaluation import metrics as metric
+from anomalous_sound.evaluation import official
 from anomalous_sound.evaluation.calibration_table import calibration_table
 from anomalous_sound.evaluation.localisation_rates import hit_rates
 from anomalous_sound.evaluation.threshold_table import threshold_table
@@ -39,6 +41,8 @@ from anomalous_sound.scoring.errors import target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.vocabulary import Decision, Split
+
+logger = logging.getLogger(__name__)
 
 
 def measure_localisation(
@@ -95,16 +99,29 @@ def evaluate(
         **metric.rates_of(clip_scores, decisions),
         "undecided": int((decisions.decision == Decision.UNDECIDED).sum()),
     }
+    if evaluation.challenge_year is not None:
+        computed["official"] = official.official_figures(
+            clip_scores, decisions, evaluation.challenge_year
+        )
+        for reason in dict.fromkeys(computed["official"]["not_computed"].values()):
+            logger.warning("An official figure cannot be computed: %s.", reason)
     if localisation_rates:
         computed["localisation"] = localisation_rates
     return computed | {"corpus": corpus_summary.model_dump(mode="json")}
 
 
 def write_submission(
-    clip_scores: pd.DataFrame, decisions: pd.DataFrame, metrics: dict[str, Any]
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    metrics: dict[str, Any],
+    evaluation: EvaluationSettings,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Lay out scores, decisions and results as the DCASE challenges exchange them."""
-    return challenge.submission_files(clip_scores, decisions), challenge.result_table(metrics)
+    year = evaluation.challenge_year
+    return (
+        challenge.submission_files(clip_scores, decisions, year),
+        challenge.result_table(metrics, year),
+    )
 
 
 def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, float]]]:

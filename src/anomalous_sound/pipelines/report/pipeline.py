@@ -74,7 +74,7 @@ def _tables() -> list[Node]:
         ),
         node(
             nodes.write_submission,
-            inputs=["clip_scores", "decisions", "metrics"],
+            inputs=["clip_scores", "decisions", "metrics", "params:evaluation"],
             outputs=["submission", "dcase_result"],
             name="write_submission",
         ),

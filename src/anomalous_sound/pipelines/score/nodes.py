@@ -11,6 +11,7 @@ from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.summary import CorpusSummary, summarise
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.evidence import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
@@ -21,13 +22,13 @@ from anomalous_sound.scoring.score import Score
 
 def open_detector(
     detector: Detector, inference: InferenceSettings
-) -> tuple[TrainedNetworks, Score, WindowReference, Thresholds, CalibrationScores]:
+) -> tuple[TrainedNetworks, Score, WindowReference, Thresholds, CalibrationScores, SoundReference]:
     """Take the detector apart.
 
     Returns:
-        Its networks, its score, the reference of its windows, the thresholds that decide, and the
-        scores of the held-out normal clips that they come from. The thresholds are those for the
-        false-alarm rate that ``inference`` names, if it names one.
+        Its networks, its score, the reference of its windows, the thresholds that decide, the
+        scores of the left-out normal clips that they come from, and what normal clips sound like.
+        The thresholds are those for the false-alarm rate that ``inference`` names, if it names one.
 
     Raises:
         InputError: the detector has too few calibration clips for that rate.
@@ -40,6 +41,7 @@ def open_detector(
         detector.reference,
         detector.thresholds,
         detector.calibration,
+        detector.sound,
     )
 
 

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
+from anomalous_sound.decision.evidence import weigh_clips
 from anomalous_sound.decision.thresholds import decide_new_clips
 from anomalous_sound.pipelines import inference
 from anomalous_sound.pipelines.report import nodes as report
@@ -36,6 +37,7 @@ def _preparation() -> Pipeline:
                     "window_reference",
                     "deployed",
                     "calibration_scores",
+                    "sound_reference",
                 ],
                 name="open_detector",
             ),
@@ -65,8 +67,14 @@ def _report() -> Pipeline:
     return Pipeline(
         [
             node(
+                weigh_clips,
+                inputs=["clips", "sound_reference"],
+                outputs="evidence",
+                name="weigh_evidence",
+            ),
+            node(
                 decide_new_clips,
-                inputs=["clip_scores", "deployed", "calibration_scores"],
+                inputs=["clip_scores", "deployed", "calibration_scores", "evidence"],
                 outputs="decisions",
                 name="decide_clips",
             ),

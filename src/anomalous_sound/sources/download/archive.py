@@ -8,7 +8,8 @@ import logging
 from pathlib import Path
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.sources.download.fetch import RemoteFile, fetch
+from anomalous_sound.sources.download.fetch import RemoteFile, fetch, md5_of
+from anomalous_sound.sources.download.record import find_in_record
 from anomalous_sound.sources.download.settings import ArchiveFile, DownloadSettings, Part
 from anomalous_sound.sources.download.unpack import SOURCE_FILE, unpack
 
@@ -16,9 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 def is_unpacked(folder: Path, file: ArchiveFile) -> bool:
-    """Return whether a folder holds the contents of this very archive."""
+    """Return whether a folder holds the contents of this very archive.
+
+    Where only its record knows the md5, the archive's name decides: what is there is not asked for.
+    """
     try:
         source = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
+        if file.md5 is None:
+            return bool(source["archive"] == file.name)
         return bool(source["md5"] == file.md5)
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -43,15 +49,15 @@ def ensure_unpacked(
     if is_unpacked(folder, file):
         return
     _check_replaceable(folder)
-    url = part.url.replace("{name}", file.name)
     archive = archives_folder / file.name
-    logger.info("Downloading %s once, from %s.", file.name, url)
+    remote = _remote_file(part, file, archive, settings)
+    logger.info("Downloading %s once, from %s.", file.name, remote.url)
     logger.info("Its licence: %s. To be cited: %s", part.licence, part.citation)
-    fetch(RemoteFile(file.name, url, file.md5, file.bytes), archives_folder, settings)
+    fetch(remote, archives_folder, settings)
     source = {
         "archive": file.name,
-        "md5": file.md5,
-        "url": url,
+        "md5": remote.md5,
+        "url": remote.url,
         "licence": part.licence,
         "citation": part.citation,
         "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -59,6 +65,24 @@ def ensure_unpacked(
     unpack(archive, folder, source=source, chunk_bytes=settings.chunk_bytes)
     if not settings.keep_archives:
         archive.unlink()
+
+
+def _remote_file(
+    part: Part, file: ArchiveFile, archive: Path, settings: DownloadSettings
+) -> RemoteFile:
+    url = part.url.replace("{name}", file.name)
+    if file.md5 is not None:
+        return RemoteFile(file.name, url, file.md5, file.bytes)
+    assert part.record is not None  # Part sees to it
+    try:
+        return find_in_record(part.record, file.name, settings)
+    except InputError as error:
+        if not archive.is_file():
+            raise InputError(
+                f"{error} Or get {file.name} in another way and save it as {archive}."
+            ) from error
+        logger.warning("%s %s is used as it is, unchecked.", error, archive)
+        return RemoteFile(file.name, url, md5_of(archive), None)
 
 
 def _check_replaceable(folder: Path) -> None:

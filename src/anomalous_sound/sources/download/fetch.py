@@ -103,7 +103,7 @@ class _LoggedRetry(Retry):
     def increment(self, *arguments: Any, **named: Any) -> Self:
         left = super().increment(*arguments, **named)
         response, error = named.get("response"), named.get("error")
-        reason = f"it answers {response.status}" if response is not None else _reason(error)
+        reason = f"it answers {response.status}" if response is not None else reason_of(error)
         logger.warning("The server has not sent the file yet (%s); trying again.", reason)
         return left
 
@@ -111,6 +111,23 @@ class _LoggedRetry(Retry):
         if wait := self.get_retry_after(response):
             logger.warning("The server asks to wait %.0f s.", wait)
         return super().sleep_for_retry(response)
+
+
+def retrying_session(settings: DownloadSettings) -> requests.Session:
+    """Return a session that retries until an answer begins."""
+    session = requests.Session()
+    retry = _LoggedRetry(
+        total=settings.retries,
+        status_forcelist=_TRANSIENT,
+        backoff_factor=settings.backoff_s,
+        backoff_max=settings.max_backoff_s,
+        raise_on_status=False,
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    # no compression: a range counts the bytes of what is sent
+    session.headers["Accept-Encoding"] = "identity"
+    return session
 
 
 class _Download:
@@ -143,7 +160,7 @@ class _Download:
         except requests.RequestException as error:
             raise InputError(
                 f"{self._file.name} cannot be downloaded from {self._file.url} "
-                f"({_reason(error)}); try again later with the same command, which resumes where "
+                f"({reason_of(error)}); try again later with the same command, which resumes where "
                 f"it stopped, or {self._by_hand}."
             ) from error
         except OSError as error:
@@ -181,7 +198,7 @@ class _Download:
                 self._part.unlink()
             self._check_room(self._total)
         failures, furthest = 0, self._arrived()
-        with self._session() as session, self._bar() as bar:
+        with retrying_session(self._settings) as session, self._bar() as bar:
             while self._arrived() != self._total:
                 try:
                     self._receive(session, bar)
@@ -197,25 +214,9 @@ class _Download:
                     failures += 1
                     logger.warning(
                         "The connection broke off after %s of %s (%s); resuming in %.1f s.",
-                        *(in_words(self._arrived()), self._file.name, _reason(error), pause),
+                        *(in_words(self._arrived()), self._file.name, reason_of(error), pause),
                     )
                     time.sleep(pause)
-
-    def _session(self) -> requests.Session:
-        """Return a session that retries until an answer begins; _complete does the rest."""
-        session = requests.Session()
-        retry = _LoggedRetry(
-            total=self._settings.retries,
-            status_forcelist=_TRANSIENT,
-            backoff_factor=self._settings.backoff_s,
-            backoff_max=self._settings.max_backoff_s,
-            raise_on_status=False,
-        )
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        # no compression: a range counts the bytes of what is sent
-        session.headers["Accept-Encoding"] = "identity"
-        return session
 
     def _bar(self) -> tqdm:
         return tqdm(
@@ -236,7 +237,7 @@ class _Download:
                 timeout=self._settings.timeout_s,
             )
         except _BROKEN_OFF as error:  # the session has used up its retries
-            raise requests.RequestException(_reason(error)) from error
+            raise requests.RequestException(reason_of(error)) from error
 
     def _receive(self, session: requests.Session, bar: tqdm) -> None:
         """Receive what is missing, or everything if the server does not support ranges."""
@@ -299,13 +300,13 @@ def _size_of(response: requests.Response) -> int | None:
     return int(told[1]) if told else None
 
 
-def _reason(error: BaseException | None) -> str:
+def reason_of(error: BaseException | None) -> str:
     """Return what went wrong below the layers of requests and urllib3, in a few words."""
     while error is not None and error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException) and reason is not error:
-        return _reason(reason)
+        return reason_of(reason)
     text = str(error.args[0] if error is not None and error.args else error)
     # urllib3 puts the object that failed before the reason
     return text.rpartition(">: ")[2].rpartition("): ")[2] or type(error).__name__

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from anomalous_sound.configuration.base import PositiveInt, Settings
 from anomalous_sound.errors import InputError
@@ -37,19 +37,29 @@ class ArchiveFile(Settings):
     """One archive."""
 
     name: Name
-    md5: Md5
+    md5: Md5 | None = Field(description="of its contents; null: the record tells it")
     bytes: PositiveInt | None = Field(description="its size; null: not known")
 
 
 class Part(Settings):
     """One record of a data set."""
 
+    record: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        description="where sizes and checksums are asked for; null: the table states them"
+    )
     url: Annotated[str, Field(pattern=r"^https?://.*\{name\}")] = Field(
         description="of its files; {name} stands for the name of the file"
     )
     licence: str
     citation: str
     files: Annotated[dict[Name, ArchiveFile], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _every_checksum_is_known(self) -> Self:
+        unknown = [file.name for file in self.files.values() if file.md5 is None]
+        if unknown and self.record is None:
+            raise ValueError(f"{unknown[0]} has no md5, and there is no record to ask for it")
+        return self
 
 
 class PublishedArchives(Settings):

@@ -8,6 +8,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,19 +46,27 @@ def unpack(archive: Path, folder: Path, *, source: Mapping[str, Any], chunk_byte
             targets = dict(_targets(archive, contents, folder.name))
             size = sum(entry.file_size for entry in targets.values())
             check_room(folder, size, f"unpacking {archive.name}")
-            with replaced_folder(folder) as incomplete:
+            with replaced_folder(folder) as incomplete, _told_if_full(archive, folder, size):
                 _write(archive, contents, targets, incomplete, chunk_bytes)
                 description = json.dumps(dict(source), indent=2, ensure_ascii=False)
                 (incomplete / SOURCE_FILE).write_text(description, encoding="utf-8")
     except _DAMAGED as error:
         raise _damaged(archive, error) from error
     except OSError as error:
-        if is_full(error):
-            raise InputError(
-                f"{folder}: the disk is full; unpacking {archive.name} needs {size} bytes. Make "
-                "room and give the same command again."
-            ) from error
         raise InputError(f"{archive} cannot be unpacked into {folder}: {error}.") from error
+
+
+@contextmanager
+def _told_if_full(archive: Path, folder: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise InputError(
+            f"{folder}: the disk is full; unpacking {archive.name} needs {size} bytes. Make "
+            "room and give the same command again."
+        ) from error
 
 
 def _damaged(archive: Path, error: Exception) -> InputError:

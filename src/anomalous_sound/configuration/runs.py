@@ -1,0 +1,18 @@
+"""Settings of what happens around a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from anomalous_sound.configuration.base import PositiveInt, Settings
+
+
+class RunSettings(Settings):
+    """How runs keep out of each other's way, and how long they wait for MLflow."""
+
+    locks: str = Field(description="folder of lock files, in the project")
+    wait_s: PositiveInt = Field(description="longest wait for a run that writes the same data")
+    mlflow_timeout_s: PositiveInt = Field(description="longest silence of MLflow's server or store")
+    mlflow_retries: Annotated[int, Field(ge=0)] = Field(description="of a request to the server")

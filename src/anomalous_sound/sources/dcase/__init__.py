@@ -1,0 +1,1 @@
+"""What the organisers of the DCASE challenges' Task 2 have published beside the sound."""

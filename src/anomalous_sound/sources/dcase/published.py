@@ -1,0 +1,62 @@
+"""Labels of the evaluation sets, and attributes that tables beside the clips state."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from importlib import resources
+
+import pandas as pd
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.layout import ClipFacts
+
+NAME_COLUMN = "file_name"
+
+
+@cache
+def evaluation_labels(year: int, machine_type: str) -> dict[str, ClipFacts]:
+    """Return what the organisers have published of the test clips of an evaluation set.
+
+    Args:
+        year: of the challenge.
+        machine_type: whose clips.
+
+    Returns:
+        The facts by the clip's file name; empty where none have been published.
+    """
+    file = resources.files(__package__) / "labels" / f"dcase{year}.csv.gz"
+    if not file.is_file():
+        return {}
+    table = pd.read_csv(io.BytesIO(file.read_bytes()), compression="gzip", dtype=str).fillna("")
+    own = table[table.machine_type == machine_type]
+    columns = own[["file", "label", "domain", "attributes"]]
+    return {file: ClipFacts(*facts) for file, *facts in columns.itertuples(index=False)}
+
+
+def attributes_of(table: pd.DataFrame, name: str) -> dict[str, str]:
+    """Read a table of attributes, as it lies beside the clips since 2022: ``attributes_00.csv``.
+
+    Args:
+        table: ``file_name``, and for each attribute its name and its value (``d1p, d1v, …``).
+        name: of the file, for the message.
+
+    Returns:
+        The attributes by the clip's file name without folders, as file names write them:
+        ``vel_21``, ``car_A1_spd_28V``.
+
+    Raises:
+        InputError: there is no column ``file_name``.
+    """
+    if NAME_COLUMN not in table.columns:
+        raise InputError(
+            f"{name} has no column '{NAME_COLUMN}' (it has {', '.join(map(str, table.columns))}); "
+            "the layout of the archive has changed. Remove the file to go on without attributes."
+        )
+    # 2022 repeats whole names in a last column
+    values = [name for name in table.columns if str(name).startswith("d")]
+    rows = table.fillna("")
+    return {
+        str(file).rpartition("/")[2]: "_".join(value for value in row if value)
+        for file, row in zip(rows[NAME_COLUMN], rows[values].to_numpy().tolist(), strict=True)
+    }

@@ -1,0 +1,50 @@
+"""Notice that a file of a folder was damaged since it was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+SEAL = "sha256"
+
+
+def sealed(values: Mapping[str, Any], folder: Path, files: Iterable[str]) -> dict[str, Any]:
+    """Add to JSON values their own checksum and those of the files beside them.
+
+    Args:
+        values: JSON values, to be written into ``folder``.
+        folder: where the files lie.
+        files: their names.
+    """
+    checksums = {name: _of_file(folder / name) for name in files}
+    return {**values, SEAL: {"values": _of_values(values), **checksums}}
+
+
+def damaged_file(values: Mapping[str, Any], folder: Path, values_file: str) -> Path | None:
+    """Return the file that is not as it was written, if any.
+
+    Args:
+        values: as read from ``values_file``.
+        folder: where the files lie.
+        values_file: the name of the file that holds the values.
+    """
+    checksums = values.get(SEAL)
+    rest = {name: value for name, value in values.items() if name != SEAL}
+    if not isinstance(checksums, dict) or checksums.get("values") != _of_values(rest):
+        return folder / values_file
+    for name, checksum in checksums.items():
+        if name != "values" and checksum != _of_file(folder / name):
+            return folder / str(name)
+    return None
+
+
+def _of_values(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

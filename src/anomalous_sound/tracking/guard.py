@@ -1,0 +1,71 @@
+"""What MLflow cannot record does not stop a run: it is said once, and told at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from anomalous_sound.tracking.store import without_password
+
+_SHOWN = 120  # letters of what a library says; the first name what has failed
+
+_REMEDY = (
+    " If its store is of an earlier version, run `mlflow db upgrade {uri}`; if it is damaged, move "
+    "it away, and the next run makes a new one."
+)
+
+logger = logging.getLogger(__name__)
+
+
+class TrackingGuard:
+    """Carries out what MLflow is to record, until it fails for the first time.
+
+    Attributes:
+        problem: what has failed, in one line; empty: nothing.
+        missed: what was not recorded.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Begin a run whose record goes to ``uri``."""
+        self.uri = uri
+        self.problem = ""
+        self.missed: list[str] = []
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> None:
+        """Record something, or remember that it was not recorded.
+
+        Args:
+            what: what to call it; empty: nothing that anybody would miss.
+            action: records it.
+        """
+        if self.problem:
+            self._miss(what)
+            return
+        try:
+            action()
+        except Exception as error:
+            self._miss(what)
+            self.problem = self._one_line(error)
+            logger.warning(
+                "MLflow cannot use %s (%s); the run goes on without being tracked.",
+                *(without_password(self.uri), self.problem),
+            )
+
+    def report(self) -> None:
+        """Say what was not recorded, if anything."""
+        if self.missed:
+            logger.warning(
+                "MLflow has no record of: %s. All results are in data/.%s",
+                ", ".join(self.missed),
+                _REMEDY.format(uri=self.uri) if self.uri.startswith("sqlite:") else "",
+            )
+
+    def _miss(self, what: str) -> None:
+        if what and what not in self.missed:
+            self.missed.append(what)
+
+    def _one_line(self, error: Exception) -> str:
+        lines = str(error).splitlines() or [type(error).__name__]
+        shown = lines[0].replace(self.uri, without_password(self.uri)).rstrip(".")
+        return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"

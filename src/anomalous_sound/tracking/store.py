@@ -1,0 +1,89 @@
+"""Where MLflow keeps its runs: checked within a time limit, made whole, named without passwords."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import uuid4
+
+from filelock import FileLock
+
+_SQLITE = "sqlite:///"
+_INCOMPLETE = ".incomplete"
+
+
+def without_password(uri: str) -> str:
+    """Return a URI as it may be shown: ``http://ada:***@host`` for ``http://ada:secret@host``."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
+
+
+def take_credentials_out(uri: str) -> str:
+    """Hand user and password of a tracking server to MLflow through its environment variables.
+
+    MLflow prints the URI that it is given, and stores it.
+
+    Returns:
+        The URI without them; that of anything but a web server as it is.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def limit_waiting(timeout_s: int, retries: int) -> None:
+    """Limit how long MLflow waits for a server, unless the user's environment says so already."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(timeout_s))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(retries))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    # it would print the address of each run, with all that stands in it
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+
+def prepare_store(uri: str, timeout_s: int) -> None:
+    """Make a SQLite store that is not there, and see whether it can be written to.
+
+    MLflow itself would retry for minutes. Other stores are left to it.
+
+    Raises:
+        OSError: the store cannot be made.
+        sqlite3.Error: it cannot be written to, or is no store.
+        TimeoutError: another run is making it, and does not end.
+    """
+    path = Path(uri.removeprefix(_SQLITE))
+    if not uri.startswith(_SQLITE) or path.name in ("", ":memory:"):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.stat().st_size == 0:
+        with FileLock(f"{path}.lock", timeout=max(timeout_s, 60)):
+            if not path.exists() or path.stat().st_size == 0:
+                _make_whole(path)
+    with closing(sqlite3.connect(path, timeout=timeout_s, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def _make_whole(path: Path) -> None:
+    """Make the tables in a file beside the store: an interruption leaves no half of them."""
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in path.parent.glob(f"{path.name}.*{_INCOMPLETE}*"):
+        left.unlink()
+    incomplete = path.with_name(f"{path.name}.{uuid4().hex}{_INCOMPLETE}")
+    uri = f"{_SQLITE}{incomplete.as_posix()}"
+    try:
+        MlflowClient(uri).search_experiments()
+        SqlAlchemyStore._get_or_create_engine(uri).dispose()
+        incomplete.replace(path)
+    finally:
+        incomplete.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+import pytest
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+
+
+def test_a_part_is_held_by_one_and_let_go_by_all_ends(tmp_path):
+    first, second = WriterLocks(tmp_path), WriterLocks(tmp_path)
+    first.acquire(["lstm", "preparation"], wait_s=0.1)
+    second.acquire(["gru"], wait_s=0.1)
+    with pytest.raises(InputError, match="the data of 'preparation' for more than"):
+        second.acquire(["explore", "preparation"], wait_s=0.1)
+    third = WriterLocks(tmp_path)
+    third.acquire(["explore"], wait_s=0.1)  # the second holds nothing of what it did not get whole
+    first.release()
+    second.acquire(["preparation"], wait_s=0.1)
+
+
+def test_locks_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    def refused(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.touch", refused)
+    with pytest.raises(InputError, match=r"lstm\.lock cannot be written: Permission denied"):
+        WriterLocks(tmp_path).acquire(["lstm"], wait_s=0.1)
+
+
+def test_a_run_has_died_if_its_process_let_go_of_it(tmp_path):
+    living, other = LivingRuns(tmp_path), LivingRuns(tmp_path)
+    living.begin("a")
+    living.begin("b")
+    assert other.died() == living.died() == []
+    living._held.pop("a").release()
+    assert other.died() == ["a"]
+    other.end("a")
+    living.end("b")
+    assert other.died() == []
+    assert not list(tmp_path.iterdir())
