@@ -86,6 +86,15 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert "Epoch 2 of 2: training loss" in result.stdout
     assert "Report: data/08_reporting/lstm/report.md" in result.stdout
     assert "To hear: data/08_reporting/lstm/report.html" in result.stdout
+    decisions = project.load("lstm.decisions").set_index("clip_id")
+    test = decisions[decisions.index.str.startswith("test/")]
+    anomalous = test[test.decision == "anomalous"].score
+    told = f"{len(anomalous)} of {len(test)} clips sound"
+    assert told in result.stdout
+    if len(anomalous):
+        assert f"anomalous; the worst: {anomalous.idxmax()}." in result.stdout
+    command = "anomalous-sound score RECORDINGS --detector data/06_models/lstm/detector"
+    assert command in result.stdout
 
 
 def started(project, output, *arguments):

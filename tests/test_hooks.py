@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import mlflow
+import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
@@ -366,6 +367,25 @@ def test_the_tags_of_a_corpus_and_of_what_was_trained_on(as_model):
         "trained_precision": "32-true",
     }
     assert tags_of("lstm.metrics", {"name": "slider"}) == {}
+
+
+def test_what_a_run_found_is_said_of_its_test_clips():
+    clips = pd.DataFrame({"clip_id": list("abcde"), "split": ["train", *["test"] * 4]})
+    decisions = pd.DataFrame(
+        {
+            "clip_id": list("abcde"),
+            "score": [9.0, 1.0, 5.0, 4.0, 7.0],
+            "decision": ["anomalous", "normal", "anomalous", "anomalous", "undecided"],
+        }
+    )
+
+    def said(*chosen):
+        return hooks.findings(decisions[decisions.clip_id.isin(chosen)], clips)
+
+    assert said(*"abcde") == "2 of 3 clips sound anomalous; the worst: c. Undecided: 1."
+    assert said("a", "b", "d") == "1 of 2 clips sounds anomalous; the worst: d."
+    assert said("b") == "0 of 1 clip sound anomalous."
+    assert said("a") == "There are no clips to test with."
 
 
 def test_the_store_lies_in_the_project_whatever_the_working_directory(

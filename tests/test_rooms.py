@@ -13,7 +13,7 @@ ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
     {"hooks", "pipelines", "config_loader"},
     {"tracking"},
-    {"parameters", "reporting", "datasets"},
+    {"parameters", "reporting", "datasets", "command"},
     {"evaluation"},
     {"decision", "training"},
     {"scoring"},

@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class UnreadableClipError(ValueError):
     """One recording cannot be used; the message is the reason listed in ``rejected_clips``."""
+
+
+class SilentClipError(UnreadableClipError):
+    """There is no sound in a recording: a sensor that is unplugged, say."""

@@ -1,4 +1,4 @@
-"""Hooks around a run: MLflow records what was run on what, and the last lines say where to look."""
+"""Hooks around a run: MLflow records what was run on what; the last lines say what was found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -23,10 +24,12 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
 from anomalous_sound.configuration.runs import RunSettings
+from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
+from anomalous_sound.vocabulary import Decision, Split
 
 logger = logging.getLogger(__name__)
 
@@ -211,18 +214,45 @@ class LockHooks:
 
 
 class SummaryHooks:
-    """End a run by saying where its results are."""
+    """End a run by saying what it found, where its results are, and what to type next."""
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log the path of each report that the run wrote."""
-        for name in sorted(pipeline.all_outputs()):
+        """Log what each method found, and the path of each page that the run wrote."""
+        outputs = sorted(pipeline.all_outputs())
+        for name in outputs:
+            if name.endswith(".decisions"):
+                clips = "score.clips" if name.startswith("score.") else "clips"
+                logger.info("%s", findings(catalog.load(name), catalog.load(clips)))
+            if name.endswith(".detector"):
+                folder = _short(Path(catalog.get(name)._describe()["filepath"]))
+                logger.info("To judge: anomalous-sound score RECORDINGS --detector %s", folder)
+        for name in outputs:
             if name.endswith(".page"):
                 logger.info("To hear: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
             if name.endswith(".report"):
                 filepath = Path(catalog.get(name)._describe()["filepath"])
                 logger.info("Report: %s", _short(filepath))
                 logger.info("Runs side by side: kedro mlflow ui")
+
+
+def findings(decisions: pd.DataFrame, clips: pd.DataFrame) -> str:
+    """Say how many test clips sound anomalous, and which one most.
+
+    Args:
+        decisions: ``clip_id, score, decision``.
+        clips: ``clip_id, split``.
+    """
+    judged = decisions[decisions.clip_id.isin(clips.clip_id[clips.split == Split.TEST])]
+    decided = judged[judged.decision != Decision.UNDECIDED]
+    anomalous = decided[decided.decision == Decision.ANOMALOUS].sort_values("score")
+    if judged.empty:
+        return "There are no clips to test with."
+    worst = "" if anomalous.empty else anomalous.clip_id.iloc[-1]
+    undecided = len(judged) - len(decided)
+    return in_one_sentence(len(anomalous), len(decided), worst) + (
+        f" Undecided: {undecided}." if undecided else ""
+    )
 
 
 def mark_as_killed() -> None:

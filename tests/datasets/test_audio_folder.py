@@ -42,12 +42,21 @@ def test_a_wrong_folder_is_named(tmp_path):
         load(tmp_path / "gone")
     assert isinstance(missing.value.__cause__, InputError)
     assert f"{tmp_path / 'gone'} does not exist" in str(missing.value)
-    (tmp_path / "file.wav").write_bytes(b"")
-    with pytest.raises(DatasetError, match="is a file, not a folder"):
-        load(tmp_path / "file.wav")
+    with pytest.raises(DatasetError, match="there are no recordings to read: give a folder"):
+        AudioFolderDataset(audio_dir=None).load()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty holds no audio; files ending in \.wav, "):
         load(tmp_path / "empty")
+
+
+def test_a_single_file_is_a_corpus_of_its_own(dcase_folder, write_clip):
+    (dcase_folder / "labels.csv").write_text("file,label\nother.wav,normal\n")
+    path = write_clip(dcase_folder / "monday.wav", seed=7)
+    corpus = load(path)
+    assert list(corpus.recordings) == ["monday.wav"]
+    assert (corpus.name, corpus.folder_name) == ("monday.wav", "slider")
+    assert corpus.labels is None  # they are of the folder
+    assert corpus.recordings["monday.wav"].recording().sample_rate == 16000
 
 
 def test_recordings_are_never_written(dcase_folder):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from anomalous_sound.configuration.base import Accelerator, PositiveInt, Precision, Settings
+from anomalous_sound.configuration.base import (
+    Accelerator,
+    Fraction,
+    PositiveInt,
+    Precision,
+    Settings,
+)
 
 
 class ScoringSettings(Settings):
@@ -21,6 +27,9 @@ class InferenceSettings(ScoringSettings):
     method: str = Field(description="the method whose detector judges in the pipeline score")
     machine_id: str | None = Field(
         description="of clips whose files name none, in the pipeline score; null: not known"
+    )
+    false_alarm_rate: Fraction | None = Field(
+        description="to promise in the pipeline score; null: that of the detector"
     )
 
     def scoring(self) -> ScoringSettings:

@@ -139,6 +139,46 @@ def list_new_clips(
     Raises:
         InputError: none of the clips can be judged.
     """
+    identities, rejected = identify_for_detector(
+        corpus, machine_type=machine_type, machine_ids=machine_ids, nameless=nameless
+    )
+    types = {identity.machine_type for identity in identities.values()}
+    if machine_type not in types:
+        logger.warning(
+            "The folder says machine type %s; its clips are judged as the detector's %s.",
+            ", ".join(sorted(types)),
+            machine_type,
+        )
+    clips, _ = _check(
+        *(corpus, identities, rejected, ClipChecks()),
+        features=features,
+        segments=segments,
+        min_frames=min_frames,
+        jobs=jobs,
+    )
+    _report(clips, rejected, features.audio.sample_rate)
+    _check_any(clips, rejected)
+    return clips.assign(machine_type=machine_type), _table_of(rejected)
+
+
+def identify_for_detector(
+    corpus: AudioCorpus,
+    *,
+    machine_type: str,
+    machine_ids: Iterable[str] | None,
+    nameless: str = "",
+) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
+    """Identify the recordings that a detector is to judge, and find those that it cannot.
+
+    Args:
+        corpus: the recordings; none is decoded.
+        machine_type: as for :func:`list_new_clips`, and so are the others.
+        machine_ids: those that the detector can judge; None: all.
+        nameless: the machine ID of recordings whose files name none.
+
+    Returns:
+        The identity of each recording, and the reason for each that cannot be judged.
+    """
     identities, rejected = identify_new_clips(
         sorted(corpus.recordings), corpus.folder_name, corpus.labels
     )
@@ -157,24 +197,13 @@ def list_new_clips(
             rejected[clip_id] = (
                 f"the detector has no network for machine ID '{identity.machine_id}' (it has those "
                 f"of {', '.join(sorted(known))})"
-                + ("" if identity.machine_id else "; say which one it is: inference.machine_id")
+                + (
+                    ""
+                    if identity.machine_id
+                    else "; say which one it is: inference.machine_id, or --machine-id"
+                )
             )
-    if machine_type not in types:
-        logger.warning(
-            "The folder says machine type %s; its clips are judged as the detector's %s.",
-            ", ".join(sorted(types)),
-            machine_type,
-        )
-    clips, _ = _check(
-        *(corpus, identities, rejected, ClipChecks()),
-        features=features,
-        segments=segments,
-        min_frames=min_frames,
-        jobs=jobs,
-    )
-    _report(clips, rejected, features.audio.sample_rate)
-    _check_any(clips, rejected)
-    return clips.assign(machine_type=machine_type), _table_of(rejected)
+    return identities, rejected
 
 
 def _check(

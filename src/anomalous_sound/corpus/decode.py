@@ -15,7 +15,7 @@ import numpy as np
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.segments import Span
-from anomalous_sound.errors import UnreadableClipError
+from anomalous_sound.errors import SilentClipError, UnreadableClipError
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -339,7 +339,7 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
     if max(-low, high) > _LOUDEST:
         raise UnreadableClipError("it holds samples far beyond full scale (damaged float data)")
     if low == high:
-        raise UnreadableClipError(
+        raise SilentClipError(
             "all samples are zero" if mono[0] == 0 else "all samples have the same value"
         )
     if recording.sample_rate != sample_rate:

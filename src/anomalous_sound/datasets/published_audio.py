@@ -9,11 +9,8 @@ from typing import Any
 
 from anomalous_sound.corpus.clips import AudioCorpus
 from anomalous_sound.corpus.decode import AudioFile
-from anomalous_sound.datasets.audio_folder import (
-    AudioFolderDataset,
-    list_recordings,
-    read_attributes,
-)
+from anomalous_sound.corpus.folder import list_recordings, read_attributes
+from anomalous_sound.datasets.audio_folder import AudioFolderDataset
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import evaluation_labels
 from anomalous_sound.sources.download.archive import ensure_unpacked, is_unpacked

@@ -22,9 +22,9 @@ from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import SoundReference, is_foreign
-from anomalous_sound.decision.thresholds import Thresholds, decide
+from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
-from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
@@ -51,12 +51,14 @@ class Identity(Settings):
         version: of this package.
         digest: of everything in it that has a say in a verdict; two detectors of one digest judge
             alike.
+        recalibrated_at: when its thresholds were computed anew, without training; None: never.
     """
 
     method: str
     trained_at: str
     version: str
     digest: str
+    recalibrated_at: str | None
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,60 @@ class Detector:
             parts: the other attributes.
         """
         method = networks.description.method
-        identity = Identity(method=method, trained_at=trained_at, version=version, digest="")
-        detector = cls(networks=networks, identity=identity, **parts)
-        named = identity.model_copy(update={"digest": detector._digest()})
-        return replace(detector, identity=named)
+        identity = Identity(
+            method=method, trained_at=trained_at, version=version, digest="", recalibrated_at=None
+        )
+        return cls(networks=networks, identity=identity, **parts)._named()
+
+    def at_rate(self, rate: float) -> Detector:
+        """Return this detector with conformal thresholds for another false-alarm rate.
+
+        The scores that it was calibrated with are part of it, so any rate that so many clips can
+        promise is free.
+
+        Args:
+            rate: above 0 and below 1.
+
+        Raises:
+            InputError: there are too few calibration clips; it says how many are needed.
+        """
+        per, for_unseen = self.thresholds.per, self.thresholds.for_unseen
+        thresholds = conformal_at(self.calibration, rate, per=per, for_unseen=for_unseen)
+        return replace(self, thresholds=thresholds)._named()
+
+    def recalibrated(
+        self,
+        calibration: CalibrationScores,
+        sound: SoundReference,
+        rate: float,
+        *,
+        recalibrated_at: str,
+    ) -> Detector:
+        """Return this detector with conformal thresholds from other normal clips.
+
+        Args:
+            calibration: scores that this detector gives normal clips it was not trained on.
+            sound: level and crest factor of the same clips.
+            rate: the false-alarm rate to promise, above 0 and below 1.
+            recalibrated_at: when, UTC (ISO 8601).
+
+        Raises:
+            InputError: there are too few calibration clips; it says how many are needed.
+        """
+        thresholds = conformal_at(calibration, rate, per=self.thresholds.per)
+        identity = self.identity.model_copy(update={"recalibrated_at": recalibrated_at})
+        return replace(
+            self,
+            calibration=calibration,
+            sound=sound,
+            thresholds=thresholds,
+            identity=identity,
+        )._named()
+
+    def _named(self) -> Detector:
+        """Return this detector with the digest of what is in it."""
+        identity = self.identity.model_copy(update={"digest": self._digest()})
+        return replace(self, identity=identity)
 
     @property
     def description(self) -> NetworkDescription:
@@ -131,6 +183,24 @@ class Detector:
         """
         trained_on = self.description.machine_ids
         return machine_id or (trained_on[0] if len(trained_on) == 1 else "")
+
+    def check_machine_id(self, machine_id: str | None, given_as: str) -> None:
+        """Make sure that a machine ID that the user names is one that the detector knows.
+
+        Args:
+            machine_id: what the user named; None: nothing.
+            given_as: the parameter or option.
+
+        Raises:
+            InputError: it was neither trained on nor calibrated.
+        """
+        trained_on = self.description.machine_ids
+        if machine_id in (None, *trained_on) or self.thresholds.judges(machine_id):
+            return
+        raise InputError(
+            f"{given_as} is '{machine_id}', which the detector was not trained on; it was trained "
+            f"on {', '.join(map(repr, trained_on))}."
+        )
 
     def judge(
         self,
@@ -221,7 +291,8 @@ class Detector:
                 recording = file.recording(span if len(cut) > 1 else None, audio=audio)
                 verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
             except UnreadableClipError as error:
-                return Rejection(source, str(error), start_s)
+                is_silent = isinstance(error, SilentClipError)
+                return Rejection(source, str(error), start_s, is_silent)
             return replace(verdict, source=source, start_s=start_s)
 
         yield from in_threads((partial(judged, span) for span in cut), jobs)
@@ -359,7 +430,7 @@ class Detector:
             sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
-            identity=Identity.model_validate(values["identity"]),
+            identity=Identity.model_validate({"recalibrated_at": None, **values["identity"]}),
         )
 
     def _check_is_one_clip(self, samples: int, sample_rate: int, remedy: str) -> None:

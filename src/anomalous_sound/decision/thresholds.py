@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.decision.strategies import STRATEGIES, Threshold, conformal
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
 
@@ -31,6 +32,7 @@ class Thresholds:
             its own.
         note: why it is the fallback; empty if it is not.
         for_unseen: whether the threshold was calibrated for machine IDs not trained on, too.
+        false_alarm_rate: the rate that the strategy promises; None if it promises none.
     """
 
     strategy: str
@@ -38,6 +40,7 @@ class Thresholds:
     per: Per
     note: str = ""
     for_unseen: bool = False
+    false_alarm_rate: float | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Thresholds:
@@ -92,20 +95,65 @@ def deploy(
     notes: list[str] = []
     for strategy in (settings.deployed, settings.fallback):
         compute = STRATEGIES[strategy].threshold
-        if settings.per == "machine_id":
-            found = {name: compute(calibration.values(name), settings) for name in names}
-        else:
-            found = dict.fromkeys(names, compute(calibration.values(), settings))
+        found = _of_each(calibration, settings.per, partial(_computed, compute, settings))
         missing = next((name for name in names if not found[name].given), None)
         if missing is None:
             values = {name: threshold.value for name, threshold in found.items()}
-            return Thresholds(strategy, values, settings.per, "".join(notes), for_unseen)
+            rate = settings.false_alarm_rate if STRATEGIES[strategy].promises else None
+            return Thresholds(strategy, values, settings.per, "".join(notes), for_unseen, rate)
         whose = f"machine ID {missing}: " if settings.per == "machine_id" else ""
         notes.append(f"{strategy} cannot be given: {whose}{found[missing].note}")
     raise InputError(
         f"no threshold can be deployed: {'; '.join(notes)}; give more normal clips or deploy "
         "another one (parameters thresholds.deployed and thresholds.fallback)."
     )
+
+
+def conformal_at(
+    calibration: CalibrationScores, rate: float, *, per: Per, for_unseen: bool = False
+) -> Thresholds:
+    """Return the conformal thresholds for a false-alarm rate.
+
+    Args:
+        calibration: scores of held-out normal clips.
+        rate: above 0 and below 1.
+        per: which clips share a threshold.
+        for_unseen: whether whole machine IDs were left out, so that it speaks for others too.
+
+    Raises:
+        InputError: there are too few clips for the rate; it says how many are needed.
+    """
+    found = _of_each(calibration, per, lambda scores: conformal(scores, rate))
+    if not found:
+        raise InputError("no threshold can be computed: there are no calibration clips.")
+    for name, threshold in found.items():
+        if not threshold.given:
+            whose = f"machine ID {name or '(none given)'}: " if per == "machine_id" else ""
+            raise InputError(
+                f"the false-alarm rate {rate:g} cannot be promised: {whose}{threshold.note}; "
+                "accept a higher rate, or calibrate with more normal clips "
+                "(anomalous-sound recalibrate)."
+            )
+    values = {name: threshold.value for name, threshold in found.items()}
+    return Thresholds("conformal", values, per, "", for_unseen, rate)
+
+
+def _computed(
+    compute: Callable[[np.ndarray, ThresholdSettings], Threshold],
+    settings: ThresholdSettings,
+    scores: np.ndarray,
+) -> Threshold:
+    return compute(scores, settings)
+
+
+def _of_each(
+    calibration: CalibrationScores, per: Per, compute: Callable[[np.ndarray], Threshold]
+) -> dict[str, Threshold]:
+    """Compute the threshold of each machine ID: from its own clips, or the same from all."""
+    names = sorted(set(calibration.machine_ids))
+    if per == "machine_id":
+        return {name: compute(calibration.values(name)) for name in names}
+    return dict.fromkeys(names, compute(calibration.values())) if names else {}
 
 
 def check_thresholds(machine_ids: Iterable[str], settings: ThresholdSettings) -> None:

@@ -131,8 +131,26 @@ class Rejection:
         source: the file.
         reason: why not.
         start_s: where the clip begins in the file, s.
+        is_silent: whether there is no sound in it.
     """
 
     source: Path
     reason: str
     start_s: float = 0.0
+    is_silent: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rejection as JSON values."""
+        return {"source": str(self.source), "start_s": self.start_s, "reason": self.reason}
+
+
+def in_one_sentence(anomalous: int, clips: int, worst: str) -> str:
+    """Say how many clips sound anomalous, and which one most.
+
+    >>> in_one_sentence(9, 57, "press_3.wav")
+    '9 of 57 clips sound anomalous; the worst: press_3.wav.'
+    """
+    said = (
+        f"{anomalous} of {clips} clip{'s' * (clips != 1)} sound{'s' * (anomalous == 1)} anomalous"
+    )
+    return f"{said}; the worst: {worst}." if anomalous else f"{said}."

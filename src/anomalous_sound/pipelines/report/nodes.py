@@ -299,6 +299,7 @@ def write_judgement(
     localisation: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     detector: Detector,
+    deployed: Thresholds,
     corpus_summary: CorpusSummary,
 ) -> str:
     """Write which clips are called anomalous, and when and where they deviate."""
@@ -311,7 +312,7 @@ def write_judgement(
         method=methods()[description.method].title,
         trained_on=description.corpus,
         unit=detector.score.unit,
-        thresholds=detector.thresholds,
+        thresholds=deployed,
         calibration_clips=len(detector.calibration.scores),
         in_folds=detector.calibration.in_folds,
     )

@@ -13,7 +13,6 @@ from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.evidence import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
-from anomalous_sound.errors import InputError
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
 from anomalous_sound.methods.trained import TrainedNetworks
@@ -22,14 +21,20 @@ from anomalous_sound.scoring.score import Score
 
 
 def open_detector(
-    detector: Detector,
+    detector: Detector, inference: InferenceSettings
 ) -> tuple[TrainedNetworks, Score, WindowReference, Thresholds, CalibrationScores, SoundReference]:
     """Take the detector apart.
 
     Returns:
         Its networks, its score, the reference of its windows, the thresholds that decide, the
         scores of the left-out normal clips that they come from, and what normal clips sound like.
+        The thresholds are those for the false-alarm rate that ``inference`` names, if it names one.
+
+    Raises:
+        InputError: the detector has too few calibration clips for that rate.
     """
+    if inference.false_alarm_rate is not None:
+        detector = detector.at_rate(inference.false_alarm_rate)
     return (
         detector.networks,
         detector.score,
@@ -52,14 +57,13 @@ def check_clips(
         ``clips``, ``rejected_clips`` and ``corpus_summary``.
 
     Raises:
-        InputError: the detector was not trained on the machine ID that ``inference`` names.
+        InputError: the detector was not trained on the machine ID that ``inference`` names, or has
+            too few calibration clips for its false-alarm rate.
     """
     description = detector.description
-    if inference.machine_id not in (None, *description.machine_ids):
-        raise InputError(
-            f"inference.machine_id is '{inference.machine_id}', which the detector was not trained "
-            f"on; it was trained on {', '.join(map(repr, description.machine_ids))}."
-        )
+    detector.check_machine_id(inference.machine_id, "inference.machine_id")
+    if inference.false_alarm_rate is not None:
+        detector.at_rate(inference.false_alarm_rate)  # refused before anything is decoded
     clips, rejected = clip_table.list_new_clips(
         raw_audio,
         description.features,

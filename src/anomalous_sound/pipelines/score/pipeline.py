@@ -22,7 +22,6 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         in_stages(stages),
         namespace="score",
-        inputs={"raw_audio"},
         parameters={"params:inference", "params:jobs", "params:localisation", "params:page"},
     )
 
@@ -32,7 +31,7 @@ def _preparation() -> Pipeline:
         [
             node(
                 nodes.open_detector,
-                inputs="detector",
+                inputs=["detector", "params:inference"],
                 outputs=[
                     "network",
                     "fitted_score",
@@ -96,6 +95,7 @@ def _report() -> Pipeline:
                     "localisation",
                     "rejected_clips",
                     "detector",
+                    "deployed",
                     "corpus_summary",
                 ],
                 outputs="report",

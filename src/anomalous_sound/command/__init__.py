@@ -1,0 +1,1 @@
+"""The command ``anomalous-sound``: use a trained detector without Kedro and MLflow."""

@@ -1,0 +1,110 @@
+"""What a detector says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomalous_sound.decision.calibration import in_words
+from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.thresholds import Thresholds
+from anomalous_sound.methods.discovery import methods
+
+
+def facts(detector: Detector) -> dict[str, Any]:
+    """Return what a detector was trained on, promises and reads, as JSON values."""
+    description, corpus = detector.description, detector.description.corpus
+    features = description.features
+    thresholds, calibration = detector.thresholds, detector.calibration
+    return {
+        "identity": detector.identity.model_dump(mode="json"),
+        "method": methods()[description.method].title,
+        "networks": len(detector.networks.members()),
+        "trained_on": {
+            "corpus": corpus.name,
+            "simulated": corpus.simulated,
+            "fingerprint": corpus.fingerprint,
+            "clips": corpus.clips_by_split_and_label,
+        },
+        "machine_type": corpus.machine_type,
+        "machine_ids": list(description.machine_ids),
+        "features": {
+            "sample_rate_hz": features.audio.sample_rate,
+            "channel": features.audio.channel,
+            "n_mels": features.log_mel.n_mels,
+            "n_fft": features.log_mel.n_fft,
+            "hop_length": features.log_mel.hop_length,
+            "scaling": description.scaling.method,
+            "clip_s": corpus.segment_s,
+        },
+        "thresholds": {
+            "strategy": thresholds.strategy,
+            "false_alarm_rate": thresholds.false_alarm_rate,
+            "per": thresholds.per,
+            "note": thresholds.note,
+            "by_machine_id": dict(thresholds.by_machine_id),
+        },
+        "calibration": {
+            "clips": {
+                name: len(calibration.values(name)) for name in sorted(set(calibration.machine_ids))
+            },
+            "in_folds": calibration.in_folds,
+        },
+    }
+
+
+def in_lines(detector: Detector) -> list[str]:
+    """Return the facts in lines for people."""
+    found = facts(detector)
+    identity, trained_on, features = found["identity"], found["trained_on"], found["features"]
+    clips = ", ".join(f"{count} {which}" for which, count in trained_on["clips"].items())
+    again = identity["recalibrated_at"]
+    return [
+        f"Method        {found['method']}; networks: {found['networks']}",
+        f"Digest        {identity['digest']}",
+        f"Trained       {identity['trained_at']}, by version {identity['version']}"
+        + (f"; recalibrated {again}" if again else ""),
+        f"Trained on    {trained_on['corpus']}{' (simulated data)' * trained_on['simulated']}: "
+        f"{clips}; fingerprint {trained_on['fingerprint']}",
+        f"Machine type  {found['machine_type']}",
+        f"Machine IDs   {', '.join(map(named, found['machine_ids']))}",
+        f"Features      {features['n_mels']} mel bands, {features['sample_rate_hz']} Hz, n_fft "
+        f"{features['n_fft']}, hop {features['hop_length']}, channel {features['channel']}, "
+        f"scaling {features['scaling']}"
+        + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
+        f"Promises      {promise(detector)}",
+        *_thresholds(detector.thresholds),
+    ]
+
+
+def _thresholds(thresholds: Thresholds) -> list[str]:
+    judged = ", ".join(map(named, thresholds.by_machine_id))
+    if thresholds.shared is not None:
+        more = ", and others" if thresholds.for_unseen else ""
+        return [f"Threshold     {thresholds.shared:.5g} for machine ID {judged}{more}"]
+    return [
+        f"Threshold     {value:.5g} for machine ID {named(name)}"
+        for name, value in thresholds.by_machine_id.items()
+    ]
+
+
+def promise(detector: Detector) -> str:
+    """Say which false-alarm rate a detector promises, and from how many clips."""
+    thresholds, calibration = detector.thresholds, detector.calibration
+    rate, clips = thresholds.false_alarm_rate, len(calibration.scores)
+    source = f"from {clips} normal clips" + (
+        ", each scored by networks that have not heard it (observed, not proven)"
+        if calibration.in_folds
+        else " that it was not trained on"
+    )
+    if rate is None:
+        why = f": {thresholds.note}" if thresholds.note else ""
+        return f"no false-alarm rate ({thresholds.strategy}{why}); {source}"
+    whose = " of each machine ID" if thresholds.per == "machine_id" else ""
+    return (
+        f"at most {in_words(rate)} normal clips{whose} an alarm ({thresholds.strategy}); {source}"
+    )
+
+
+def named(machine_id: str) -> str:
+    """Name a machine ID, which is empty where the files name none."""
+    return machine_id or "(none given)"

@@ -1,0 +1,150 @@
+"""What a command prints of verdicts: rows for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from anomalous_sound.corpus.segments import clock_time
+from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.verdict import Rejection, Verdict, in_one_sentence
+from anomalous_sound.vocabulary import Decision
+
+_WIDEST_SOURCE = 60
+_NAMED_BANDS = 2
+HEADINGS = ("recording", "time", "decision", "score", "threshold", "p-value", "stands out most")
+
+
+@dataclass
+class Tally:
+    """How many clips were judged, and how.
+
+    Attributes:
+        normal: clips called normal.
+        anomalous: clips called anomalous.
+        undecided: clips with a score and no decision.
+        not_judged: clips, or whole files, without a score.
+        worst: the anomalous clip with the highest score.
+    """
+
+    normal: int = 0
+    anomalous: int = 0
+    undecided: int = 0
+    not_judged: int = 0
+    worst: Verdict | None = None
+
+    def add(self, result: Verdict | Rejection) -> None:
+        """Count a result."""
+        if isinstance(result, Rejection):
+            self.not_judged += 1
+        elif result.decision == Decision.UNDECIDED:
+            self.undecided += 1
+        elif result.is_anomalous:
+            self.anomalous += 1
+            if self.worst is None or result.score > self.worst.score:
+                self.worst = result
+        else:
+            self.normal += 1
+
+    @property
+    def exit_code(self) -> int:
+        """1: something sounds anomalous; 0: nothing does; 3: nothing could be judged."""
+        if self.anomalous:
+            return 1
+        return 0 if self.normal else 3
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return {
+            "normal": self.normal,
+            "anomalous": self.anomalous,
+            "undecided": self.undecided,
+            "not_judged": self.not_judged,
+        }
+
+    def summary(self) -> str:
+        """Say in words what was found."""
+        worst = "" if self.worst is None else _place(self.worst)
+        said = [in_one_sentence(self.anomalous, self.normal + self.anomalous, worst)]
+        if self.undecided:
+            said.append(
+                f"Undecided: {self.undecided}; no normal clip of their machine ID has calibrated "
+                "the detector. If the files name none, give it: --machine-id."
+            )
+        if self.not_judged:
+            said.append(f"Not judged: {self.not_judged}.")
+        return "\n".join(said)
+
+
+def json_line(event: str, values: dict[str, Any]) -> str:
+    """Return an event as a line of JSON."""
+    return json.dumps({"event": event, **values}, allow_nan=False)
+
+
+def result_line(result: Verdict | Rejection, identity: Identity) -> str:
+    """Return a verdict, or a rejection, and the detector that it comes from, as a line of JSON."""
+    event = "verdict" if isinstance(result, Verdict) else "rejection"
+    return json_line(event, {**result.to_json(), "detector": identity.model_dump(mode="json")})
+
+
+def now() -> str:
+    """Return the local time with its offset (ISO 8601)."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+class Table:
+    """Rows that are printed one by one."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        """Find out how wide the first column is.
+
+        Args:
+            sources: what it will hold.
+        """
+        longest = max(map(len, [HEADINGS[0], *sources]))
+        self._width = min(longest, _WIDEST_SOURCE)
+
+    def headings(self) -> str:
+        """Return the first row."""
+        return self._row(*HEADINGS)
+
+    def row(self, result: Verdict | Rejection) -> str:
+        """Return the row of a clip."""
+        source, time = _shortened(str(result.source), self._width), clock_time(result.start_s)
+        if isinstance(result, Rejection):
+            return self._row(source, time, "not judged", "", "", "", result.reason)
+        return self._row(
+            source,
+            time,
+            result.decision,
+            f"{result.score:.4g}",
+            "-" if result.threshold is None else f"{result.threshold:.4g}",
+            "-" if result.p_value is None else f"{result.p_value:.3g}",
+            "; ".join(([stands_out(result)] if result.is_anomalous else []) + [*result.notes]),
+        )
+
+    def _row(self, source: str, time: str, decision: str, *rest: str) -> str:
+        score, threshold, p_value, places = rest
+        return (
+            f"{source:<{self._width}}  {time:>8}  {decision:<10}  {score:>9}  {threshold:>9}  "
+            f"{p_value:>7}  {places}"
+        ).rstrip()
+
+
+def stands_out(verdict: Verdict) -> str:
+    """Name the segment and the bands of a clip that contribute most to its score."""
+    segments = [f"{one.start_s:.2f}–{one.end_s:.2f} s" for one in verdict.segments[:1]]
+    bands = [f"{one.low_hz:.0f}–{one.high_hz:.0f} Hz" for one in verdict.bands[:_NAMED_BANDS]]
+    return ", ".join(segments + bands)
+
+
+def _place(verdict: Verdict) -> str:
+    time = f" at {clock_time(verdict.start_s)}" if verdict.start_s else ""
+    return f"{verdict.source}{time} (score {verdict.score:.4g}, threshold {verdict.threshold:.4g})"
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else "…" + text[1 - width :]

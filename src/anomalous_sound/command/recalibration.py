@@ -1,0 +1,156 @@
+"""New thresholds from other normal recordings, without training."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from anomalous_sound.command.description import named, promise
+from anomalous_sound.command.recordings import Wanted, judge, select
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.folder import open_corpus
+from anomalous_sound.corpus.segments import piece_id
+from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.evidence import CREST, LEVEL
+from anomalous_sound.decision.verdict import Rejection
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.layout import identify_clips
+from anomalous_sound.vocabulary import Label
+
+_NAMED = 3  # recordings that are left out, in a message
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What a recalibration changes.
+
+    Attributes:
+        before: the detector as it is.
+        after: the detector with the new thresholds.
+        left_out: recordings and clips that are not used, and why.
+    """
+
+    before: Detector
+    after: Detector
+    left_out: tuple[Rejection, ...]
+
+    def in_lines(self) -> list[str]:
+        """Say what changes."""
+        old, new = self.before.thresholds.by_machine_id, self.after.thresholds.by_machine_id
+        lines = [f"promises now   {promise(self.before)}", f"promises then  {promise(self.after)}"]
+        for name in sorted({*old, *new}):
+            values = [f"{one[name]:.5g}" if name in one else "none" for one in (old, new)]
+            lines.append(f"threshold      machine ID {named(name)}: {values[0]} -> {values[1]}")
+        if lost := sorted({*old} - {*new}):
+            lines.append(
+                f"WARNING        no recording is of machine ID {', '.join(map(named, lost))}: its "
+                "clips will be undecided"
+            )
+        if heard := {*self.before.calibration.clip_ids} & {*self.after.calibration.clip_ids}:
+            lines.append(
+                f"WARNING        {len(heard)} clips are called as clips that it was trained or "
+                f"calibrated with ({min(heard)}, …); if it was trained on them, they score too low "
+                "and the promise is worth nothing"
+            )
+        if self.left_out:
+            reasons = "; ".join(f"{one.source}: {one.reason}" for one in self.left_out[:_NAMED])
+            more = "; …" if len(self.left_out) > _NAMED else ""
+            lines.append(f"left out       {len(self.left_out)}: {reasons}{more}")
+        return lines
+
+
+def recalibrate(
+    detector: Detector, place: Path, *, rate: float | None, machine_id: str | None
+) -> Recalibration:
+    """Compute new thresholds from normal recordings; nothing is written.
+
+    Args:
+        detector: the detector; it must not have been trained on the recordings.
+        place: a folder of normal recordings. Those whose name or ``labels.csv`` says that they are
+            not normal are left out.
+        rate: the false-alarm rate to promise; None: the one that the detector promises.
+        machine_id: of recordings whose files name none.
+
+    Raises:
+        InputError: the detector promises no rate and none is given, there are too few recordings
+            for the rate, or a name speaks of a fault where no layout or label says more.
+    """
+    rate = rate or detector.thresholds.false_alarm_rate
+    if rate is None:
+        raise InputError(
+            f"the detector promises no false-alarm rate ({detector.thresholds.strategy}); say "
+            "which one it shall promise: --false-alarm-rate R."
+        )
+    wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
+    clip_ids, machine_ids, scores, sounds = [], [], [], []
+    for one in wanted:
+        results = list(judge(detector, [one]))
+        for result in results:
+            if isinstance(result, Rejection):
+                left_out.append(result)
+                continue
+            is_part = len(results) > 1
+            clip_ids.append(piece_id(one.name, result.start_s) if is_part else one.name)
+            machine_ids.append(one.machine_id)
+            scores.append(result.score)
+            sounds.append({one.name: one.value_db for one in result.evidence})
+    calibration = CalibrationScores(tuple(clip_ids), tuple(machine_ids), tuple(scores))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if not scores:
+        raise InputError(
+            f"recalibrate: no recording in {place} can be used; the first: {left_out[0].source}: "
+            f"{left_out[0].reason}."
+        )
+    heard = pd.DataFrame(
+        {
+            "machine_id": machine_ids,
+            "level_dbfs": [one[LEVEL] for one in sounds],
+            "crest_db": [one[CREST] for one in sounds],
+        }
+    )
+    sound = detector.sound.refit(heard)
+    after = detector.recalibrated(calibration, sound, rate, recalibrated_at=now)
+    return Recalibration(detector, after, tuple(left_out))
+
+
+def replace_detector(after: Detector, folder: Path) -> Path:
+    """Write a detector in the place of another, which is kept.
+
+    Returns:
+        Where the other one is now.
+    """
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    backup = folder.with_name(f"{folder.name}-until-{stamp}")
+    shutil.copytree(folder, backup)
+    after.save(folder)
+    return backup
+
+
+def _normal(
+    corpus: AudioCorpus, detector: Detector, machine_id: str | None
+) -> tuple[list[Wanted], list[Rejection]]:
+    """Choose the recordings that are normal and of which the detector can judge the machine ID."""
+    identities, _ = identify_clips(
+        sorted(corpus.recordings), corpus.folder_name, corpus.labels, corpus.published
+    )
+    wanted, left_out, digests = [], [], dict[str, str]()
+    for one in select(corpus, detector, machine_id):
+        if isinstance(one, Rejection):
+            left_out.append(one)
+            continue
+        identity = identities.get(one.name)
+        if identity is None or identity.label != Label.NORMAL:
+            left_out.append(Rejection(one.path, "it is not known to be normal"))
+            continue
+        digest = corpus.recordings[one.name].sha256()
+        if digest in digests:
+            left_out.append(Rejection(one.path, f"the same audio as {digests[digest]}"))
+            continue
+        digests[digest] = one.name
+        wanted.append(one)
+    return wanted, left_out

@@ -1,0 +1,183 @@
+"""A folder of recordings, or a single one, as an audio corpus."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unicodedata import category
+
+import pandas as pd
+
+from anomalous_sound.corpus.audio_corpus import AudioCorpus
+from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
+from anomalous_sound.errors import InputError
+from anomalous_sound.sources.dcase.published import attributes_of
+from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
+
+_UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
+_UNUSABLE_NAME = (
+    "its name, or that of its folder, is not UTF-8 or holds control characters (shown escaped); "
+    "rename it"
+)
+
+CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
+# of DCASE, for each section, above the folders of the splits
+_ATTRIBUTES_FILE = re.compile(r"attributes_[0-9]+\.csv")
+
+
+def open_corpus(place: Path, given_as: str) -> AudioCorpus:
+    """List the recordings below a folder; none is decoded.
+
+    Args:
+        place: the folder. If it is a file, the corpus is this recording alone, and what lies beside
+            it is not looked at.
+        given_as: what the user calls the folder, for messages.
+
+    Raises:
+        InputError: it does not exist or holds no audio.
+    """
+    if place.is_file():
+        recordings = _named({place.name: place})
+        parent = printable(place.resolve().parent.name)
+        return AudioCorpus(printable(place.name), parent, False, recordings)
+    if not place.is_dir():
+        raise InputError(f"{given_as}: {place} does not exist; give a folder of recordings.")
+    recordings = list_recordings(place, place)
+    if not recordings:
+        raise InputError(
+            f"{given_as}: {place} holds no audio; files ending in "
+            f"{', '.join(AUDIO_SUFFIXES)} are read, in any folder below it."
+        )
+    name = printable(place.resolve().name)
+    described = _read_json(place / CORPUS_FILE)
+    simulated = bool(described.get("simulated", False))
+    return AudioCorpus(
+        name=described.get("name", name),
+        folder_name=name,
+        simulated=simulated,
+        recordings=recordings,
+        labels=_read_table(place / LABELS_FILE),
+        # only a program knows where it has put a fault
+        faults=_read_table(place / FAULTS_FILE) if simulated else None,
+        published=read_attributes(recordings),
+    )
+
+
+def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
+    """List the recordings below a folder.
+
+    Linked folders are followed, each folder once.
+
+    Args:
+        root: where clip IDs begin.
+        folder: ``root`` or a folder below it; files and folders below it that begin with a dot are
+            left out.
+
+    Returns:
+        For each clip ID (its path below ``root``) its file.
+    """
+    return _named(
+        {
+            path.relative_to(root).as_posix(): path
+            for path in sorted(_files_below(folder))
+            if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+            # a link to nothing is listed, and rejected as a file that cannot be read
+            and (path.is_file() or path.is_symlink())
+        }
+    )
+
+
+def _named(paths: Mapping[str, Path]) -> dict[str, AudioFile]:
+    """Return files by names that can be shown; those of other names are rejected later."""
+    shown = {name: printable(name) for name in paths}
+    return {
+        shown[name]: AudioFile(path, "" if shown[name] == name else _UNUSABLE_NAME)
+        for name, path in paths.items()
+    }
+
+
+def printable(name: str) -> str:
+    """Escape what tables and pages cannot hold: bytes that are no UTF-8, control characters."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(
+        one.encode("unicode_escape").decode() if category(one) in _UNPRINTABLE else one
+        for one in text
+    )
+
+
+def read_attributes(recordings: Mapping[str, AudioFile]) -> dict[str, ClipFacts]:
+    """Read the tables of attributes that lie above recordings, as in DCASE's archives since 2022.
+
+    Returns:
+        The facts of each recording that a table names.
+
+    Raises:
+        InputError: a table cannot be read.
+    """
+    facts: dict[str, ClipFacts] = {}
+    below: dict[Path, list[tuple[str, str]]] = {}
+    for clip_id, file in recordings.items():
+        below.setdefault(file.path.parent.parent, []).append((clip_id, file.path.name))
+    for folder, clips in below.items():
+        attributes: dict[str, str] = {}
+        for path in sorted(folder.glob("attributes_*.csv")):
+            if _ATTRIBUTES_FILE.fullmatch(path.name) and (table := _read_table(path)) is not None:
+                attributes |= attributes_of(table, str(path))
+        facts |= {
+            clip_id: ClipFacts(attributes=attributes[name])
+            for clip_id, name in clips
+            if attributes.get(name)
+        }
+    return facts
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, those of real folders before those of linked ones."""
+    seen: set[str] = set()
+    links = [folder]
+    while links:
+        for place, folders, files in os.walk(links.pop(0)):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            below = [Path(place, name) for name in folders]
+            links += [path for path in below if path.is_symlink()]
+            yield from (Path(place, name) for name in files if not name.startswith("."))
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file.
+
+    Raises:
+        InputError: it is a link to nothing: what it should say must not be ignored.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or "
+            "remove it if the file is not wanted."
+        )
+    return path.is_file()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not _is_there(path):
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{path} is not a JSON object: {error}") from error
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    if not _is_there(path):
+        return None
+    try:
+        return pd.read_csv(path, dtype=str, skipinitialspace=True)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from error

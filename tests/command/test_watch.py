@@ -1,0 +1,250 @@
+"""A watch judges what is complete, once, and says what is wrong with the sensor."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from support import RATE, noise
+
+from anomalous_sound import Detector
+from anomalous_sound.command.app import main
+from anomalous_sound.command.following import Follower
+from anomalous_sound.command.watching import Watch
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def follower(tmp_path, clock):
+    return Follower(tmp_path, settled_s=2.0, give_up_s=30.0, clock=clock)
+
+
+def names(follower):
+    return [(name, problem) for name, _, problem in follower.complete()]
+
+
+def test_a_file_that_is_written_slowly_is_left_alone(tmp_path, write_clip, follower, clock):
+    whole = write_clip(tmp_path / "elsewhere.bin", noise(1), format="WAV").read_bytes()
+    path = tmp_path / "a.wav"
+    for length in range(1000, len(whole), 4000):  # 1 s between the writes
+        path.write_bytes(whole[:length])
+        assert names(follower) == []
+        clock.now += 1.0
+    path.write_bytes(whole)
+    assert names(follower) == []
+    assert follower.waiting == 1
+    clock.now += 1.9
+    assert names(follower) == []
+    clock.now += 0.2
+    assert names(follower) == [("a.wav", "")]
+    clock.now += 100
+    assert names(follower) == []
+    assert follower.waiting == 0
+
+
+def test_a_recorder_that_pauses_within_a_file_is_waited_for(tmp_path, write_clip, follower, clock):
+    whole = write_clip(tmp_path / "elsewhere.bin", noise(1), format="WAV").read_bytes()
+    path = tmp_path / "a.wav"
+    path.write_bytes(whole[:5000])
+    for _ in range(15):  # up to 28 s, in which the size is stable and the header promises more
+        assert names(follower) == []
+        clock.now += 2.0
+    path.write_bytes(whole)
+    assert names(follower) == []
+    clock.now += 2.0
+    assert names(follower) == [("a.wav", "")]
+
+
+def test_a_file_that_stays_unreadable_is_given_up_once(tmp_path, follower, clock):
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    assert names(follower) == []
+    clock.now += 29.0
+    assert names(follower) == []
+    clock.now += 1.0
+    ((name, problem),) = names(follower)
+    assert name == "a.wav"
+    assert "cannot be decoded as audio" in problem
+    clock.now += 100.0
+    assert names(follower) == []
+
+
+def test_files_that_are_there_can_be_passed_over(tmp_path, write_clip, follower, clock):
+    write_clip(tmp_path / "a.wav")
+    follower.pass_over()
+    write_clip(tmp_path / "b.wav")
+    names(follower)
+    clock.now += 3.0
+    assert names(follower) == [("b.wav", "")]
+    (tmp_path / "a.wav").unlink()
+    assert names(follower) == []
+
+
+def test_a_stall_is_told_again_and_again_and_never_counted(clock, tmp_path):
+    lines = []
+
+    class Nobody:
+        def model_dump(self, mode):
+            return {}
+
+    watch = Watch(
+        *(Nobody(), lines.append),
+        as_json=True,
+        stalled_after_s=10.0,
+        heartbeat_s=4.0,
+        clock=clock,
+    )
+    for _ in range(25):
+        clock.now += 1.0
+        watch.check_stall(tmp_path)
+        watch.beat(0)
+        if clock.now == 12.0:
+            watch.heard()
+    found = [json.loads(line) for line in lines]
+    kinds = [(one["event"], one.get("kind"), one.get("reason")) for one in found]
+    stalls = [kind for kind in kinds if kind[0] == "sensor"]
+    assert stalls == [("sensor", "stall", "nothing has come for 10 s")] * 2
+    assert kinds.count(("heartbeat", None, None)) == 6
+    assert watch.tally.exit_code == 3
+
+
+@pytest.fixture
+def detector_folder(simulated_run):
+    return simulated_run.data("06_models/lstm/detector")
+
+
+def start(folder, *arguments, **options):
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "anomalous_sound.command", "watch", *map(str, arguments)),
+            *("--detector", str(folder), "--json"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # tests that were started in the background would hand down that it is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_a_watch_judges_as_files_come_and_ends_cleanly(
+    simulated_run, detector_folder, tmp_path, write_clip, ended_by
+):
+    path = min(simulated_run.data("01_raw/simulated/slider/test").glob("anomaly_id_00_*.wav"))
+    whole, folder = path.read_bytes(), tmp_path / "in"
+    write_clip(folder / "silent_id_00_1.wav", np.zeros(RATE))
+    quick = ("--settled-after", 0.5, "--interval", 0.1, "--unreadable-after", 4)
+    running = start(detector_folder, folder, *quick, "--heartbeat", 0.3, "--stalled-after", 1.5)
+    first = json.loads(running.stdout.readline())  # it is up
+    assert first["event"] in ("sensor", "heartbeat")
+    with (folder / path.name).open("wb") as file:
+        for begin in range(0, len(whole), 8000):
+            file.write(whole[begin : begin + 8000])
+            file.flush()
+            time.sleep(0.15)
+    (folder / "broken_id_00_1.wav").write_bytes(whole[:9000])
+    found = [first]
+    expected = {"verdict", "silence", "unreadable", "stall"}
+    while not expected <= {one.get("kind", one["event"]) for one in found}:
+        found.append(json.loads(running.stdout.readline()))
+    running.send_signal(ended_by)
+    rest, errors = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert errors == b""
+    found += [json.loads(line) for line in rest.splitlines()]
+    (verdict,) = [one for one in found if one["event"] == "verdict"]
+    expected = Detector.load(detector_folder).judge_file(path, machine_id="00")
+    assert (verdict["score"], verdict["decision"]) == (expected.score, expected.decision)
+    assert verdict["source"] == str(folder / path.name)
+    kinds = {one["kind"]: one["source"] for one in found if one["event"] == "sensor"}
+    assert kinds["silence"] == str(folder / "silent_id_00_1.wav")
+    assert kinds["unreadable"] == str(folder / "broken_id_00_1.wav")
+    assert kinds["stall"] == str(folder)
+    last = found[-1]
+    assert last["event"] == "end"
+    assert (last["normal"], last["anomalous"], last["not_judged"]) == (0, 1, 2)
+
+
+@pytest.mark.slow
+def test_once_judges_what_is_there(simulated_run, detector_folder, tmp_path):
+    folder = tmp_path / "in"
+    shutil.copytree(simulated_run.data("01_raw/simulated/slider/test"), folder)
+    arguments = ["watch", str(folder), "--once", "--settled-after", "0.1", "--interval", "0.1"]
+    done = CliRunner().invoke(main, [*arguments, "--detector", str(detector_folder)])
+    assert done.exit_code == 1
+    assert len(done.stdout.splitlines()) == 12 + 1
+    assert "anomalous: " in done.stdout
+    (folder / "sub").mkdir()
+    arguments[1] = str(folder / "sub")
+    done = CliRunner().invoke(main, [*arguments, "--detector", str(detector_folder)])
+    assert done.exit_code == 3
+
+
+@pytest.mark.slow
+def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
+    samples = (noise(5, 4.7)[:, 0] * 2**15).astype("<i2")
+    samples[RATE : 2 * RATE] = 0
+    options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--json")
+    done = CliRunner().invoke(
+        main,
+        ["watch", "-", *map(str, options), "--detector", str(detector_folder)],
+        input=samples.tobytes(),
+    )
+    assert done.exit_code in (0, 1)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["event"], one.get("start_s")) for one in found] == [
+        *(("verdict", 0.0), ("sensor", 1.0), ("verdict", 2.0), ("verdict", 3.0)),
+        *(("verdict", 3.7), ("end", None)),
+    ]
+    assert found[1]["kind"] == "silence"
+    detector = Detector.load(detector_folder)
+    for one in found[:-1]:
+        if one["event"] == "verdict":
+            first = round(one["start_s"] * RATE)
+            soundfile.write(tmp_path / "a.wav", samples[first : first + RATE], RATE)
+            verdict = detector.judge_file(tmp_path / "a.wav", machine_id="00")
+            assert one["score"] == verdict.score
+
+
+@pytest.mark.slow
+def test_a_stream_that_pauses_is_a_stall_and_no_error(detector_folder):
+    options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--stalled-after", 1)
+    running = start(detector_folder, "-", *options, stdin=subprocess.PIPE)
+    os.write(running.stdin.fileno(), (noise(5)[:, 0] * 2**15).astype("<i2").tobytes())
+    found = [json.loads(running.stdout.readline()) for _ in range(2)]
+    assert [one["event"] for one in found] == ["verdict", "sensor"]
+    assert found[1]["kind"] == "stall"
+    rest, errors = running.communicate(timeout=60)
+    assert errors == b""
+    assert json.loads(rest.splitlines()[-1])["event"] == "end"
+
+
+@pytest.mark.slow
+def test_what_a_watch_needs_is_said(detector_folder, tmp_path):
+    for arguments, message in [
+        (["-"], "needs the sample rate of the samples: --rate HZ"),
+        ([str(tmp_path / "gone")], "gone is no folder"),
+    ]:
+        done = CliRunner().invoke(main, ["watch", *arguments, "--detector", str(detector_folder)])
+        assert done.exit_code == 2
+        assert message in done.stderr
