@@ -35,7 +35,9 @@ JUDGED = pd.DataFrame(
         *("clip_id", "machine_id", "split", "label"),
         *("score", "threshold", "decision", "p_value"),
     ],
-).pipe(lambda table: table.assign(recording=table.clip_id, start_s=0.0, duration_s=SECONDS))
+).pipe(
+    lambda table: table.assign(recording=table.clip_id, start_s=0.0, duration_s=SECONDS, note="")
+)
 
 
 LOCALISATION = pd.DataFrame(

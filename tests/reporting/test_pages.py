@@ -56,7 +56,7 @@ def judged():
         ],
         columns=["clip_id", "machine_id", "label", "score", "threshold", "decision", "p_value"],
     )
-    return table.assign(recording=table.clip_id, start_s=0.0, duration_s=10.0)
+    return table.assign(recording=table.clip_id, start_s=0.0, duration_s=10.0, note="")
 
 
 def judgement(table=None, judged_corpus=None, trained_on=None, in_folds=False, **decided):
@@ -127,7 +127,7 @@ def judged_recordings():
     table["decision"] = "normal"
     table.loc[[60, 61, 359], "decision"] = "anomalous"
     table.loc[[60, 61, 359], "score"] = [3.0, 5.0, 4.0]
-    table = table.assign(machine_id="02", label="unknown", duration_s=10.0, p_value=0.1)
+    table = table.assign(machine_id="02", label="unknown", duration_s=10.0, p_value=0.1, note="")
     return pd.concat([judged(), table], ignore_index=True)
 
 
@@ -272,6 +272,15 @@ def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
     assert "- 1 clips are undecided: no normal clip of their machine ID has calibrated" in text
     assert "`--params inference.machine_id=ID` (it knows (none given), 02)" in text
     assert "undecided" not in judgement()
+
+
+def test_the_judgement_tells_of_another_gain():
+    table = judged()
+    table.loc[0, "note"] = "12 dB louder than the loudest of 24 normal clips: another gain?"
+    text = judgement(table)
+    assert "1 of 3 clips differ from the normal clips in level" in text
+    assert "| a.wav | 12 dB louder than the loudest of 24 normal clips: another gain? |" in text
+    assert "Level and kind of sound" not in judgement()
 
 
 def test_the_judgement_says_what_is_observed_and_not_proven():

@@ -102,6 +102,13 @@ def test_without_labels_nothing_is_said_of_them_and_undecided_clips_are_counted(
     assert "nan" not in text
 
 
+def test_a_note_on_level_or_foreign_sound_is_shown_with_its_clip():
+    judged = JUDGED.copy()
+    judged.loc[0, "note"] = "12 dB louder than <all> normal clips"
+    assert "Note: 12 dB louder than <all> normal clips" in Elements(page(judged)).text
+    assert "Note:" not in Elements(page(JUDGED)).text
+
+
 def test_players_have_the_highest_scores_of_test_clips_and_an_ordinary_normal_one():
     assert chosen_clips(JUDGED, PAGE) == ["b.wav", "c.wav", "a.wav"]
     training = JUDGED.assign(split="train")

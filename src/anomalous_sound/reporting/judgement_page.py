@@ -32,7 +32,7 @@ def judgement_page(
     """Write which clips are called anomalous, and when and where they deviate from normal.
 
     Args:
-        judged: ``clip_id, machine_id, label, score, threshold, decision, p_value, recording,
+        judged: ``clip_id, machine_id, label, score, threshold, decision, p_value, note, recording,
             start_s, duration_s``, one row per clip.
         localisation: ``clip_id, axis, rank, start, end``: what contributes most to each score.
         rejected_clips: ``clip_id, reason``.
@@ -65,6 +65,7 @@ def judgement_page(
         calibration_clips=calibration_clips,
         in_folds=in_folds,
         recordings=recordings,
+        noted=judged[judged.note.fillna("") != ""][["clip_id", "note"]],
         anomalous_clips=_with_times(anomalous, bool(len(recordings))).assign(
             **{
                 "when (s)": [_places(localisation, name, "time", 2) for name in anomalous.clip_id],

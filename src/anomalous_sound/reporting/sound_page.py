@@ -75,8 +75,8 @@ def sound_page(
         method: the method's title.
         corpus: the clips of the page.
         trained_on: the clips that the detector was trained on; the same ones after a training.
-        judged: ``clip_id, machine_id, split, label, score, threshold, decision, p_value, recording,
-            start_s, duration_s``, one row per clip.
+        judged: ``clip_id, machine_id, split, label, score, threshold, decision, p_value, note,
+            recording, start_s, duration_s``, one row per clip.
         events: EVENT_COLUMNS.
         localisation: LOCALISATION_COLUMNS: what is said of a clip without an event.
         shown: the clips with a player.
@@ -153,6 +153,7 @@ def _row(row: Mapping[Any, Any], words: list[str]) -> dict[str, Any]:
         "p_value": None if pd.isna(row["p_value"]) else row["p_value"],
         "label": known,
         "when": when,
+        "note": "" if pd.isna(row["note"]) else row["note"],
         "words": words,
     }
 

@@ -287,7 +287,7 @@ def judged_clips(
     clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
 ) -> pd.DataFrame:
     """Put together what is known and what was decided of each clip."""
-    decided = decisions[["clip_id", "threshold", "decision", "p_value"]]
+    decided = decisions[["clip_id", "threshold", "decision", "p_value", "note"]]
     durations = clips[["clip_id", "duration_s"]]
     return clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
 
