@@ -33,6 +33,11 @@ def rules(**changes):
     return ThresholdSettings(**RULES.model_dump() | changes)
 
 
+def plain(clips):
+    """Evidence of clips that are like normal ones."""
+    return clips[["clip_id"]].assign(foreign=False, note="")
+
+
 def clips_of(machine_id, scores):
     return pd.DataFrame(
         {
@@ -69,8 +74,16 @@ def test_p_values_count_the_calibration_clips_that_score_as_high():
     table = pd.concat(
         [calibration.table(), clips_of("00", (2, 3.5, 9)).assign(clip_id=list("abc"))]
     )
-    decisions = decide_clips(table, thresholds, calibration)
-    assert list(decisions.columns) == ["clip_id", "score", "threshold", "decision", "p_value"]
+    decisions = decide_clips(table, thresholds, calibration, plain(table))
+    assert list(decisions.columns) == [
+        "clip_id",
+        "score",
+        "threshold",
+        "decision",
+        "p_value",
+        "foreign",
+        "note",
+    ]
     assert decisions.p_value[:4].isna().all()
     assert decisions.p_value[4:].tolist() == [4 / 5, 2 / 5, 1 / 5]
     assert decisions.decision.tolist() == ["normal"] * 2 + ["anomalous"] * 2 + [
@@ -84,8 +97,8 @@ def test_a_new_clip_of_the_name_of_a_calibration_clip_is_another_clip():
     calibration = calibration_of(_00=(1, 2, 3, 4))
     thresholds = Thresholds("any", {"00": 3.5}, "machine_type")
     table = calibration.table()
-    assert decide_clips(table, thresholds, calibration).p_value.isna().all()
-    new = decide_new_clips(table, thresholds, calibration)
+    assert decide_clips(table, thresholds, calibration, plain(table)).p_value.isna().all()
+    new = decide_new_clips(table, thresholds, calibration, plain(table))
     assert new.p_value.tolist() == [1, 4 / 5, 3 / 5, 2 / 5]
 
 
@@ -95,7 +108,7 @@ def test_one_clip_is_decided_as_the_whole_table_is(per):
     calibration = calibration_of(_00=rng.normal(size=40), _02=rng.normal(3, 1, size=30))
     thresholds = deploy(calibration, rules(per=per, deployed="conformal"))
     table = pd.concat([clips_of("00", rng.normal(size=20)), clips_of("02", rng.normal(4, size=20))])
-    together = decide_new_clips(table, thresholds, calibration)
+    together = decide_new_clips(table, thresholds, calibration, plain(table))
     for clip, row in zip(table.to_dict("records"), together.to_dict("records"), strict=True):
         alone = decide([clip["score"]], [clip["machine_id"]], thresholds, calibration)
         assert alone.threshold[0] == row["threshold"]
@@ -112,7 +125,7 @@ def test_each_machine_id_may_have_its_own_threshold():
     assert own.per == "machine_id"
     assert own.shared is None
     new = pd.concat([clips_of("00", [3, 2]), clips_of("02", [25, 35])])
-    decisions = decide_new_clips(new, own, TWO)
+    decisions = decide_new_clips(new, own, TWO, plain(new))
     assert decisions.threshold.tolist() == [2.5, 2.5, 25, 25]
     assert decisions.decision.tolist() == ["anomalous", "normal", "anomalous", "anomalous"]
     assert decisions.p_value.tolist() == [3 / 5, 4 / 5, 3 / 5, 2 / 5]
@@ -129,7 +142,7 @@ def test_what_was_not_calibrated_is_undecided(per, caplog):
     assert np.isnan(found.threshold).tolist() == [False, True, True, True]
     assert np.isnan(found.p_value).tolist() == [False, True, True, True]
     new = pd.concat([clips_of("02", [9.0]), clips_of("07", [50.0])])
-    table = decide_new_clips(new, thresholds, TWO)
+    table = decide_new_clips(new, thresholds, TWO, plain(new))
     assert table.decision.tolist() == ["normal", "undecided"]
     assert "1 clips are undecided: no normal clip of machine ID 07 has" in caplog.text
 
