@@ -1,7 +1,8 @@
 """Download one file: resumed after a break, retried, and trusted only once its md5 is right.
 
 urllib3 retries until an answer begins. The published archives hold up to 10 GB, so a download also
-resumes where it stopped, in the same run or the next.
+resumes where it stopped, in the same run or the next. pooch, the usual library for this, starts a
+broken download anew and compares no size, so that little more than the call of an md5 would be its.
 """
 
 from __future__ import annotations
