@@ -14,6 +14,7 @@ from anomalous_sound.evaluation.metrics import (
     evaluate,
     pauc,
     rates_of,
+    validation_errors,
 )
 
 
@@ -132,8 +133,6 @@ def test_evaluate_by_machine_id():
     assert metrics["auc_hmean"] == pytest.approx(2 / (1 / 1 + 1 / 0.75))
     assert metrics["auc_min"] == 0.75
     assert per_id["02"]["n_normal"] == per_id["02"]["n_anomalous"] == 2
-    assert metrics["validation_error_mean"] == 2
-    assert metrics["validation_error_std"] == pytest.approx(1.0)
     assert metrics["not_computed"] == {}
 
 
@@ -150,7 +149,6 @@ def test_what_cannot_be_computed_is_said(test_clips, reason):
     metrics = evaluate(clip_scores([VALIDATION, *test_clips]), SETTINGS, seed=0)
     assert metrics["auc_pooled"] is metrics["auc_mean"] is metrics["average_precision"] is None
     assert metrics["not_computed"]["auc_pooled"] == reason
-    assert metrics["validation_error_mean"] == 2
 
 
 def test_a_machine_id_without_anomalies_does_not_hide_in_a_mean():
@@ -204,3 +202,14 @@ def test_bootstrap_interval_is_scipys():
     ).confidence_interval
     found = bootstrap_interval(auc, is_anomalous, scores, resamples=300, confidence=0.9, seed=5)
     assert found == pytest.approx((reference.low, reference.high), rel=1e-12)
+
+
+@pytest.mark.parametrize(("splits", "expected"), [("vvt", [2.0, 5.0]), ("rrt", [2.0, 5.0])])
+def test_errors_of_normal_clips_are_those_held_out_or_of_all_folds(splits, expected):
+    names = {"v": "validation", "r": "train", "t": "test"}
+    clips = pd.DataFrame({"clip_id": list("abc"), "split": [names[letter] for letter in splits]})
+    windows = pd.DataFrame({"clip_id": list("aabbc"), "error": [1.0, 3.0, 4.0, 6.0, 99.0]})
+    found = validation_errors(clips, windows)
+    assert found["validation_error_mean"] == np.mean(expected)
+    assert found["validation_error_std"] == pytest.approx(np.std(expected, ddof=1))
+    assert validation_errors(clips[1:], windows)["validation_error_std"] is None

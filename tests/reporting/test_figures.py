@@ -248,7 +248,7 @@ def test_the_page_says_the_metrics():
     ) in text
     validation = scores.score[scores.split == "validation"]
     assert (
-        f"\n- Anomaly score of the held-out normal clips: {validation.mean():.6f} ± "
+        f"\n- Mean error of the normal clips, each by a network that has not heard it: {validation.mean():.6f} ± "
         f"{validation.std(ddof=1):.6f} (mean ± standard deviation)\n\n| machine ID |"
     ) in text
 

@@ -83,6 +83,7 @@ def tabulate_thresholds(
 
 def evaluate(
     clip_scores: pd.DataFrame,
+    window_errors: pd.DataFrame,
     decisions: pd.DataFrame,
     deployed: Thresholds,
     localisation_rates: dict[str, float],
@@ -92,6 +93,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compute the metrics of the method on this corpus."""
     computed = metric.evaluate(clip_scores, evaluation, seed=seed)
+    computed |= metric.validation_errors(clip_scores, window_errors)
+    if computed["validation_error_std"] is None:
+        computed["not_computed"]["validation_error_std"] = "there is only one validation clip"
     computed["deployed"] = {
         "strategy": deployed.strategy,
         "note": deployed.note,

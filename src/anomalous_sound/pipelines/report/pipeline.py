@@ -84,6 +84,7 @@ def _tables() -> list[Node]:
             nodes.evaluate,
             inputs=[
                 "clip_scores",
+                "window_errors",
                 "decisions",
                 "deployed",
                 "localisation_rates",
