@@ -99,7 +99,7 @@ def scored(
         network, frames, index, clips, settings.inference, settings.jobs, drawn
     )
     pooled = inference.pool_errors(errors, frames, network, lstm.score)
-    fitted = inference.fit_score(pooled, clips, lstm.score, seed)
+    fitted = inference.fit_score(pooled, clips, drawn, lstm.score, detector, seed)
     left_out = inference.score_left_out(pooled, clips, drawn, lstm.score, detector, seed)
     scores = inference.score_clips(pooled, clips, fitted, left_out)
     return scores, decision.calibrate(scores, drawn)

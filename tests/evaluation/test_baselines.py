@@ -9,6 +9,7 @@ from anomalous_sound.evaluation.baselines import of_spectrum, persistence_errors
 from anomalous_sound.evaluation.comparison import does_training_pay
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
+from anomalous_sound.scoring.left_out import LeftOut
 
 WINDOWS = WindowSettings(length=3, next_frame=True)
 MEAN_SQUARE = {
@@ -58,7 +59,7 @@ def test_rows_without_training_have_the_score_worked_out_by_hand():
     scaling = Scaling("corpus", (-20.0,), (10.0,))
     how = {"scaling": scaling, "windows": WINDOWS, "score": parsed(MEAN_SQUARE), "seed": 1}
     fitted = untrained_scores(Frames.in_memory(frames), clips, left_out=None, **how)
-    alone = untrained_scores(Frames.in_memory(frames), clips, left_out=np.arange(5), **how)
+    alone = untrained_scores(Frames.in_memory(frames), clips, left_out=LeftOut(np.arange(5)), **how)
 
     def by_hand(reading, training, clip):
         x = np.array([reading((frames[name] + 20) / 10) for name in frames])

@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
@@ -62,7 +63,7 @@ def test_a_joined_score_is_the_mean_of_its_parts_in_deviations_of_left_out_clips
 
 
 def test_left_out_clips_get_the_mean_of_the_left_out_scores_of_the_parts():
-    found = left_out_scores(parsed(JOINED), POOLED, IDS, np.arange(12), seed=1)
+    found = left_out_scores(parsed(JOINED), POOLED, IDS, LeftOut(np.arange(12)), seed=1)
     expected = []
     for values, columns in ((BANDS, slice(0, 4)), (WINDOWS, slice(4, 5)), (SPECTRUM, slice(5, 9))):
         scores = left_out_by_hand(values, POOLED[:, columns])
@@ -149,3 +150,16 @@ def test_the_mean_of_a_machine_id_is_drawn_towards_that_of_all():
 def test_a_joined_score_needs_a_part():
     with pytest.raises(ValidationError, match="parts"):
         parsed(JOINED | {"parts": []})
+
+
+def test_the_only_clip_of_a_machine_id_does_not_say_how_scores_spread():
+    """Left out, it is compared with another machine: far from all."""
+    alone = np.concatenate([POOLED[:, :4], [[500.0] * 4]])
+    joined = fit({"type": "joined", "parts": [BANDS], "fits": 99}, alone, np.append(IDS, "07"))
+    assert joined.spreads[0] < 10
+    scores = []
+    for clip in range(12):
+        others = np.arange(13) != clip
+        fitted = fit(BANDS, alone[others], np.append(IDS, "07")[others])
+        scores.append(fitted.score(alone[[clip]], IDS[[clip]])[0])
+    assert joined.centres[0] == pytest.approx(np.mean(scores))

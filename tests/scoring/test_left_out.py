@@ -5,7 +5,7 @@ from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.scoring.left_out import check_enough, draw_parts
+from anomalous_sound.scoring.left_out import LeftOut, check_enough, draw_parts
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
 
 PARSE = TypeAdapter(ScoreSettings).validate_python
@@ -36,7 +36,7 @@ def test_a_clip_left_out_is_compared_with_the_others_alone():
     """One band: the deviation is (x - mean of the others) / their sample standard deviation."""
     values = np.array([1.0, 2.0, 4.0, 9.0])
     scores = left_out_scores(
-        deviation(), values[:, None], np.array(["00"] * 4), np.arange(4), seed=1
+        deviation(), values[:, None], np.array(["00"] * 4), LeftOut(np.arange(4)), seed=1
     )
     for clip in range(4):
         others = np.delete(values, clip)
@@ -46,7 +46,7 @@ def test_a_clip_left_out_is_compared_with_the_others_alone():
 def test_a_machine_id_left_out_is_compared_with_the_mean_of_the_others():
     values, ids = np.array([1.0, 2.0, 8.0, 10.0]), np.array(["00", "00", "02", "02"])
     parts = np.array([0, 0, 1, 1])
-    scores = left_out_scores(deviation(), values[:, None], ids, parts, seed=1)
+    scores = left_out_scores(deviation(), values[:, None], ids, LeftOut(parts), seed=1)
     # of 00 the others have mean 9 and deviation sqrt(2), of 02 mean 1.5 and sqrt(0.5)
     assert scores == pytest.approx([-8 / 2**0.5, -7 / 2**0.5, 6.5 / 0.5**0.5, 8.5 / 0.5**0.5])
 
@@ -54,7 +54,10 @@ def test_a_machine_id_left_out_is_compared_with_the_mean_of_the_others():
 def test_a_score_that_is_not_fitted_is_the_same_left_out():
     values = np.array([[3.0], [1.0]])
     ids = np.array(["00", "00"])
-    assert left_out_scores(POOLED_ERROR, values, ids, np.arange(2), seed=1).tolist() == [3, 1]
+    assert left_out_scores(POOLED_ERROR, values, ids, LeftOut(np.arange(2)), seed=1).tolist() == [
+        3,
+        1,
+    ]
 
 
 def test_parts_of_many_clips():
@@ -111,3 +114,16 @@ def test_too_few_clips_are_told_of_before_anything_is_fitted(ids, parts, enough)
         return
     with pytest.raises(InputError, match="too few normal training clips: .*pooled_error"):
         check_enough(settings, np.array(ids), parts)
+
+
+def test_clips_beside_a_part_are_not_fitted_on():
+    """The third clip lies beside the first; the first is compared with the second and fourth."""
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    beside = {0: np.array([False, False, True, False])}
+    ids = np.array(["00"] * 4)
+    found = left_out_scores(
+        deviation(), values[:, None], ids, LeftOut(np.arange(4), beside), seed=1
+    )
+    assert found[0] == pytest.approx((1 - 5.5) / np.std([2, 9], ddof=1))
+    others = np.array([1, 2, 9])
+    assert found[2] == pytest.approx((4 - others.mean()) / others.std(ddof=1))

@@ -4,7 +4,7 @@ import pytest
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus.split import calibration_clips, draw_folds
 from anomalous_sound.errors import InputError
-from anomalous_sound.training.folds import assign_folds, clips_of_members, left_out_parts
+from anomalous_sound.training.folds import assign_folds, clips_left_out, clips_of_members
 
 
 def detector(**changed):
@@ -82,7 +82,7 @@ def test_one_network_is_trained_without_the_validation_clips():
     assert list(own) == ["id_00", "id_02"]
     assert own["id_02"][1] == {"02/4"}
     training = clips[clips.split == "train"]
-    assert left_out_parts(training, folds, detector(folds=1), 1) is None
+    assert clips_left_out(training, folds, detector(folds=1), 1) is None
 
 
 def test_a_whole_machine_id_is_left_out():
@@ -96,7 +96,7 @@ def test_a_whole_machine_id_is_left_out():
     )
     # and of the score
     training = CLIPS[CLIPS.split == "train"]
-    assert left_out_parts(training, folds, settings, 1).tolist() == [0] * 5 + [1] * 4
+    assert clips_left_out(training, folds, settings, 1).parts.tolist() == [0] * 5 + [1] * 4
     with pytest.raises(InputError, match="there is only machine ID '00'; give clips of two"):
         assign_folds(clips_of(_00=4), settings, seed=1)
 
@@ -104,8 +104,8 @@ def test_a_whole_machine_id_is_left_out():
 def test_each_clip_is_left_out_of_the_score_alone_or_with_others_of_many():
     training = CLIPS[CLIPS.split == "train"]
     folds = assign_folds(CLIPS, detector(), seed=1)
-    assert left_out_parts(training, folds, detector(), 1).tolist() == list(range(9))
-    parts = left_out_parts(training, folds, detector(left_out_fits=4), 1)
+    assert clips_left_out(training, folds, detector(), 1).parts.tolist() == list(range(9))
+    parts = clips_left_out(training, folds, detector(left_out_fits=4), 1).parts
     assert sorted(pd.Series(parts).value_counts()) == [2, 2, 2, 3]
 
 
@@ -113,3 +113,26 @@ def test_what_calibrates_are_validation_clips_or_else_all_training_clips():
     table = pd.DataFrame({"split": ["train", "validation", "test"]})
     assert calibration_clips(table).tolist() == [False, True, False]
     assert calibration_clips(table[table.split != "validation"]).tolist() == [True, False]
+
+
+def test_clips_beside_a_block_of_one_recording_are_not_fitted_on():
+    """One recording of 12 clips that overlap by half, in folds of blocks."""
+    starts = [5.0 * number for number in range(12)]
+    training = pd.DataFrame(
+        {
+            "clip_id": [f"day.wav@{start}" for start in starts],
+            "machine_id": "00",
+            "split": "train",
+            "recording": "day.wav",
+            "start_s": starts,
+            "duration_s": 10.0,
+        }
+    )
+    folds = assign_folds(training, detector(folds=3), 1)
+    left_out = clips_left_out(training, folds, detector(folds=3), 1)
+    assert left_out.parts.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    members = clips_of_members(training, folds, detector(folds=3))
+    for part, beside in left_out.beside.items():
+        fitted_on = set(training.clip_id[(left_out.parts != part) & ~beside])
+        assert fitted_on == members[f"fold_{part}"][0]
+    assert left_out.beside[0].sum() == 3  # those that begin less than a length behind it

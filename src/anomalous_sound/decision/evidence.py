@@ -6,11 +6,14 @@ machine ID: its level, and its crest factor, the peak above the level.
 
 - A **level** outside of what normal clips have is a warning: another gain or microphone. It decides
   nothing.
-- A **crest factor** far below is *foreign*: clipping, a pure tone, hum. A foreign clip is
-  anomalous, whatever its score. "Far" is a margin that no normal clip, compared with the others,
-  comes near, so to be foreign counts as a score above those of all calibration clips, and a promise
-  that the score keeps is kept by both together. A high crest factor is no evidence: knocks and
-  clicks are what the score is for.
+- A **crest factor** far below is *foreign*: hard clipping, and where normal sound is full of peaks
+  also a pure tone or hum. A foreign clip is anomalous, whatever its score. "Far" is a margin that
+  no normal clip, compared with the others, comes near. A high crest factor is no evidence: knocks
+  and clicks are what the score is for.
+
+To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
+far. That alone happens to at most 1 in n + 1 exchangeable clips, so this is what foreign clips may
+add, at the very most, to the rate that is promised for the score; with the margin, none was seen.
 
 p-values are conformal (see :func:`.calibration.conformal_p_value`): the part of normal clips, and
 of the clip itself, with so low a crest factor; for the level, which may be off to either side,
@@ -81,7 +84,8 @@ class SoundReference:
 
     Attributes:
         values_db: by name of the evidence and machine ID, those of each normal clip, sorted.
-        margins_db: by name: how far outside of all normal clips is strange.
+        margins_db: by name: how far outside of all normal clips is strange, at least; where a
+            normal clip lies outside of the others of its machine ID, at least twice as far.
     """
 
     values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
@@ -91,30 +95,21 @@ class SoundReference:
     def fit(cls, clips: pd.DataFrame, settings: EvidenceSettings) -> SoundReference:
         """Take the numbers of normal clips.
 
-        A margin is at least what the settings say, and at least twice the largest gap by which any
-        normal clip lies outside of the others.
-
         Args:
             clips: ``machine_id, level_dbfs, crest_db`` of each normal clip.
             settings: the least margins.
         """
-        least = {LEVEL: settings.level_margin_db, CREST: settings.crest_margin_db}
-        values_db, margins_db = {}, {}
-        for name, column in _COLUMNS.items():
-            of_ids = {
+        values_db = {
+            name: {
                 str(machine_id): tuple(sorted(map(float, group)))
                 for machine_id, group in clips.groupby("machine_id")[column]
             }
-            values_db[name] = of_ids
-            gaps = (
-                _largest_gap(_compared(of_ids, machine_id), both=name == LEVEL)
-                for machine_id in of_ids
-            )
-            margins_db[name] = max(least[name], 2 * max(gaps, default=0.0))
-        return cls(values_db, margins_db)
+            for name, column in _COLUMNS.items()
+        }
+        return cls(values_db, {LEVEL: settings.level_margin_db, CREST: settings.crest_margin_db})
 
     def refit(self, clips: pd.DataFrame) -> SoundReference:
-        """Take the numbers of other normal clips; no margin becomes narrower.
+        """Take the numbers of other normal clips, with the same least margins.
 
         Args:
             clips: as :meth:`fit`.
@@ -133,7 +128,7 @@ class SoundReference:
             below, above = (
                 float(conformal_p_value(sign * normal, sign * value)) for sign in (-1, 1)
             )
-            outside = lowest - value
+            outside, gap = lowest - value, _largest_gap(normal.tolist(), both=name == LEVEL)
             if name == LEVEL:
                 outside = max(outside, value - highest)
             found.append(
@@ -144,7 +139,7 @@ class SoundReference:
                     highest_db=highest,
                     normal_clips=len(normal),
                     p_value=min(1.0, 2 * min(below, above)) if name == LEVEL else below,
-                    strange=outside > self.margins_db[name],
+                    strange=outside > max(self.margins_db[name], 2 * gap),
                 )
             )
         return tuple(found)

@@ -14,6 +14,7 @@ from anomalous_sound.configuration.scoring import (
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
 from anomalous_sound.vocabulary import Split
@@ -55,7 +56,7 @@ def untrained_scores(
     scaling: Scaling,
     windows: WindowSettings,
     score: ScoreSettings,
-    left_out: np.ndarray | None,
+    left_out: LeftOut | None,
     seed: int,
 ) -> pd.DataFrame:
     """Score the clips by the same score as the networks, but without a network.
@@ -69,8 +70,8 @@ def untrained_scores(
         scaling: of the frames.
         windows: the form of a window.
         score: settings of the networks' score.
-        left_out: the part of each training clip, where training clips are scored by a score fitted
-            without them; None: they get the score of the fit that they were part of.
+        left_out: which training clips are left out together, to be scored by a score fitted without
+            them; None: they get the score of the fit that they were part of.
         seed: of the fits.
 
     Returns:
@@ -91,7 +92,9 @@ def untrained_scores(
     table = clips[["clip_id"]].copy()
     for name, of_clips in pooled.items():
         values = np.stack(of_clips)
-        fitted = fit_score(settings[name], values[training], machine_ids[training], seed=seed)
+        fitted = fit_score(
+            *(settings[name], values[training], machine_ids[training]), seed=seed, left_out=left_out
+        )
         scores = fitted.score(values, machine_ids)
         if left_out is not None:
             scores[training] = left_out_scores(

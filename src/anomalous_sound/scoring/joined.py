@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anomalous_sound.configuration.scoring import JoinedScoreSettings, PooledErrorSettings
-from anomalous_sound.scoring.left_out import score_left_out
+from anomalous_sound.scoring.left_out import LeftOut, score_left_out
 from anomalous_sound.scoring.score import Score
 
 FitPart = Callable[[int, np.ndarray, np.ndarray], Score]
@@ -44,6 +44,7 @@ class JoinedScore(Score):
         pooled: np.ndarray,
         machine_ids: np.ndarray,
         fit_part: FitPart,
+        left_out: LeftOut | None = None,
     ) -> JoinedScore:
         """Fit all parts on normal clips.
 
@@ -52,9 +53,12 @@ class JoinedScore(Score):
             pooled: clips × columns; those of one part after those of the other.
             machine_ids: of each clip.
             fit_part: fits the part of a number on its columns and on the machine IDs.
+            left_out: the clips that are left out together for centre and spread; None: single
+                clips, or some of them together if there are more than ``fits``.
         """
         widths = _widths(settings, pooled.shape[1])
-        left_out = np.arange(len(pooled)) % settings.fits
+        left_out = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
+        usual = _with_others(machine_ids)
         parts, centres, spreads = [], [], []
         for number, columns in enumerate(_split(pooled, widths)):
 
@@ -65,6 +69,7 @@ class JoinedScore(Score):
             scores = columns[:, 0]
             if len(pooled) > 1:
                 scores = score_left_out(fit, columns, machine_ids, left_out)
+            scores = scores[usual]
             spread = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
             centres.append(float(scores.mean()))
             # scores that do not differ say nothing of their scale
@@ -120,6 +125,16 @@ class JoinedScore(Score):
         """Rebuild a score from its settings, the ``fitted`` part of its JSON values, and parts."""
         names = ("widths", "centres", "spreads")
         return cls(settings, tuple(parts), *(tuple(fitted[name]) for name in names))
+
+
+def _with_others(machine_ids: np.ndarray) -> np.ndarray:
+    """Say which clips are not the only one of their machine ID; if none is, all count.
+
+    Left out, the only one would be compared with clips of other machine IDs alone.
+    """
+    names, counts = np.unique(machine_ids.astype(str), return_counts=True)
+    usual = np.isin(machine_ids.astype(str), names[counts > 1])
+    return usual if usual.any() else np.ones(len(machine_ids), dtype=bool)
 
 
 def _widths(settings: JoinedScoreSettings, columns: int) -> tuple[int, ...]:

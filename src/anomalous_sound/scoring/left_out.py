@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,19 @@ from anomalous_sound.configuration.scoring import (
 from anomalous_sound.corpus.split import draw_folds
 from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.score import Score
+
+
+class LeftOut(NamedTuple):
+    """Which normal clips a score is fitted without, for their own scores.
+
+    Attributes:
+        parts: the part of each clip; the clips of a part are left out together.
+        beside: by part, the clips that are not fitted on either: they are too close to the part in
+            the recording that they are cut from.
+    """
+
+    parts: np.ndarray
+    beside: Mapping[int, np.ndarray] = MappingProxyType({})
 
 
 def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
@@ -37,7 +52,7 @@ def score_left_out(
     fit: Callable[[np.ndarray, np.ndarray], Score],
     pooled: np.ndarray,
     machine_ids: np.ndarray,
-    parts: np.ndarray,
+    left_out: LeftOut,
 ) -> np.ndarray:
     """Score each normal clip by a score fitted on the clips of all other parts.
 
@@ -45,15 +60,16 @@ def score_left_out(
         fit: fits a score on some clips and their machine IDs.
         pooled: normal clips × columns.
         machine_ids: of each clip.
-        parts: the part of each clip.
+        left_out: which clips are left out together.
 
     Returns:
         One score for each clip.
     """
     scores = np.empty(len(pooled))
-    for part in np.unique(parts):
-        out = parts == part
-        fitted = fit(pooled[~out], machine_ids[~out])
+    for part in np.unique(left_out.parts):
+        out = left_out.parts == part
+        others = ~(out | left_out.beside.get(int(part), False))
+        fitted = fit(pooled[others], machine_ids[others])
         scores[out] = fitted.score(pooled[out], machine_ids[out])
     return scores
 

@@ -27,13 +27,18 @@ from anomalous_sound.configuration.scoring import (
 )
 from anomalous_sound.scoring.band_deviation import BandDeviationScore
 from anomalous_sound.scoring.joined import JoinedScore
-from anomalous_sound.scoring.left_out import score_left_out
+from anomalous_sound.scoring.left_out import LeftOut, score_left_out
 from anomalous_sound.scoring.pooled_error import PooledErrorScore
 from anomalous_sound.scoring.score import Score
 
 
 def fit_score(
-    settings: ScoreSettings, pooled: np.ndarray, machine_ids: np.ndarray, *, seed: int
+    settings: ScoreSettings,
+    pooled: np.ndarray,
+    machine_ids: np.ndarray,
+    *,
+    seed: int,
+    left_out: LeftOut | None = None,
 ) -> Score:
     """Fit a score on normal training clips.
 
@@ -43,6 +48,8 @@ def fit_score(
             network that has not heard the clip where there is one.
         machine_ids: of each clip.
         seed: of a Gaussian mixture's start.
+        left_out: the clips that a joined score leaves out together, to know how its parts spread;
+            None: single clips.
     """
     match settings:
         case PooledErrorSettings():
@@ -54,14 +61,14 @@ def fit_score(
             def fit_part(number: int, of_part: np.ndarray, of_clips: np.ndarray) -> Score:
                 return fit_score(settings.parts[number], of_part, of_clips, seed=seed)
 
-            return JoinedScore.fit(settings, pooled, machine_ids, fit_part)
+            return JoinedScore.fit(settings, pooled, machine_ids, fit_part, left_out)
 
 
 def left_out_scores(
     settings: ScoreSettings,
     pooled: np.ndarray,
     machine_ids: np.ndarray,
-    parts: np.ndarray,
+    left_out: LeftOut,
     *,
     seed: int,
 ) -> np.ndarray:
@@ -74,18 +81,18 @@ def left_out_scores(
         settings: of the score.
         pooled: normal clips × columns, as for :func:`fit_score`.
         machine_ids: of each clip.
-        parts: the part of each clip.
+        left_out: which clips are left out together.
         seed: of each fit.
 
     Returns:
         One score for each clip.
     """
     if isinstance(settings, JoinedScoreSettings):
-        joined = fit_score(settings, pooled, machine_ids, seed=seed)
+        joined = fit_score(settings, pooled, machine_ids, seed=seed, left_out=left_out)
         assert isinstance(joined, JoinedScore)
         return joined.join(
             [
-                left_out_scores(part, of_part, machine_ids, parts, seed=seed)
+                left_out_scores(part, of_part, machine_ids, left_out, seed=seed)
                 for part, of_part in zip(settings.parts, joined.columns(pooled), strict=True)
             ]
         )
@@ -93,7 +100,7 @@ def left_out_scores(
     def fit(some: np.ndarray, of_some: np.ndarray) -> Score:
         return fit_score(settings, some, of_some, seed=seed)
 
-    return score_left_out(fit, pooled, machine_ids, parts)
+    return score_left_out(fit, pooled, machine_ids, left_out)
 
 
 def score_from_json(values: Mapping[str, Any]) -> Score:

@@ -11,7 +11,7 @@ from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus import split
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods.trained import member_name
-from anomalous_sound.scoring.left_out import draw_parts
+from anomalous_sound.scoring.left_out import LeftOut, draw_parts
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
@@ -96,13 +96,14 @@ def clips_of_members(
     return members
 
 
-def left_out_parts(
+def clips_left_out(
     clips: pd.DataFrame, drawn: pd.DataFrame, detector: DetectorSettings, seed: int
-) -> np.ndarray | None:
+) -> LeftOut | None:
     """Say which training clips the score is fitted without, together, for their own scores.
 
     Args:
-        clips: the training clips, ``clip_id, machine_id``.
+        clips: the training clips, ``clip_id, machine_id``; and where recordings are cut,
+            ``recording, start_s, duration_s``.
         drawn: the folds.
         detector: its settings.
         seed: of the draw, where there are more clips than fits.
@@ -112,10 +113,18 @@ def left_out_parts(
     """
     if detector.holds_out_validation:
         return None
+    is_cut = split.drawn_by(clips, detector.folds) != "clips"
+    if detector.left_out == "clip" and not is_cut:
+        return LeftOut(draw_parts(clips, detector.left_out_fits, seed))
     # clips of one recording are so alike that one alone is not left out while the others stay
-    if detector.left_out == "machine_id" or split.drawn_by(clips, detector.folds) != "clips":
-        return clips.clip_id.map(drawn.set_index("clip_id").fold).to_numpy()
-    return draw_parts(clips, detector.left_out_fits, seed)
+    parts = clips.clip_id.map(drawn.set_index("clip_id").fold).to_numpy()
+    if not is_cut:
+        return LeftOut(parts)
+    beside = {
+        int(part): split.beside(clips, pd.Series(parts == part, index=clips.index)).to_numpy()
+        for part in np.unique(parts)
+    }
+    return LeftOut(parts, beside)
 
 
 def _drawn(clips: pd.DataFrame, folds: int, seed: int, whose: str) -> pd.Series[int]:

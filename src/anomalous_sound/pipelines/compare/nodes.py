@@ -28,7 +28,7 @@ from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.methods import discovery
 from anomalous_sound.reporting import comparison_figures, comparison_page
 from anomalous_sound.reporting.drawing import Figure
-from anomalous_sound.training.folds import assign_folds, left_out_parts
+from anomalous_sound.training.folds import assign_folds, clips_left_out
 from anomalous_sound.vocabulary import Split
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def score_baselines(
         relative to full scale.
     """
     training = clips[clips.split == Split.TRAIN]
-    left_out = left_out_parts(training, assign_folds(clips, detector, seed), detector, seed)
+    left_out = clips_left_out(training, assign_folds(clips, detector, seed), detector, seed)
     table = baselines.untrained_scores(
         log_mel,
         clips,

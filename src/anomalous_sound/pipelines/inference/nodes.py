@@ -22,7 +22,7 @@ from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
-from anomalous_sound.training.folds import left_out_parts
+from anomalous_sound.training.folds import clips_left_out
 from anomalous_sound.vocabulary import Split
 
 _IDENTITY = [
@@ -76,7 +76,12 @@ def pool_errors_as_fitted(
 
 
 def fit_score(
-    pooled_errors: pd.DataFrame, clips: pd.DataFrame, score: ScoreSettings, seed: int
+    pooled_errors: pd.DataFrame,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    score: ScoreSettings,
+    detector: DetectorSettings,
+    seed: int,
 ) -> Score:
     """Fit the score on the normal training clips.
 
@@ -84,7 +89,8 @@ def fit_score(
     it; otherwise validation clips are left for thresholds.
     """
     pooled, machine_ids = _of_training(pooled_errors, clips)
-    return scores.fit_score(score, pooled, machine_ids, seed=seed)
+    left_out = clips_left_out(clips[clips.split == Split.TRAIN], folds, detector, seed)
+    return scores.fit_score(score, pooled, machine_ids, seed=seed, left_out=left_out)
 
 
 def score_left_out(
@@ -101,11 +107,11 @@ def score_left_out(
         ``clip_id, score``; no row where validation clips are held out, which no score is fitted on.
     """
     training = clips[clips.split == Split.TRAIN]
-    parts = left_out_parts(training, folds, detector, seed)
-    if parts is None:
+    left_out = clips_left_out(training, folds, detector, seed)
+    if left_out is None:
         return pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
     pooled, machine_ids = _of_training(pooled_errors, clips)
-    values = scores.left_out_scores(score, pooled, machine_ids, parts, seed=seed)
+    values = scores.left_out_scores(score, pooled, machine_ids, left_out, seed=seed)
     return training[["clip_id"]].assign(score=values).reset_index(drop=True)
 
 

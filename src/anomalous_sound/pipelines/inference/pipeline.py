@@ -81,7 +81,14 @@ def _fitting() -> list[Node]:
         ),
         node(
             nodes.fit_score,
-            inputs=["pooled_errors", "clips", "params:score", "params:seed"],
+            inputs=[
+                "pooled_errors",
+                "clips",
+                "folds",
+                "params:score",
+                "params:detector",
+                "params:seed",
+            ],
             outputs="fitted_score",
             name="fit_score",
         ),
