@@ -196,11 +196,13 @@ def test_two_validation_clips_at_least_since_a_spread_needs_two(tmp_path, write_
     assert clips.split.value_counts().to_dict() == {"train": 3, "validation": 2}
 
 
-def test_fingerprint_follows_content_and_split(dcase_folder, write_clip):
+def test_fingerprint_follows_content_split_and_machine(dcase_folder, write_clip):
     clips, _ = listed(dcase_folder)
     assert fingerprint(clips) == fingerprint(clips.sample(frac=1, random_state=0))
     relabelled = clips.assign(label=clips.label.replace("anomalous", "normal"))
     assert fingerprint(relabelled) != fingerprint(clips)
+    for column in ("machine_id", "machine_type"):
+        assert fingerprint(clips.assign(**{column: "other"})) != fingerprint(clips)
     write_clip(dcase_folder / "test" / "normal_id_00_00000000.wav", seed=1234)
     assert fingerprint(listed(dcase_folder)[0]) != fingerprint(clips)
 
