@@ -131,6 +131,32 @@ def test_the_same_sound_in_another_format_still_leaks(dcase_folder):
     assert len(clips) == 16
 
 
+def test_a_rejected_clip_makes_no_other_one_a_repeat(dcase_folder):
+    train = dcase_folder / "train"
+    shutil.copy(train / "normal_id_00_00000001.wav", train / "anomaly_id_00_00000000.wav")
+    clips, rejected = listed(dcase_folder)
+    assert len(clips) == 16
+    (reason,) = reasons(rejected).values()
+    assert "labelled anomalous; training uses normal clips only" in reason
+
+
+def test_clips_beside_tested_ones_may_be_alike(tmp_path, write_clip):
+    machine = tmp_path / "pump" / "id_00"
+    samples = noise(1, seconds=20.0)
+    write_clip(machine / "normal" / "monday.wav", samples)
+    write_clip(machine / "abnormal" / "tuesday.wav", noise(2, seconds=2.0))
+    tested = pieces(tmp_path)[0].query("split == 'test' and label == 'normal'").start_s
+    beside = [place for place in (tested.min() - 1, tested.max() + 1) if 0 <= place < 20]
+    for place in map(int, beside):
+        samples[place * RATE : (place + 1) * RATE] = noise(3)
+    write_clip(machine / "normal" / "monday.wav", samples)
+    _, rejected = pieces(tmp_path)
+    assert len(beside) == 2
+    for place in beside:
+        reason = reasons(rejected)[f"pump/id_00/normal/monday.wav@{place:010.3f}"]
+        assert reason.startswith("it lies next to clips of the same recording")
+
+
 def test_the_same_sound_with_two_labels_is_not_judged(dcase_folder):
     test = dcase_folder / "test"
     shutil.copy(test / "normal_id_00_00000000.wav", test / "anomaly_id_00_00000000.wav")
@@ -170,11 +196,13 @@ def test_two_validation_clips_at_least_since_a_spread_needs_two(tmp_path, write_
     assert clips.split.value_counts().to_dict() == {"train": 3, "validation": 2}
 
 
-def test_fingerprint_follows_content_and_split(dcase_folder, write_clip):
+def test_fingerprint_follows_content_split_and_machine(dcase_folder, write_clip):
     clips, _ = listed(dcase_folder)
     assert fingerprint(clips) == fingerprint(clips.sample(frac=1, random_state=0))
     relabelled = clips.assign(label=clips.label.replace("anomalous", "normal"))
     assert fingerprint(relabelled) != fingerprint(clips)
+    for column in ("machine_id", "machine_type"):
+        assert fingerprint(clips.assign(**{column: "other"})) != fingerprint(clips)
     write_clip(dcase_folder / "test" / "normal_id_00_00000000.wav", seed=1234)
     assert fingerprint(listed(dcase_folder)[0]) != fingerprint(clips)
 

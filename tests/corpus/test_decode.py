@@ -84,6 +84,53 @@ def test_a_wav_of_a_streaming_writer_is_read(tmp_path):
     assert len(AudioFile(path).recording().samples) == RATE
 
 
+CONTAINERS = {
+    "wav": {"format": "WAV"},
+    "extensible wav": {"format": "WAVEX"},
+    "big-endian wav": {"format": "WAV", "endian": "BIG"},
+    "RF64": {"format": "RF64"},
+    "AIFF": {"format": "AIFF"},
+    "AIFC": {"format": "AIFF", "subtype": "PCM_U8"},
+    "Vorbis": {"format": "OGG"},
+    "Opus": {"format": "OGG", "subtype": "OPUS"},
+}
+
+
+def _written(container, seconds=4.0):
+    content = io.BytesIO()
+    soundfile.write(content, noise(0, seconds=seconds), RATE, **CONTAINERS[container])
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 4.0])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_whole_file_of_each_container_is_read(container, seconds):
+    assert len(decode_recording(_written(container, seconds)).samples) == RATE * seconds
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_truncated_file_of_each_container_is_refused(container, share):
+    whole = _written(container)
+    with pytest.raises(UnreadableClipError, match="the file is truncated"):
+        decode_recording(whole[: int(share * len(whole))])
+
+
+def test_an_ogg_that_ends_between_two_pages_is_refused():
+    whole = _written("Vorbis")
+    with pytest.raises(UnreadableClipError, match="truncated: the last page"):
+        decode_recording(whole[: whole.rindex(b"OggS")])
+
+
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0x80000000, 0x7FFFF000])
+@pytest.mark.parametrize("container", ["wav", "big-endian wav", "AIFF"])
+def test_a_size_that_stands_for_unknown_is_no_promise(container, size):
+    content = bytearray(_written(container))
+    place = content.index(b"SSND" if container == "AIFF" else b"data") + 4
+    content[place : place + 4] = size.to_bytes(4, "little" if container == "wav" else "big")
+    assert len(decode_recording(bytes(content)).samples) == RATE * 4
+
+
 def _recording(samples, rate=RATE):
     return Recording(np.asarray(samples, dtype=np.float32), rate)
 

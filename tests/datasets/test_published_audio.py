@@ -129,6 +129,7 @@ def test_an_archive_put_there_by_hand_is_used(published, file_server, tmp_path):
     (folder / "dev_slider.zip").write_bytes(file_server.files["dev_slider.zip"])
     assert len(published().load().recordings) == 6
     assert not file_server.requests
+    assert (folder / "dev_slider.zip").is_file()  # only what was downloaded is removed
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ def test_average_and_harmonic_mean():
     assert harmonic <= average
 
 
+def test_no_average_where_a_machine_id_has_no_figure():
+    scores = scored()
+    scores.loc[scores.machine_id == "02", "label"] = "unknown"
+    metrics = evaluate(scores, EVALUATION, seed=1)
+    assert metrics["auc_mean"] is None
+    result = result_table(metrics).set_index("id")
+    assert result.loc["00"].notna().all()
+    assert result.loc[["02", "Average", "Harmonic mean"]].isna().all(axis=None)
+
+
 def test_clips_without_labels_are_scored_and_decided():
     scores = scored(labels=("unknown",), folder="slider/test/id_{id}_{number:08d}.wav")
     files = submission_files(scores, decided(scores))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.features import AudioSettings
-from anomalous_sound.corpus import decode
+from anomalous_sound.corpus import decode, whole
 from anomalous_sound.corpus import segments as cutting
 from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
 from anomalous_sound.corpus.segments import SegmentSettings, Span, spans
@@ -128,7 +128,7 @@ class ClipChecks:
 @cache
 def decoding_identity() -> str:
     """Return the identity of the code that turns a file into mono samples."""
-    return code_identity(decode, cutting, distributions=["soundfile", "soxr"])
+    return code_identity(decode, whole, cutting, distributions=["soundfile", "soxr"])
 
 
 def _check(

@@ -97,7 +97,9 @@ def list_clips(
         jobs=jobs,
     )
     clips["split"] = split_where_open(clips, settings.normal_test_fraction, seed)
-    rejected |= _untrainable(clips) | _repeated(clips, contents) | _left_out(clips)
+    rejected |= _untrainable(clips) | _left_out(clips)
+    clips = clips[~clips.clip_id.isin(rejected)]  # what is not used makes nothing else a repeat
+    rejected |= _repeated(clips, contents)
     clips = clips[~clips.clip_id.isin(rejected)].reset_index(drop=True)
     if hold_out and len(clips):
         clips["split"] = hold_out_validation(clips, settings.validation_fraction, seed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.segments import Span
+from anomalous_sound.corpus.whole import check_is_whole
 from anomalous_sound.errors import SilentClipError, UnreadableClipError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ FOREIGN_SUFFIXES = (".m4a", ".aac", ".wma")
 _LOUDEST = 1e3
 
 _WIDEST_SAMPLE = 8  # bytes; that of double precision
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers put where they can't know the size
 _UNKNOWN_LENGTH = 2**62  # libsndfile's count of samples is beyond where a header gives none
 _MOST_SAMPLES = 2**40  # two years at 16 kHz
 _BLOCK_BYTES = 1 << 20
@@ -201,7 +200,7 @@ def _sound(file: BinaryIO) -> Iterator[tuple[SoundFile, Form]]:
     """
     import soundfile
 
-    _check_wav_is_whole(file)
+    check_is_whole(file)
     try:
         with soundfile.SoundFile(file) as sound:
             form = Form(sound.frames, sound.channels, sound.samplerate)
@@ -278,34 +277,6 @@ def _check_rate(sample_rate: int, audio: AudioSettings) -> None:
             f"{audio.max_sample_rate} Hz are read (parameters audio.min_sample_rate, "
             "audio.max_sample_rate)"
         )
-
-
-def _check_wav_is_whole(file: BinaryIO) -> None:
-    """Compare the size in a wav header with what is there: libsndfile reads on in silence."""
-    length = file.seek(0, 2)
-    file.seek(0)
-    if not length:
-        raise UnreadableClipError("the file is empty")
-    head = file.read(12)
-    position = 12
-    is_wav = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
-    while is_wav and position + 8 <= length:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        position += 8
-        if name == b"data":
-            present = length - position
-            if size not in _UNKNOWN_SIZES and size > present:
-                raise UnreadableClipError(
-                    f"the file is truncated: its header promises {size} bytes of audio and "
-                    f"{present} are there"
-                )
-            break
-        position += size + size % 2
-    else:
-        if is_wav:
-            raise UnreadableClipError("the file is truncated: its wav header ends before any audio")
-    file.seek(0)
 
 
 def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np.ndarray:

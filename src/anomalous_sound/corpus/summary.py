@@ -19,7 +19,9 @@ class CorpusSummary(Settings):
 
     name: str = Field(description="what reports call the corpus")
     simulated: bool = Field(description="whether the sound was made by a program")
-    fingerprint: str = Field(description="digest of the clips used, their splits and labels")
+    fingerprint: str = Field(
+        description="digest of the clips used, their machines, splits and labels"
+    )
     machine_type: str
     machine_ids: list[str] = Field(description="those used, sorted")
     clips_found: int
@@ -66,6 +68,7 @@ def summarise(
 
 
 def fingerprint(clips: pd.DataFrame) -> str:
-    """Return a digest of what is used and how: clip IDs, contents, splits and labels."""
-    used = clips.sort_values("clip_id")[["clip_id", "sha256", "split", "label"]]
+    """Return a digest of what is used and how: clip IDs, machines, contents, splits and labels."""
+    columns = ["clip_id", "machine_type", "machine_id", "sha256", "split", "label"]
+    used = clips.sort_values("clip_id")[columns]
     return hashlib.sha256(used.to_csv(index=False).encode()).hexdigest()[:16]

@@ -76,7 +76,7 @@ def result_table(metrics: Mapping[str, Any], year: int | None = None) -> pd.Data
         without a year); ``section, domain, AUC, pAUC, precision, recall, F1 score`` (2021); or
         ``section, AUC (all), AUC (source), …, F1 score (target)`` (from 2022). Since 2021 the
         arithmetic and harmonic means follow, and the official score, in a column of its own.
-        Missing where a figure cannot be computed.
+        Missing where a figure cannot be computed; so is a mean over a missing figure.
     """
     if year is None or year == _BY_ID:
         return _by_machine_id(metrics)
@@ -128,9 +128,10 @@ def _by_machine_id(metrics: Mapping[str, Any]) -> pd.DataFrame:
     rows = [(machine_id, values["auc"], values["pauc"]) for machine_id, values in by_id.items()]
     table = pd.DataFrame(rows, columns=["id", "AUC", "pAUC"]).astype({"AUC": float, "pAUC": float})
     known = table.dropna()
+    is_complete = 0 < len(known) == len(by_id)  # a mean over some of them would pass for all
     means = {"Average": np.mean, "Harmonic mean": scipy.stats.hmean}
     for place, (name, mean) in enumerate(means.items(), start=len(table)):
-        values = (mean(known[column]) if len(known) else np.nan for column in ("AUC", "pAUC"))
+        values = (mean(known[column]) if is_complete else np.nan for column in ("AUC", "pAUC"))
         table.loc[place] = [name, *values]
     return table
 

@@ -35,6 +35,8 @@ def ensure_unpacked(
 ) -> None:
     """Download and unpack an archive, unless that has been done before.
 
+    An archive that was there already, such as one put there by hand, is kept.
+
     Args:
         folder: where to put its contents, and a ``source.json`` that says where they come from.
         archives_folder: where to put the archive.
@@ -53,6 +55,7 @@ def ensure_unpacked(
     remote = _remote_file(part, file, archive, settings)
     logger.info("Downloading %s once, from %s.", file.name, remote.url)
     logger.info("Its licence: %s. To be cited: %s", part.licence, part.citation)
+    was_there = archive.exists()
     fetch(remote, archives_folder, settings)
     source = {
         "archive": file.name,
@@ -63,7 +66,7 @@ def ensure_unpacked(
         "retrieved": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
     unpack(archive, folder, source=source, chunk_bytes=settings.chunk_bytes)
-    if not settings.keep_archives:
+    if not (settings.keep_archives or was_there):
         archive.unlink()
 
 

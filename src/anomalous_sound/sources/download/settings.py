@@ -30,7 +30,7 @@ class DownloadSettings(Settings):
     unpacked_ratio: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="unpacked bytes per archive byte; the disk must have room for them"
     )
-    keep_archives: bool = Field(description="whether an archive is kept once it is unpacked")
+    keep_archives: bool = Field(description="whether a download is kept once it is unpacked")
 
 
 class ArchiveFile(Settings):
