@@ -32,3 +32,6 @@ def test_hits_and_chance_by_counting():
         }
     )
     assert hit_rates(found, faults[1:], durations_s={}, band_edges_hz=edges) == {}
+    for axis in ("time", "frequency"):  # marks in one of them only
+        marks = found[found.axis == axis]
+        assert hit_rates(marks, faults, durations_s={"a": 4.0}, band_edges_hz=edges) == {}

@@ -9,6 +9,7 @@ import pytest
 from kedro.io import DatasetError
 from support import Project
 
+from anomalous_sound import Detector
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods import methods
 
@@ -167,3 +168,16 @@ def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_
     page = trained.data("08_reporting/score/report.html").read_text(encoding="utf-8")
     assert page.count("<audio ") == 1
     assert f'<span class="name">{a_clip.name}</span>' in page
+
+
+def test_page_and_report_name_the_rate_that_was_asked_for(trained, a_clip, tmp_path):
+    (tmp_path / "new").mkdir()
+    shutil.copy(a_clip, tmp_path / "new")
+    detector = Detector.load(trained.data("06_models/lstm/detector"))
+    rate = 0.4  # two clips calibrate it
+    judged(trained, tmp_path / "new", inference={"false_alarm_rate": rate, "machine_id": "00"})
+    expected = detector.at_rate(rate).thresholds
+    assert expected.shared != detector.thresholds.shared
+    assert trained.load("score.decisions").threshold.iloc[0] == expected.shared
+    page = trained.data("08_reporting/score/report.html").read_text(encoding="utf-8")
+    assert "at most 40.0% false alarms among normal clips" in page

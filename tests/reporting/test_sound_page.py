@@ -230,28 +230,48 @@ def test_ogg_is_smaller_than_flac():
 
 def thresholds(strategy, **changed):
     values = {"strategy": strategy, "note": "", "per": "machine_type", "shared": 2.0}
+    values |= {"by_machine_id": {"00": 2.0}, "false_alarm_rate": 0.02}
     return SimpleNamespace(**values | changed)
 
 
 def calibration(test_clips):
-    row = {"per": "machine_type", "machine_id": "", "strategy": "conformal", "rate": 0.02}
-    row |= {"holds": "always", "test_clips": test_clips, "alarms": 1 if test_clips else np.nan}
+    row = {"per": "machine_type", "machine_id": "", "strategy": "conformal"}
+    row |= {"test_clips": test_clips, "alarms": 1 if test_clips else np.nan}
     return pd.DataFrame([row])
+
+
+def promise(deployed, scores, measured, in_folds=False):
+    return promise_in_words(deployed, scores, measured, in_folds=in_folds)
 
 
 def test_a_promise_says_when_it_holds_and_what_was_delivered():
     scores = [0.5, 1.0, 2.5]
-    said = promise_in_words(thresholds("conformal"), scores, calibration(60))
+    said = promise(thresholds("conformal"), scores, calibration(60))
     assert said == (
-        "at most 2.0% false alarms among normal clips (always); delivered: 1 of 60 normal test "
-        "clips; of the 3 normal clips held out in training, 1 reaches the threshold"
+        "at most 2.0% false alarms among normal clips (always, if the clips are exchangeable); "
+        "delivered: 1 of 60 normal test clips; of the 3 normal clips held out in training, 1 "
+        "reaches the threshold"
     )
-    assert "delivered" not in promise_in_words(thresholds("conformal"), scores, calibration(0))
+    assert "delivered" not in promise(thresholds("conformal"), scores, calibration(0))
+
+
+@pytest.mark.parametrize("measured", [None, calibration(60)])
+def test_what_folds_promise_is_observed_not_proven(measured):
+    both = thresholds("conformal", by_machine_id={"00": 2.0, "02": 2.0}, false_alarm_rate=0.1)
+    assert promise(both, [1.0], measured, in_folds=True).startswith(
+        "at most 10.0% false alarms among normal clips (observed, not proven, with folds; for the "
+        "mixture of machine IDs, not for each)"
+    )
+    own = thresholds("conformal", per="machine_id", by_machine_id={"00": 2.0, "02": 3.0})
+    assert promise(own, [1.0], None, in_folds=True).startswith(
+        "at most 2.0% false alarms among normal clips of each machine ID (observed, not proven, "
+        "with folds)"
+    )
 
 
 def test_where_no_rate_is_promised_the_page_says_so_and_why():
     note = "conformal cannot be given: too few clips"
-    said = promise_in_words(
-        thresholds("validation_mean_plus_k_std", note=note, shared=None), [1.0], calibration(60)
+    deployed = thresholds(
+        "validation_mean_plus_k_std", note=note, shared=None, false_alarm_rate=None
     )
-    assert said == f"no false-alarm rate ({note})"
+    assert promise(deployed, [1.0], calibration(60)) == f"no false-alarm rate ({note})"

@@ -75,6 +75,43 @@ def test_a_fault_is_found_when_and_where_it_is(reference):
     assert 0.9 < bands.share.item() <= 1
 
 
+def localised(reference, clip, *, window_s, **changed):
+    return localise(
+        clip,
+        reference,
+        "00",
+        times_s=window_s * np.arange(len(clip)),
+        band_edges_hz=np.array([0.0, 100, 300, 700, 1500]),
+        settings=LOCALISATION.model_copy(update=changed),
+    )
+
+
+def test_segments_of_more_windows_do_not_win_for_their_length(reference):
+    # windows begin every 0.2 s: the segments of 0.5 s have 3, 2, 3, 2 of them
+    normal = reference.machine_ids["00"]
+    z = np.repeat([2.0, 2.1, 2.0, 1.0], [3, 2, 3, 2])[:, None]
+    table = localised(reference, np.exp(normal.means + z * normal.deviations), window_s=0.2)
+    times = table[table.axis == "time"]
+    assert times.start.tolist() == [0.5, 0.0]
+    # the share is one of the whole deviation
+    whole = 3 * 2.0**2 + 2 * 2.1**2 + 3 * 2.0**2 + 2 * 1.0**2
+    expected = [2 * 2.1**2 / whole, 3 * 2.0**2 / whole]
+    np.testing.assert_allclose(times.share, expected, rtol=1e-4)
+
+
+def test_where_nothing_deviates_nothing_is_named(reference):
+    quiet = np.full((50, 4), 1e-9)
+    table = localised(reference, quiet, window_s=0.1)
+    assert table.empty
+    assert table.columns.tolist() == ["axis", "rank", "start", "end", "share"]
+    quiet[3, 1] = 1.0
+    table = localised(reference, quiet, window_s=0.1, bands=3)
+    assert table[["axis", "start", "share"]].to_numpy().tolist() == [
+        ["time", 0.0, 1.0],
+        ["frequency", 100.0, 1.0],
+    ]
+
+
 def test_a_reference_goes_to_json_and_back_without_losing_a_bit(reference):
     again = WindowReference.from_json(json.loads(json.dumps(reference.to_json())))
     clip = NORMAL["02"][0].astype(np.float32)

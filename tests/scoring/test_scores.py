@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from scipy.linalg import fractional_matrix_power
 from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
@@ -116,6 +117,25 @@ def test_mahalanobis_sees_a_broken_correlation_that_bands_alone_do_not():
     }
     assert found["mahalanobis"][1] > found["mahalanobis"][0] + 6  # dB: four times as far
     assert found["band"][1] < found["band"][0] + 3
+
+
+def test_mahalanobis_whitens_by_the_symmetric_root_of_the_inverse():
+    score = fit(NORMAL, IDS, whitening="mahalanobis")
+    z = fit(NORMAL, IDS, whitening="band").whiten(NORMAL, IDS)
+    shrunk = LedoitWolf(assume_centered=True).fit(z).covariance_ * 100 / 98
+    expected = z @ fractional_matrix_power(shrunk, -0.5)
+    np.testing.assert_allclose(score.whiten(NORMAL, IDS), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend["type"])
+@pytest.mark.parametrize("whitening", ["band", "mahalanobis"])
+def test_no_score_depends_on_the_order_of_the_bands(whitening, backend):
+    clips, order = NORMAL + 1.5, [2, 0, 1]
+    found = [
+        fit(NORMAL[:, bands], IDS, whitening=whitening, backend=backend).score(clips[:, bands], IDS)
+        for bands in ([0, 1, 2], order)
+    ]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
 
 
 def test_a_shared_reference_compares_with_all_normal_clips(caplog):

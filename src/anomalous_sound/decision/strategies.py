@@ -156,6 +156,21 @@ class Strategy:
     promises: bool = False
     holds: str = ""
 
+    def holds_when(self, *, in_folds: bool, mixed: bool) -> str:
+        """Say when a rate is kept: what is proven, and what is only observed.
+
+        Args:
+            in_folds: whether each calibration clip was scored by another network and score; see
+                :class:`.CalibrationScores`.
+            mixed: whether the calibration clips are of several machine IDs.
+        """
+        holds = self.holds
+        if in_folds:
+            is_proven_otherwise = self.name == "conformal"
+            observed = "observed, not proven, with folds"
+            holds = observed if is_proven_otherwise else f"{holds}; {observed}"
+        return f"{holds}; for the mixture of machine IDs, not for each" if mixed else holds
+
 
 def _asked(settings: ThresholdSettings) -> float:
     return settings.false_alarm_rate

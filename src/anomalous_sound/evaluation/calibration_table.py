@@ -11,7 +11,7 @@ import scipy  # its parts are imported when they are used
 
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.strategies import STRATEGIES, Strategy
+from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.vocabulary import Label, Split
 
 CALIBRATION_COLUMNS = [
@@ -110,7 +110,7 @@ def promised_and_delivered(
         yield {
             "strategy": strategy.name,
             "rate": rate,
-            "holds": _holds(strategy, in_folds=in_folds, mixed=mixed),
+            "holds": strategy.holds_when(in_folds=in_folds, mixed=mixed),
             "threshold": threshold.value,
             "calibration_clips": threshold.clips,
             "clips_needed": threshold.clips_needed,
@@ -121,16 +121,6 @@ def promised_and_delivered(
             "delivered_high": high if counted else np.nan,
             "note": threshold.note,
         }
-
-
-def _holds(strategy: Strategy, *, in_folds: bool, mixed: bool) -> str:
-    """Say when a rate is kept: what is proven, and what is only observed."""
-    holds = strategy.holds
-    if in_folds:
-        is_proven_otherwise = strategy.name == "conformal"
-        observed = "observed, not proven, with folds"
-        holds = observed if is_proven_otherwise else f"{holds}; {observed}"
-    return f"{holds}; for the mixture of machine IDs, not for each" if mixed else holds
 
 
 def binomial_interval(alarms: int, clips: int, confidence: float) -> tuple[float, float]:

@@ -31,8 +31,8 @@ def hit_rates(
     Returns:
         ``time_hit``: share of the marked time in which the fault sounds; ``frequency_hit``: share
         of the marked bands whose centre lies in the fault's band; ``time_chance`` and
-        ``frequency_chance``: the same for marks set at random; ``clips``: how many clips count.
-        Empty if none does.
+        ``frequency_chance``: the same for marks set at random; ``clips``: how many clips count,
+        those with marks in both. Empty if none does.
     """
     rates: dict[str, list[float]] = {name: [] for name in _RATES}
     centres = (band_edges_hz[1:] + band_edges_hz[:-1]) / 2
@@ -44,6 +44,8 @@ def hit_rates(
         marks = marked[clip_id]
         times = marks[marks.axis == TIME]
         bands = marks[marks.axis == FREQUENCY]
+        if times.empty or bands.empty:
+            continue
         intervals = _parsed(intervals_s)
         inside = (centres >= float(low_hz)) & (centres <= float(high_hz))
         marked_bands = np.isin(band_edges_hz[:-1], bands.start)

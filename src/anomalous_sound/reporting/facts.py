@@ -74,6 +74,11 @@ class DeployedThresholds(Protocol):
         ...
 
     @property
+    def false_alarm_rate(self) -> float | None:
+        """The rate that they promise; None if they promise none."""
+        ...
+
+    @property
     def note(self) -> str:
         """Why another strategy than the one asked for was used; empty if it was not."""
         ...

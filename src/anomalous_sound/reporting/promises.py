@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from anomalous_sound.decision.strategies import STRATEGIES
+from anomalous_sound.decision.strategies import STRATEGIES, Strategy
 from anomalous_sound.reporting.facts import DeployedThresholds
 
 
@@ -14,17 +14,21 @@ def promise_in_words(
     thresholds: DeployedThresholds,
     calibration_scores: Sequence[float],
     calibration: pd.DataFrame | None,
+    *,
+    in_folds: bool,
 ) -> str:
     """Say what the deployed thresholds promise, and what was seen of it.
 
     Args:
         thresholds: those that decide.
         calibration_scores: of the held-out normal clips.
-        calibration: promised and delivered rates by ``per``, ``machine_id`` and ``strategy``; None
+        calibration: alarms and normal test clips by ``per``, ``machine_id`` and ``strategy``; None
             where nothing was measured.
+        in_folds: whether each held-out clip was scored by another network and score.
     """
-    if STRATEGIES[thresholds.strategy].promises:
-        said = _promise(thresholds, calibration)
+    strategy = STRATEGIES[thresholds.strategy]
+    if strategy.promises:
+        said = _promise(strategy, thresholds, calibration, in_folds=in_folds)
     else:
         said = "no false-alarm rate"
         if thresholds.note:
@@ -38,15 +42,25 @@ def promise_in_words(
     return said
 
 
-def _promise(thresholds: DeployedThresholds, calibration: pd.DataFrame | None) -> str:
+def _promise(
+    strategy: Strategy,
+    thresholds: DeployedThresholds,
+    calibration: pd.DataFrame | None,
+    *,
+    in_folds: bool,
+) -> str:
+    of_each = thresholds.per == "machine_id"
+    whose = " of each machine ID" if of_each else ""
+    mixed = not of_each and len(thresholds.by_machine_id) > 1
+    said = (
+        f"at most {thresholds.false_alarm_rate:.1%} false alarms among normal clips{whose} "
+        f"({strategy.holds_when(in_folds=in_folds, mixed=mixed)})"
+    )
     if calibration is None:
-        return f"the false-alarm rate that the detector was trained for ({thresholds.strategy})"
+        return said
     deployed = calibration[
         (calibration.strategy == thresholds.strategy) & (calibration.per == thresholds.per)
     ]
-    first = deployed.iloc[0]
-    whose = " of each machine ID" if thresholds.per == "machine_id" else ""
-    said = f"at most {first.rate:.1%} false alarms among normal clips{whose} ({first.holds})"
     if tested := int(deployed.test_clips.sum()):
         said += f"; delivered: {int(deployed.alarms.sum())} of {tested} normal test clips"
     return said

@@ -35,9 +35,10 @@ class BandDeviationScore(Score):
     (degrees of freedom: clips less machine IDs), the whitened bands are
 
     - ``band``: z = (x - m) / s
-    - ``mahalanobis``: L⁻¹ z, where L is the Cholesky factor of C, the covariance of the normal z,
-      shrunk towards a multiple of the identity (Ledoit & Wolf, J. Multivariate Anal. 88, 2004); the
-      mean square over the bands is the squared Mahalanobis distance over their number.
+    - ``mahalanobis``: z C^(-1/2), with C the covariance of the normal z, shrunk towards a multiple
+      of the identity (Ledoit & Wolf, J. Multivariate Anal. 88, 2004). The mean square over the
+      bands is the squared Mahalanobis distance over their number. The symmetric root, unlike a
+      Cholesky factor, mixes the bands in the same way whatever their order.
 
     With ``prior_clips`` κ, the mean of a machine ID with n normal clips is drawn towards that of
     all: m = (n·mean of its own + κ·mean of all) / (n + κ), and costs n / (n + κ) degrees of freedom
@@ -51,7 +52,7 @@ class BandDeviationScore(Score):
         means: of each machine ID, or of ``all`` clips: one value a band.
         mean_of_all: one value a band, for machine IDs without normal training clips.
         deviations: one value a band.
-        cholesky: L, bands × bands; None with ``band`` whitening.
+        whitener: C^(-1/2), bands × bands; None with ``band`` whitening.
         backend: fitted on the whitened bands of the normal clips.
     """
 
@@ -59,7 +60,7 @@ class BandDeviationScore(Score):
     means: Mapping[str, np.ndarray]
     mean_of_all: np.ndarray
     deviations: np.ndarray
-    cholesky: np.ndarray | None
+    whitener: np.ndarray | None
     backend: FittedBackend
 
     @classmethod
@@ -88,7 +89,7 @@ class BandDeviationScore(Score):
         # a band that never varies is not rescaled
         deviations = np.where(deviations > 0, deviations, 1.0)
         standardised = differences / deviations
-        cholesky = None
+        whitener = None
         if settings.whitening == "mahalanobis":
             from sklearn.covariance import LedoitWolf
 
@@ -102,9 +103,9 @@ class BandDeviationScore(Score):
                 # has no inverse: it is shrunk all the way
                 covariance = np.eye(len(deviations)) * (standardised**2).mean()
             # centring on the means of the machine IDs has cost degrees of freedom
-            cholesky = np.linalg.cholesky(covariance * (len(values) / freedom))
-        backend = fit_backend(settings.backend, _decorrelated(standardised, cholesky), seed=seed)
-        return cls(settings, means, mean_of_all, deviations, cholesky, backend)
+            whitener = _inverse_root(covariance * (len(values) / freedom))
+        backend = fit_backend(settings.backend, _decorrelated(standardised, whitener), seed=seed)
+        return cls(settings, means, mean_of_all, deviations, whitener, backend)
 
     @property
     def unit(self) -> str:
@@ -140,7 +141,7 @@ class BandDeviationScore(Score):
         values = _scaled(pooled, self.settings.scale)
         groups = _groups(machine_ids, self.settings.reference)
         means = np.array([self.means.get(group, self.mean_of_all) for group in groups])
-        return _decorrelated((values - means) / self.deviations, self.cholesky)
+        return _decorrelated((values - means) / self.deviations, self.whitener)
 
     def score(self, pooled: np.ndarray, machine_ids: np.ndarray) -> np.ndarray:
         """Return the backend's score of the whitened bands; see :meth:`Score.score`."""
@@ -157,7 +158,7 @@ class BandDeviationScore(Score):
             "means": {group: mean.tolist() for group, mean in self.means.items()},
             "mean_of_all": self.mean_of_all.tolist(),
             "deviations": self.deviations.tolist(),
-            "cholesky": None if self.cholesky is None else self.cholesky.tolist(),
+            "whitener": None if self.whitener is None else self.whitener.tolist(),
             "backend": self.backend.to_json(),
         }
         return {"settings": self.settings.model_dump(mode="json"), "fitted": fitted}
@@ -167,13 +168,13 @@ class BandDeviationScore(Score):
         cls, settings: BandDeviationSettings, fitted: Mapping[str, Any]
     ) -> BandDeviationScore:
         """Rebuild a score from its settings and the ``fitted`` part of its JSON values."""
-        cholesky = fitted["cholesky"]
+        whitener = fitted["whitener"]
         return cls(
             settings,
             {group: np.array(mean) for group, mean in fitted["means"].items()},
             np.array(fitted["mean_of_all"]),
             np.array(fitted["deviations"]),
-            None if cholesky is None else np.array(cholesky),
+            None if whitener is None else np.array(whitener),
             backend_from_json(settings.backend, fitted["backend"]),
         )
 
@@ -193,13 +194,17 @@ def _groups(
     return ids if reference == "machine_id" else np.full(len(ids), "all", dtype=object)
 
 
-def _decorrelated(standardised: np.ndarray, cholesky: np.ndarray | None) -> np.ndarray:
-    if cholesky is None:
-        return standardised
-    from scipy.linalg import solve_triangular
+def _inverse_root(covariance: np.ndarray) -> np.ndarray:
+    """Return the symmetric inverse square root of a covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    # rounding may take the smallest of them to 0 or below
+    values = np.maximum(values, np.finfo(np.float64).eps * values.max())
+    root: np.ndarray = (vectors / np.sqrt(values)) @ vectors.T
+    return root
 
-    whitened: np.ndarray = solve_triangular(cholesky, standardised.T, lower=True).T
-    return whitened
+
+def _decorrelated(standardised: np.ndarray, whitener: np.ndarray | None) -> np.ndarray:
+    return standardised if whitener is None else standardised @ whitener
 
 
 def _in_words(pooling: Pooling) -> str:

@@ -177,7 +177,8 @@ def localise(
 
     The contribution of a time is the sum over the bands of z² of
     :meth:`WindowReference.deviation_map`, where z is above 0. That of a band is the square of
-    :meth:`WindowReference.peak_deviation`, where it is above 0.
+    :meth:`WindowReference.peak_deviation`, where it is above 0. Segments are ranked by the mean
+    over their windows, bands by their contribution; what contributes nothing is not named.
 
     Args:
         errors: windows × mel bands.
@@ -189,21 +190,22 @@ def localise(
 
     Returns:
         ``axis`` (``time``, in s, or ``frequency``, in Hz), ``rank``, ``start``, ``end`` and
-        ``share`` of the whole contribution; highest first.
+        ``share`` of the whole contribution; those that deviate most first.
     """
     segment_s = settings.segment_s
     above = np.maximum(reference.deviation_map(errors, machine_id), 0) ** 2
     segment_numbers = (times_s // segment_s).astype(int)
     by_time = np.bincount(segment_numbers, weights=above.sum(axis=1))
-    by_time = by_time / (by_time.sum() or 1.0)
+    # segments differ by a window: by the sum, the longer ones would win
+    mean_by_time = by_time / np.maximum(np.bincount(segment_numbers), 1)
     by_band = np.maximum(reference.peak_deviation(errors, machine_id), 0) ** 2
-    by_band = by_band / (by_band.sum() or 1.0)
     rows = []
-    for rank, number in enumerate(_highest(by_time, settings.segments), start=1):
+    for rank, number in enumerate(_highest(mean_by_time, settings.segments), start=1):
         start = number * segment_s
-        rows.append((TIME, rank, start, start + segment_s, by_time[number]))
+        rows.append((TIME, rank, start, start + segment_s, by_time[number] / by_time.sum()))
     for rank, band in enumerate(_highest(by_band, settings.bands), start=1):
-        rows.append((FREQUENCY, rank, band_edges_hz[band], band_edges_hz[band + 1], by_band[band]))
+        low, high = band_edges_hz[band : band + 2]
+        rows.append((FREQUENCY, rank, low, high, by_band[band] / by_band.sum()))
     return pd.DataFrame(rows, columns=LOCALISATION_COLUMNS[1:])
 
 
@@ -258,4 +260,5 @@ def _peaks(errors: np.ndarray, percentile: float) -> np.ndarray:
 
 
 def _highest(values: np.ndarray, count: int) -> np.ndarray:
-    return np.argsort(-values, kind="stable")[:count]
+    """Return the places of the highest values above 0, highest first."""
+    return np.argsort(-values, kind="stable")[: min(count, np.count_nonzero(values > 0))]

@@ -177,7 +177,7 @@ def localise(
     """Name the segments of time and the mel bands of every test clip that deviate most.
 
     Returns:
-        LOCALISATION_COLUMNS: what stands out most first, for each clip.
+        LOCALISATION_COLUMNS: what stands out most first, for each clip in which something does.
     """
     description = networks.description
     edges = mel_band_edges_hz(
@@ -196,7 +196,8 @@ def localise(
             band_edges_hz=edges,
             settings=settings,
         )
-        tables.append(table.assign(clip_id=clip_id))
+        if len(table):
+            tables.append(table.assign(clip_id=clip_id))
     columns = localisation.LOCALISATION_COLUMNS
     return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
 

@@ -110,7 +110,9 @@ def write_page(
         shown=shown_clips,
         thresholds=deployed,
         calibration_scores=scores,
-        promise=promise_in_words(deployed, scores, calibration),
+        promise=promise_in_words(
+            deployed, scores, calibration, in_folds=calibration_scores.in_folds
+        ),
         calibration=deployed_calibration(calibration),
         figures=figures,
         not_computed=metrics["not_computed"],
@@ -130,6 +132,7 @@ def write_judgement_page(
     localisation: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     detector: Detector,
+    deployed: Thresholds,
     corpus_summary: CorpusSummary,
     page: PageSettings,
 ) -> str:
@@ -146,9 +149,9 @@ def write_judgement_page(
         events=events,
         localisation=localisation,
         shown=shown_clips,
-        thresholds=detector.thresholds,
+        thresholds=deployed,
         calibration_scores=scores,
-        promise=promise_in_words(detector.thresholds, scores, None),
+        promise=promise_in_words(deployed, scores, None, in_folds=detector.calibration.in_folds),
         calibration=None,
         figures=[],
         not_computed={},

@@ -113,6 +113,7 @@ def _report() -> Pipeline:
                     "localisation",
                     "rejected_clips",
                     "detector",
+                    "deployed",
                     "corpus_summary",
                     "params:page",
                 ],
