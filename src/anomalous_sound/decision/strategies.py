@@ -24,7 +24,7 @@ from anomalous_sound.decision.calibration import (
 
 # below it, a spread is rounding error to the logarithms of the gamma fit
 _LEAST_RELATIVE_SPREAD = 1e-6
-_NO_CLIPS = "there are no validation clips"
+_NO_CLIPS = "there are no normal clips to calibrate with"
 
 
 @dataclass(frozen=True)
