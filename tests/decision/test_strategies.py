@@ -101,10 +101,10 @@ def test_a_spread_needs_two_clips_and_a_mean_one():
     ):
         assert not of_scores(one).given
         assert of_scores(one).note == "a spread needs two validation clips or more"
-        assert of_scores(none).note == "there are no validation clips"
+        assert of_scores(none).note == "there are no normal clips to calibrate with"
         assert of_scores(np.array([3.0, 3.0])).value == 3
     assert not validation_mean(none).given
-    assert validation_mean(none).note == "there are no validation clips"
+    assert validation_mean(none).note == "there are no normal clips to calibrate with"
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.05, 0.1])
@@ -180,7 +180,7 @@ def test_percentile_is_numpys_and_never_above_the_highest_score():
     rare = validation_percentile(scores, 98.0)
     assert rare.value == pytest.approx(19.6)
     assert "21 normal clips can promise no rate below 1 in 22" in rare.note
-    assert validation_percentile(np.array([]), 90.0).note == "there are no validation clips"
+    assert validation_percentile(np.array([]), 90.0).note == "there are no normal clips to calibrate with"
 
 
 def test_percentile_delivers_more_than_asked_for_of_uniform_scores():

@@ -140,4 +140,4 @@ def test_the_threshold_of_a_row_without_training():
     assert found.strategy == "validation_mean_plus_k_std"
     none = baseline_thresholds(scores.assign(score=np.nan), k=1.5)
     assert np.isnan(list(none.by_machine_id.values())).all()
-    assert none.note == "there are no validation clips"
+    assert none.note == "there are no normal clips to calibrate with"
