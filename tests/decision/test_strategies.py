@@ -180,7 +180,8 @@ def test_percentile_is_numpys_and_never_above_the_highest_score():
     rare = validation_percentile(scores, 98.0)
     assert rare.value == pytest.approx(19.6)
     assert "21 normal clips can promise no rate below 1 in 22" in rare.note
-    assert validation_percentile(np.array([]), 90.0).note == "there are no normal clips to calibrate with"
+    none = validation_percentile(np.array([]), 90.0)
+    assert none.note == "there are no normal clips to calibrate with"
 
 
 def test_percentile_delivers_more_than_asked_for_of_uniform_scores():
