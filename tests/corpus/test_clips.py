@@ -309,6 +309,20 @@ def test_one_recording_is_held_out_by_a_block_and_its_neighbours_are_told(tmp_pa
     assert len(clips) + len(rejected) == 20
 
 
+def test_the_summary_says_what_the_clips_left_out_have_in_common(tmp_path, write_clip):
+    for number in range(3):
+        write_clip(tmp_path / "press" / f"{number}.wav", noise(number, seconds=6.0))
+    corpus = AudioFolderDataset(audio_dir=str(tmp_path / "press")).load()
+    tables = pieces(tmp_path / "press")
+
+    def held_out_by(folds):
+        return summarise(corpus, *tables, SETTINGS, folds=folds).held_out_by
+
+    # three recordings are no four parts
+    assert [held_out_by(folds) for folds in (1, 2, 3, 4)] == [*["recordings"] * 3, "blocks"]
+    assert held_out_by(None) == "recordings"  # machine IDs are left out, and what was cut is whole
+
+
 def test_faulty_pieces_of_a_recording_are_rejected_each(tmp_path, write_clip):
     samples = noise(1, seconds=20.0)
     samples[RATE : 2 * RATE] = 0

@@ -52,6 +52,7 @@ def corpus(simulated=False):
         clips_used=20,
         clips_rejected=0,
         clips_by_split_and_label={"test normal": 10},
+        held_out_by="clips",
     )
 
 
@@ -277,6 +278,18 @@ def test_the_thresholds_that_decide_are_marked_and_no_other():
     assert "validation mean, machine ID 02 [deployed]\n   threshold 1.4" in words
     points = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     assert len(points) == len(table.dropna(subset="threshold"))
+
+
+def test_the_page_says_what_the_left_out_clips_have_in_common_with_others():
+    texts_of = {}
+    for unit in ("clips", "recordings", "blocks"):
+        summary = corpus()
+        summary.held_out_by = unit
+        texts_of[unit] = page(*prepared(), summary=summary)
+    assert "The clips left out are" not in texts_of["clips"]
+    assert "\nThe clips left out are whole recordings: clips of one" in texts_of["recordings"]
+    blocks = "are blocks of a recording: a promise holds for the day of that recording."
+    assert blocks in texts_of["blocks"]
 
 
 def test_the_page_counts_undecided_clips():

@@ -30,7 +30,9 @@ class CorpusSummary(Settings):
     clips_by_split_and_label: dict[str, int] = Field(description="as in 'train normal': 100")
     segment_s: PositiveFloat | None = Field(description="see corpus.segment_s")
     segment_hop_s: PositiveFloat | None = Field(description="see corpus.segment_hop_s")
-    held_out_by: DrawUnit = Field(description="what was drawn for validation: see DrawUnit")
+    held_out_by: DrawUnit = Field(
+        description="what the clips left out of a network were drawn by: see drawn_by"
+    )
 
 
 def summarise(
@@ -38,6 +40,8 @@ def summarise(
     clips: pd.DataFrame,
     rejected: pd.DataFrame,
     segments: SegmentSettings,
+    *,
+    folds: int | None = 1,
 ) -> CorpusSummary:
     """Sum up a corpus.
 
@@ -46,6 +50,8 @@ def summarise(
         clips: those used, as :func:`anomalous_sound.corpus.clips.list_clips` lists them.
         rejected: the others.
         segments: how recordings were cut into clips.
+        folds: into how many parts normal clips are divided; 1: validation clips are held out; None:
+            whole machine IDs are left out.
     """
     counts = clips.groupby(["split", "label"]).size()
     return CorpusSummary(
@@ -63,8 +69,14 @@ def summarise(
         },
         segment_s=segments.segment_s,
         segment_hop_s=segments.segment_hop_s,
-        held_out_by=drawn_by(clips[clips.split != Split.TEST]),
+        held_out_by=_held_out_by(clips[clips.split != Split.TEST], folds),
     )
+
+
+def _held_out_by(clips: pd.DataFrame, folds: int | None) -> DrawUnit:
+    unit = drawn_by(clips, max(folds or 1, 2))
+    # with all clips of a machine ID, all those of its recordings are left out
+    return "recordings" if folds is None and unit == "blocks" else unit
 
 
 def fingerprint(clips: pd.DataFrame) -> str:

@@ -39,6 +39,9 @@ def calibration_table(
 ) -> pd.DataFrame:
     """Compare promise and delivery, for all clips and for each machine ID with its own threshold.
 
+    Alarms are counted by the score alone; a clip of foreign sound, which is anomalous whatever its
+    score (see :mod:`anomalous_sound.decision.evidence`), is none here unless its score is high.
+
     Args:
         clip_scores: ``machine_id, split, label, score``, one row per clip.
         calibration: scores of held-out normal clips.

@@ -62,6 +62,9 @@ def compare_methods(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare methods on the labelled test clips.
 
+    Clips are called anomalous by the score alone: foreign sound, which is anomalous whatever its
+    score (see :mod:`anomalous_sound.decision.evidence`), is so for every method.
+
     Args:
         scores: for each method, a table with IDENTITY and ``score``, of the same clips.
         thresholds: the deployed, normal-only threshold of each method and machine ID.

@@ -45,6 +45,9 @@ def threshold_table(
 ) -> pd.DataFrame:
     """Put all thresholds, and what each does on the test clips, in one table.
 
+    What a threshold does is told by the score alone. The decisions count foreign sound beside it as
+    anomalous (see :mod:`anomalous_sound.decision.evidence`), so their rates may be higher.
+
     Args:
         clip_scores: ``machine_id, split, label, score``, one row per clip.
         calibration: scores of held-out normal clips.

@@ -59,6 +59,11 @@ class CorpusFacts(Protocol):
         """Length of the clips that recordings were cut into, s; None: they were not cut."""
         ...
 
+    @property
+    def held_out_by(self) -> str:
+        """What the clips left out were drawn by: ``clips``, ``recordings`` or ``blocks``."""
+        ...
+
 
 class DeployedThresholds(Protocol):
     """The thresholds that decide; any object with these attributes serves."""

@@ -58,7 +58,8 @@ def check_clips(
         jobs=jobs,
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
-    summary = summarise(raw_audio, clips, rejected, corpus)
+    folds = None if detector.left_out == "machine_id" else detector.folds
+    summary = summarise(raw_audio, clips, rejected, corpus, folds=folds)
     return clips, rejected, summary, checks.table()
 
 
