@@ -153,7 +153,10 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     colours = (BLUE, ORANGE, VERMILION, GREEN, GREY)
     names = list(dict.fromkeys(table.strategy))
     for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        of_name = table[table.strategy == name]
+        of_name = table[(table.strategy == name) & table.delivered.notna()]
+        if of_name.empty:
+            axes.text(0, row, "not given", color=colour, va="center")
+            continue
         spread = np.linspace(-0.28, 0.28, len(of_name))
         axes.plot(100 * of_name.delivered, row + spread, "o", color=colour, alpha=0.5, markersize=5)
         alarms, clips = int(of_name.alarms.sum()), int(of_name.test_clips.sum())
@@ -191,6 +194,9 @@ def main() -> None:
     table = pd.read_csv(RESULTS)
     figure(table).savefig(IMAGE, dpi=110)
     for (folds, name), group in table.groupby(["folds", "strategy"], sort=False):
+        if group.delivered.isna().all():
+            print(f"folds {folds}, {name}: not given")
+            continue
         alarms, clips = int(group.alarms.sum()), int(group.test_clips.sum())
         low, high = binomial_interval(alarms, clips, CONFIDENCE)
         print(
