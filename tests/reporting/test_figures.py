@@ -231,6 +231,14 @@ def test_the_page_marks_the_deployed_threshold():
         assert f"]({file})" in text
 
 
+def test_a_long_unit_stays_within_the_figure():
+    figure = figures.score_figure(scores_of(), deployed(), "a long word " * 20, corpus())
+    figure.canvas.draw()
+    box = figure.axes[-1].xaxis.label.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
 def test_the_page_names_method_corpus_and_unit():
     text = page(*prepared())
     assert text.startswith(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ _GROUPS = (
 )
 _LEFT_OUT = "training, normal (each by what has not heard it)"
 _STRATEGY_MARKERS = ("o", "s", "^", "D", "*", "P", "v", "X", "<", ">", "p", "h", "8", "d", "H")
+
+_CHARACTERS_A_LINE = 100  # of a label below a figure
 
 
 def roc_figure(
@@ -142,7 +145,7 @@ def score_figure(
         panel.set_title(title, loc="left", fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
         panel.yaxis.get_major_locator().set_params(integer=True)
-    axes[-1].set_xlabel(f"anomaly score ({unit})")
+    axes[-1].set_xlabel(textwrap.fill(f"anomaly score ({unit})", _CHARACTERS_A_LINE))
     strategy = f"{strategy_name(deployed.strategy)}, normal-only"
     line = (
         f"each machine ID has its own deployed threshold ({strategy})"
