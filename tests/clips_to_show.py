@@ -21,7 +21,7 @@ from anomalous_sound.scoring.event_words import describe
 from anomalous_sound.scoring.events import EVENT_COLUMNS, EventLimits, find_events
 
 SECONDS = 4.0
-PAGE = PageSettings(highest=2, normal=1, listed=10, audio="flac", lead_s=0.5)
+PAGE = PageSettings(highest=2, normal=1, disputed=2, listed=10, audio="flac", lead_s=0.5)
 LIMITS = EventLimits(level=1.0, mass=60.0, peak=5.0, smooth_windows=5, smooth_bands=3)
 JUDGED = pd.DataFrame(
     [

@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,9 @@ from jinja2 import UndefinedError
 from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.metrics import evaluate
 from anomalous_sound.reporting import comparison_page, judgement_page, pages, recordings
+from anomalous_sound.reporting.comparison_sound_page import comparison_sound_page
+from anomalous_sound.reporting.shown_clips import Picture, ShownClip, ShownClips
+from anomalous_sound.reporting.sound_page import PageFigure
 
 
 def corpus(**changed):
@@ -204,13 +208,26 @@ def compared(labels=("normal", "anomalous")):
 
 
 def comparison(table, disagreements=0, missing=None):
-    disputed = pd.DataFrame({"clip_id": [f"{n}.wav" for n in range(disagreements)]})
-    return comparison_page.comparison_page(
+    verdicts = ["lstm beats level: AUC +0.100 (+0.050 to +0.150)"]
+    return comparison_page.comparison_page(found(table, disagreements, missing), verdicts)
+
+
+def found(table, disagreements=0, missing=None):
+    disputed = pd.DataFrame(
+        {
+            "clip_id": [f"{n}.wav" for n in range(disagreements)],
+            "machine_id": "02",
+            "label": "anomalous",
+            "lstm": "normal",
+            "gru": "anomalous",
+            "spread": 0.25,
+        }
+    )
+    return comparison_page.Compared(
         comparison=table,
         differences=pd.DataFrame({"method": ["lstm"], "other": ["level"], "clear": [True]}),
         disagreements=disputed,
         pays="Training pays here.",
-        verdicts=["lstm beats level: AUC +0.100 (+0.050 to +0.150)"],
         missing=missing or {},
         corpus=corpus(),
         confidence=0.9,
@@ -292,3 +309,61 @@ def test_a_name_is_text_on_a_page():
     table = pd.DataFrame({"clip_id": ["<script>a", "[a](b)", "a|b", "a\r\nb"]})
     rows = pages.markdown_table(table).splitlines()[2:]
     assert rows == ["| &lt;script>a |", "| [a]\\(b) |", "| a\\|b |", "| a b |"]
+
+
+def shown_clips(*names):
+    picture = Picture(uri="data:image/png;base64,AAAA", start_s=0, length_s=4.0)
+    clips = [
+        ShownClip(
+            clip_id=name,
+            duration_s=4.0,
+            start_s=0.0,
+            audio="data:audio/flac;base64,AAAA",
+            spectrogram=picture,
+            deviations=None,
+            bands=128,
+            seconds=[],
+            hertz=[],
+            events=[],
+        )
+        for name in names
+    ]
+    return ShownClips(clips=clips, gain_db=0.0)
+
+
+def test_the_comparison_that_can_be_heard_says_its_gist_first():
+    table = compared()
+    text = comparison_sound_page(
+        found(table, missing={"gru": "it has not been run"}),
+        shown=shown_clips(),
+        figures=[PageFigure("ROC curves", "ROC curves of all methods", b"png")],
+    )
+    best = table.loc[table.auc_pooled.idxmax()]
+    gist = text[: text.index("All test clips")]
+    assert f"{best.method} has the highest AUC, {best.auc_pooled:.3f} (0.500 to 1.000)" in gist
+    assert "lstm, level on the same 4 clips, machine type" in gist
+    assert "Training pays here." in gist
+    assert "Not compared: gru (it has not been run)" in gist
+    assert 'alt="ROC curves of all methods"' in text
+    assert "On no test clip" in text
+
+
+def test_clips_that_methods_dispute_have_players_and_decisions():
+    names = ["0.wav", "<script>.wav"]
+    disputed = found(compared(), 2).disagreements.assign(clip_id=names)
+    page = comparison_sound_page(
+        dataclasses.replace(found(compared()), disagreements=disputed),
+        shown=shown_clips(*names),
+        figures=[],
+    )
+    assert page.count("<audio") == 2
+    assert "<script>.wav" not in page and "&lt;script&gt;.wav" in page
+    assert "machine ID 02; labelled anomalous; ranks differ by 25% of all test clips" in page
+    assert 'lstm <span class="badge normal">normal</span>' in page
+    assert 'gru <span class="badge anomalous">anomalous</span>' in page
+
+
+def test_without_two_classes_the_comparison_that_can_be_heard_says_what_is_missing():
+    compared_without = found(compared(labels=("normal", "normal")))
+    text = comparison_sound_page(compared_without, shown=shown_clips(), figures=[])
+    assert "an AUC needs normal and anomalous test clips" in text

@@ -16,6 +16,9 @@ class PageSettings(Settings):
 
     highest: Count = Field(description="clips with a player: so many of the highest scores")
     normal: Count = Field(description="and so many called normal, from the middle of their scores")
+    disputed: Count = Field(
+        description="clips with a player in a comparison: those that methods decide differently"
+    )
     listed: PositiveInt = Field(description="clips listed without a player, at most")
     audio: Literal["flac", "ogg"] = Field(
         description="flac: lossless, played by every browser; ogg: a quarter of the size"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -40,53 +42,67 @@ def summary_lines(comparison: pd.DataFrame, corpus: CorpusFacts, confidence: flo
     return lines
 
 
-def comparison_page(
-    *,
-    comparison: pd.DataFrame,
-    differences: pd.DataFrame,
-    disagreements: pd.DataFrame,
-    pays: str,
-    verdicts: Sequence[str],
-    missing: Mapping[str, str],
-    corpus: CorpusFacts,
-    confidence: float,
-    max_fpr: float,
-) -> str:
-    """Write the page.
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison of methods has found.
 
-    Args:
+    Attributes:
         comparison: one row per method.
         differences: one row per pair of methods.
         disagreements: test clips that the trained methods do not decide alike, the most disputed
             first.
         pays: whether training pays, in a sentence.
-        verdicts: for each network, whether it beats the baselines that need no training.
         missing: methods that are not compared, and why.
         corpus: the clips that all methods are scored on.
         confidence: of the intervals.
         max_fpr: false-positive rate up to which pAUC reaches.
+    """
+
+    comparison: pd.DataFrame
+    differences: pd.DataFrame
+    disagreements: pd.DataFrame
+    pays: str
+    missing: Mapping[str, str]
+    corpus: CorpusFacts
+    confidence: float
+    max_fpr: float
+
+    def facts(self) -> dict[str, Any]:
+        """Return what pages say of it."""
+        table = self.comparison
+        rates = ["threshold", "fpr", "precision", "recall", "f1", "balanced_accuracy"]
+        means = ["auc_mean", "auc_hmean", "auc_min", "pauc_mean"]
+        per_id = [name for name in table if str(name).startswith(("auc_id_", "pauc_id_"))]
+        return {
+            "corpus": self.corpus,
+            "confidence": self.confidence,
+            "max_fpr": self.max_fpr,
+            "missing": self.missing,
+            "pooled": _pooled(table),
+            "decided": _present(table, ["method", "threshold_strategy", *rates]),
+            "by_machine_id": _present(table, ["method", *means, *per_id]),
+            "cost": _cost(table),
+            "pays": self.pays,
+            "differences": self.differences,
+            "disagreements": len(self.disagreements),
+        }
+
+
+def comparison_page(compared: Compared, verdicts: Sequence[str]) -> str:
+    """Write the page.
+
+    Args:
+        compared: what was found.
+        verdicts: for each network, whether it beats the baselines that need no training.
 
     Returns:
         Markdown; the figures are expected in the same folder.
     """
-    rates = ["threshold", "fpr", "precision", "recall", "f1", "balanced_accuracy"]
-    means = ["auc_mean", "auc_hmean", "auc_min", "pauc_mean"]
-    per_id = [name for name in comparison if str(name).startswith(("auc_id_", "pauc_id_"))]
     return render(
         "comparison.md.j2",
-        corpus=corpus,
-        confidence=confidence,
-        max_fpr=max_fpr,
-        missing=missing,
-        pooled=_pooled(comparison),
-        decided=_present(comparison, ["method", "threshold_strategy", *rates]),
-        by_machine_id=_present(comparison, ["method", *means, *per_id]),
-        cost=_cost(comparison),
-        pays=pays,
+        **compared.facts(),
         verdicts=verdicts,
-        differences=differences,
-        disagreements=len(disagreements),
-        shown=disagreements.head(_SHOWN_DISAGREEMENTS),
+        shown=compared.disagreements.head(_SHOWN_DISAGREEMENTS),
         figures=FIGURES,
     )
 

@@ -49,14 +49,14 @@ class Picture(Settings):
 
 
 class ShownClip(Settings):
-    """A clip with its sound, its pictures and its events."""
+    """A clip with its sound, its pictures and its events; of some there are no deviations."""
 
     clip_id: str
     duration_s: float
     start_s: float  # where the player starts
     audio: str
     spectrogram: Picture
-    deviations: Picture
+    deviations: Picture | None
     bands: int
     seconds: list[Tick]
     hertz: list[Tick]
@@ -101,7 +101,7 @@ def show_clips(
     clip_ids: list[str],
     *,
     samples: Callable[[str], np.ndarray],
-    maps: Callable[[str], tuple[np.ndarray, np.ndarray]],
+    maps: Callable[[str], tuple[np.ndarray, np.ndarray]] | None,
     frames: Frames,
     events: pd.DataFrame,
     features: FeatureSettings,
@@ -113,7 +113,7 @@ def show_clips(
         clip_ids: the clips, in their order.
         samples: returns a clip's mono samples, full scale ±1.
         maps: returns a clip's map of deviations (windows × mel bands), and where each window's
-            error lies in the clip, s.
+            error lies in the clip, s; None: no deviations are shown.
         frames: log-mel frames, dB.
         events: EVENT_COLUMNS.
         features: how the frames were computed.
@@ -126,7 +126,6 @@ def show_clips(
     rate = features.audio.sample_rate
     shown = []
     for clip_id in clip_ids:
-        deviations, times_s = maps(clip_id)
         duration_s = len(sounds[clip_id]) / rate
         of_clip = list(_shown_events(events[events.clip_id == clip_id], features))
         marked_s = of_clip[0].start_s if of_clip else 0.0
@@ -137,7 +136,7 @@ def show_clips(
                 start_s=max(marked_s - settings.lead_s, 0.0),
                 audio=audio_uri(gain * sounds[clip_id], rate, settings.audio),
                 spectrogram=_spectrogram(frames.clip(clip_id), features),
-                deviations=_deviations(deviations, times_s, features.frame_s),
+                deviations=maps and _deviations(*maps(clip_id), features.frame_s),
                 bands=features.log_mel.n_mels,
                 seconds=_ticks_in_seconds(duration_s),
                 hertz=_ticks_in_hertz(features),

@@ -16,6 +16,7 @@ from anomalous_sound.configuration.features import (
     LogMelSettings,
     WindowSettings,
 )
+from anomalous_sound.configuration.reporting import PageSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
@@ -27,7 +28,12 @@ from anomalous_sound.features.levels import rms_dbfs
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.methods import discovery
 from anomalous_sound.reporting import comparison_figures, comparison_page
+from anomalous_sound.reporting.comparison_page import Compared
+from anomalous_sound.reporting.comparison_sound_page import comparison_sound_page
 from anomalous_sound.reporting.drawing import Figure
+from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
+from anomalous_sound.reporting.sound_page import PageFigure
+from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.training.folds import assign_folds, clips_left_out
 from anomalous_sound.vocabulary import Split
 
@@ -234,25 +240,93 @@ def write_report(
     corpus_summary: CorpusSummary,
     evaluation: EvaluationSettings,
 ) -> str:
-    """Write the page of the comparison, and say its gist in the log."""
+    """Write the report of the comparison, and say its gist in the log."""
     networks = methods.method[methods.kind != BASELINE].tolist()
     untrained = methods.method[methods.kind == BASELINE].tolist()
-    verdicts = comparing.verdicts(differences, networks, untrained)
-    pays = comparing.does_training_pay(
-        differences,
-        methods.method[methods.kind == NETWORK].tolist(),
-        baselines.SPECTRUM,
-        normal_clips=int((clips.split == Split.TRAIN).sum()),
+    compared = _compared(
+        *(comparison, differences, disagreements, missing, clips, corpus_summary, evaluation)
     )
     for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation.confidence):
         logger.info(line)
-    logger.info(pays)
-    return comparison_page.comparison_page(
+    logger.info(compared.pays)
+    verdicts = comparing.verdicts(differences, networks, untrained)
+    return comparison_page.comparison_page(compared, verdicts)
+
+
+def show_disputed_clips(
+    raw_audio: AudioCorpus,
+    clips: pd.DataFrame,
+    log_mel: Frames,
+    disagreements: pd.DataFrame,
+    audio: AudioSettings,
+    log_mel_settings: LogMelSettings,
+    page: PageSettings,
+) -> ShownClips:
+    """Gather sound and spectrogram of the clips that methods dispute most."""
+    disputed = disagreements.clip_id[: page.disputed].tolist()
+    places = clip_places(clips[clips.clip_id.isin(disputed)])
+    return show_clips(
+        disputed,
+        samples=lambda clip_id: raw_audio.mono_clip(places[clip_id], audio),
+        maps=None,
+        frames=log_mel,
+        events=pd.DataFrame(columns=EVENT_COLUMNS),
+        features=FeatureSettings(audio=audio, log_mel=log_mel_settings),
+        settings=page,
+    )
+
+
+def write_page(
+    comparison: pd.DataFrame,
+    differences: pd.DataFrame,
+    disagreements: pd.DataFrame,
+    missing: dict[str, str],
+    clips: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+    shown_clips: ShownClips,
+    roc_figure: bytes,
+    auc_figure: bytes,
+    agreement_figure: bytes,
+    evaluation: EvaluationSettings,
+) -> str:
+    """Write the page of the comparison that can be heard."""
+    figures = []
+    if "auc_pooled" in comparison:
+        figures = [
+            PageFigure("ROC curves", "ROC curves of all methods", roc_figure),
+            PageFigure(
+                "AUC", "AUC of each method with its interval, and by machine ID", auc_figure
+            ),
+        ]
+    if (comparison.kind == NETWORK).sum() > 1:
+        text = "Scores of each trained method against those of each other one"
+        figures.append(PageFigure("Agreement", text, agreement_figure))
+    compared = _compared(
+        *(comparison, differences, disagreements, missing, clips, corpus_summary, evaluation)
+    )
+    return comparison_sound_page(compared, shown=shown_clips, figures=figures)
+
+
+def _compared(
+    comparison: pd.DataFrame,
+    differences: pd.DataFrame,
+    disagreements: pd.DataFrame,
+    missing: dict[str, str],
+    clips: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+    evaluation: EvaluationSettings,
+) -> Compared:
+    pays = comparing.does_training_pay(
+        differences,
+        comparison.method[comparison.kind == NETWORK].tolist(),
+        baselines.SPECTRUM,
+        normal_clips=int((clips.split == Split.TRAIN).sum()),
+    )
+    return Compared(
         comparison=comparison,
         differences=differences,
         disagreements=disagreements,
         pays=pays,
-        verdicts=verdicts,
         missing=missing,
         corpus=corpus_summary,
         confidence=evaluation.confidence,

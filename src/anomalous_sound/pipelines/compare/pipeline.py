@@ -3,12 +3,18 @@
 from kedro.pipeline import Pipeline, node
 
 from anomalous_sound.pipelines.compare import nodes
+from anomalous_sound.pipelines.stages import in_stages
 
 
 def create_pipeline() -> Pipeline:
     """Create the pipeline that compares methods; it follows on the preparation of the corpus."""
+    stages = {
+        "scores": Pipeline(_rows()),
+        "comparison": Pipeline(_tables()),
+        "report": Pipeline(_report()),
+    }
     return Pipeline(
-        _rows() + _tables() + _report(),
+        in_stages(stages),
         namespace="compare",
         inputs={"raw_audio", "clips", "corpus_summary", "log_mel", "scaling"},
         parameters={
@@ -18,6 +24,7 @@ def create_pipeline() -> Pipeline:
             "params:detector",
             "params:evaluation",
             "params:log_mel",
+            "params:page",
             "params:seed",
             "params:windows",
         },
@@ -123,5 +130,37 @@ def _report() -> list:
             ],
             outputs="report",
             name="write_report",
+        ),
+        node(
+            nodes.show_disputed_clips,
+            inputs=[
+                "raw_audio",
+                "clips",
+                "log_mel",
+                "disagreements",
+                "params:audio",
+                "params:log_mel",
+                "params:page",
+            ],
+            outputs="shown_clips",
+            name="show_disputed_clips",
+        ),
+        node(
+            nodes.write_page,
+            inputs=[
+                "comparison",
+                "differences",
+                "disagreements",
+                "missing",
+                "clips",
+                "corpus_summary",
+                "shown_clips",
+                "roc_figure",
+                "auc_figure",
+                "agreement_figure",
+                "params:evaluation",
+            ],
+            outputs="page",
+            name="write_page",
         ),
     ]
