@@ -9,23 +9,44 @@ from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import (
     SoundReference,
     is_foreign,
+    mean_spectra,
     notes_of,
     weigh_clips,
 )
 from anomalous_sound.decision.thresholds import Thresholds, decide
-from anomalous_sound.features.levels import crest_db, rms_dbfs
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
 
-SETTINGS = EvidenceSettings(level_margin_db=6.0, crest_margin_db=10.0)
+SETTINGS = EvidenceSettings(
+    level_margin_db=6.0, crest_margin_db=10.0, spectrum_margin=1.5, spectrum_least_db=3.0
+)
 LEVELS = [-30.0, -29.0, -28.0, -27.0, -20.0, -19.5, -19.0]
 CRESTS = [12.0, 13.0, 14.0, 15.0, 16.0, 12.0, 13.0]
 NORMAL = pd.DataFrame(
     {"machine_id": ["00"] * 4 + ["02"] * 3, "level_dbfs": LEVELS, "crest_db": CRESTS}
 )
+# of two bands each, the second louder by 0 to 3 dB; below 1 kHz all mel bands are equally wide
+TILTS = [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0]
+RATE = 2000
+
+
+def two_bands(tilts_db):
+    """Return spectra whose second band is so much louder, and with the level removed."""
+    return np.outer(tilts_db, [-0.5, 0.5])
+
+
+def fitted(clips=NORMAL, tilts_db=TILTS, **changed):
+    settings = SETTINGS.model_copy(update=changed)
+    return SoundReference.fit(clips, two_bands(tilts_db), settings, sample_rate=RATE)
 
 
 @pytest.fixture
 def reference():
-    return SoundReference.fit(NORMAL, SETTINGS)
+    return fitted()
+
+
+def weigh(reference, level_dbfs, crest_db, machine_id, tilt_db=1.0):
+    return reference.weigh(level_dbfs, crest_db, two_bands([tilt_db])[0], machine_id)
 
 
 def test_crest_factors_of_known_waves():
@@ -37,46 +58,47 @@ def test_crest_factors_of_known_waves():
 
 
 def test_a_level_outside_of_normal_clips_is_a_warning_and_nothing_else(reference):
-    evidence = reference.weigh(-7.0, 13.0, "00")
+    evidence = weigh(reference, -7.0, 13.0, "00")
     assert notes_of(evidence) == (
         "20 dB louder than the loudest of 4 normal clips: another gain, microphone or distance?",
     )
     assert not is_foreign(evidence)
-    (soft,) = notes_of(reference.weigh(-50.0, 13.0, "00"))
+    (soft,) = notes_of(weigh(reference, -50.0, 13.0, "00"))
     assert soft.startswith("20 dB softer than the softest of 4")
-    assert not notes_of(reference.weigh(-22.0, 13.0, "00"))  # 5 dB, less than the margin
+    assert not notes_of(weigh(reference, -22.0, 13.0, "00"))  # 5 dB, less than the margin
 
 
 def test_a_low_crest_factor_is_foreign_and_a_high_one_is_not(reference):
-    evidence = reference.weigh(-28.0, 1.0, "00")
+    evidence = weigh(reference, -28.0, 1.0, "00")
     assert is_foreign(evidence)
     assert notes_of(evidence) == (
         "foreign sound: a crest factor of 1 dB, normal clips have 12 to 15 dB (clipping, a tone or "
         "hum)",
     )
-    assert not is_foreign(reference.weigh(-28.0, 60.0, "00"))
+    assert not is_foreign(weigh(reference, -28.0, 60.0, "00"))
 
 
 def test_p_values_are_counted(reference):
-    level, crest = reference.weigh(-28.5, 12.5, "00")
+    level, crest, _ = weigh(reference, -28.5, 12.5, "00")
     assert level.p_value == 1  # 2 of 4 as low: twice (1 + 2) / 5, and no more than 1
     assert crest.p_value == pytest.approx((1 + 1) / 5)
-    level, crest = reference.weigh(-26.0, 11.0, "00")
+    level, crest, _ = weigh(reference, -26.0, 11.0, "00")
     assert level.p_value == pytest.approx(2 * 1 / 5)
     assert crest.p_value == pytest.approx(1 / 5)
 
 
 def test_a_machine_id_with_few_clips_is_compared_with_all(reference):
-    level, _ = reference.weigh(-25.0, 13.0, "04")
+    level, _, spectrum = weigh(reference, -25.0, 13.0, "04")
     assert (level.lowest_db, level.highest_db, level.normal_clips) == (-30, -19, 7)
+    assert spectrum.normal_clips == 7
 
 
 def test_no_normal_clip_left_out_is_strange():
     """One lies 40 dB outside of the others, so the margin is 80 dB."""
     outlier = NORMAL.assign(level_dbfs=[-70.0, -30.0, -29.0, -28.0, -20.0, -20.0, -20.0])
-    reference = SoundReference.fit(outlier, SETTINGS)
-    assert not notes_of(reference.weigh(50.0, 13.0, "00"))
-    assert notes_of(reference.weigh(53.0, 13.0, "00"))
+    reference = fitted(outlier)
+    assert not notes_of(weigh(reference, 50.0, 13.0, "00"))
+    assert notes_of(weigh(reference, 53.0, 13.0, "00"))
 
 
 def test_it_survives_json(reference):
@@ -84,15 +106,71 @@ def test_it_survives_json(reference):
     assert again == reference
 
 
-def test_many_clips_are_weighed_as_each(reference):
+def test_many_clips_are_weighed_as_each():
     clips = NORMAL.assign(clip_id=list("abcdefg"))
+    rng = np.random.default_rng(2)
+    frames = {name: rng.normal(-40, 5, (9, 4)).astype(np.float32) for name in clips.clip_id}
+    log_mel = Frames.in_memory(frames)
+    spectra_db = mean_spectra(clips.clip_id, log_mel)
+    assert spectra_db.shape == (7, 4)
+    reference = SoundReference.fit(clips, spectra_db, SETTINGS, sample_rate=RATE)
     clips.loc[2, "crest_db"] = 0.5
-    table = weigh_clips(clips, reference)
-    assert table.foreign.tolist() == [False, False, True, False, False, False, False]
+    frames["e"][:, 3] += 60
+    table = weigh_clips(clips, log_mel, reference)
+    assert table.foreign.tolist() == [False, False, True, False, True, False, False]
     for row, clip in zip(table.itertuples(), clips.itertuples(), strict=True):
-        level, crest = reference.weigh(clip.level_dbfs, clip.crest_db, clip.machine_id)
+        spectrum_db = mean_spectrum(frames[clip.clip_id])
+        found = reference.weigh(clip.level_dbfs, clip.crest_db, spectrum_db, clip.machine_id)
+        level, crest, spectrum = found
         assert (row.level_p_value, row.crest_p_value) == (level.p_value, crest.p_value)
-        assert row.note == "; ".join(notes_of((level, crest)))
+        assert (row.spectrum_db, row.spectrum_highest_db, row.spectrum_p_value) == (
+            *(spectrum.value_db, spectrum.highest_db, spectrum.p_value),
+        )
+        assert row.note == "; ".join(notes_of(found))
+
+
+def test_the_distance_of_two_bands_is_worked_out():
+    """The tilts of machine ID 00 are 0, 1, 2 and 3 dB; two spectra are half of theirs apart."""
+    *_, spectrum = weigh(fitted(), -28.0, 13.0, "00", tilt_db=11.5)
+    assert spectrum.value_db == pytest.approx((11.5 - 1.5) / 2)
+    # each against the mean of the three others and the judged clip; the first is the farthest
+    assert spectrum.highest_db == pytest.approx((1 + 2 + 3 + 11.5) / 4 / 2)
+    assert spectrum.lowest_db == pytest.approx(((0 + 1 + 2 + 11.5) / 4 - 3) / 2)
+    assert spectrum.p_value == pytest.approx(1 / 5)
+    assert spectrum.strange  # 5 dB is more than 1.5 * 2.1875
+    *_, usual = weigh(fitted(), -28.0, 13.0, "00", tilt_db=1.5)
+    assert (usual.value_db, usual.p_value, usual.strange) == (0, 1, False)
+
+
+def test_a_spectrum_is_foreign_beyond_margin_and_least_distance():
+    def is_strange(tilt_db, **changed):
+        reference = fitted(**{"spectrum_least_db": 0.0} | changed)
+        return weigh(reference, -28.0, 13.0, "00", tilt_db=tilt_db)[-1].strange
+
+    # (t - 1.5) / 2 against margin * (6 + t) / 8
+    assert [is_strange(tilt, spectrum_margin=1.0) for tilt in (3.9, 4.1)] == [False, True]
+    assert [is_strange(tilt, spectrum_margin=1.5) for tilt in (5.9, 6.1)] == [False, True]
+    assert [is_strange(tilt, spectrum_margin=2.0) for tilt in (8.9, 9.1)] == [False, True]
+    assert not is_strange(20, spectrum_least_db=9.3)
+    assert is_strange(20, spectrum_least_db=9.2)
+
+
+def test_a_foreign_spectrum_is_told_with_its_frequencies():
+    evidence = weigh(fitted(), -28.0, 13.0, "00", tilt_db=21.5)
+    assert is_foreign(evidence)
+    (note,) = notes_of(evidence)
+    assert note == (
+        "foreign sound: its spectrum is 10.0 dB from this machine's usual one, normal clips lie "
+        "within 3.4 dB; it differs most around 250 Hz (10 dB less)"
+    )
+
+
+def test_a_reference_of_an_earlier_version_is_not_taken(reference):
+    """It knew no spectra."""
+    values = reference.to_json()
+    del values["spectra"]
+    with pytest.raises(KeyError):
+        SoundReference.from_json(values)
 
 
 def test_a_foreign_clip_counts_as_a_score_above_all():

@@ -5,6 +5,7 @@ from scipy.signal import welch
 from anomalous_sound.features.levels import (
     RunningSpread,
     envelope,
+    mean_spectrum,
     octave_bands,
     peak_dbfs,
     power_spectrum,
@@ -94,6 +95,14 @@ def test_a_flat_spectrum_stays_flat_in_bands():
     np.testing.assert_allclose(bands, -70)
     assert centres_hz[-1] == 8000
     assert (np.diff(centres_hz) > 0).all()
+
+
+def test_the_mean_spectrum_averages_the_power_and_has_no_level():
+    frames = np.array([[0, -20, -7], [-10, -20, -7]], np.float32)
+    mean_db = np.array([10 * np.log10((1 + 0.1) / 2), -20, -7])
+    found = mean_spectrum(frames)
+    np.testing.assert_allclose(found, mean_db - mean_db.mean(), atol=1e-6)
+    np.testing.assert_allclose(mean_spectrum(frames + 30), found, atol=1e-6)
 
 
 def test_the_envelope_holds_every_sample():

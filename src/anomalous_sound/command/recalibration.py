@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from anomalous_sound.command.description import named, promise
@@ -87,7 +88,7 @@ def recalibrate(
             "which one it shall promise: --false-alarm-rate R."
         )
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores, sounds = [], [], [], []
+    clip_ids, machine_ids, scores, sounds, spectra = [], [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -99,6 +100,7 @@ def recalibrate(
             machine_ids.append(one.machine_id)
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
+            spectra.append(result.spectrum_db)
     calibration = CalibrationScores(tuple(clip_ids), tuple(machine_ids), tuple(scores))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
@@ -113,7 +115,7 @@ def recalibrate(
             "crest_db": [one[CREST] for one in sounds],
         }
     )
-    sound = detector.sound.refit(heard)
+    sound = detector.sound.refit(heard, np.array(spectra))
     after = detector.recalibrated(calibration, sound, rate, recalibrated_at=now)
     return Recalibration(detector, after, tuple(left_out))
 

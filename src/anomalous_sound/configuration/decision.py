@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from anomalous_sound.configuration.base import (
     FiniteFloat,
     Fraction,
+    NotNegativeFloat,
     Percentile,
     PositiveFloat,
     Rate,
@@ -39,6 +40,12 @@ class EvidenceSettings(Settings):
     )
     crest_margin_db: PositiveFloat = Field(
         description="below the crest factors of normal clips: foreign sound"
+    )
+    spectrum_margin: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        description="times as far from the usual spectrum as the farthest normal clip: foreign"
+    )
+    spectrum_least_db: NotNegativeFloat = Field(
+        description="nothing nearer than that to the usual spectrum is foreign"
     )
 
 

@@ -25,7 +25,7 @@ from anomalous_sound.decision.evidence import SoundReference, is_foreign
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
-from anomalous_sound.features.levels import crest_db, rms_dbfs
+from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
@@ -80,7 +80,7 @@ class Detector:
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
         reference: how large the errors of normal windows usually are.
-        sound: level and crest factor of normal clips.
+        sound: level, crest factor and spectrum of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
         identity: where the detector comes from.
@@ -142,7 +142,7 @@ class Detector:
 
         Args:
             calibration: scores that this detector gives normal clips it was not trained on.
-            sound: level and crest factor of the same clips.
+            sound: level, crest factor and spectrum of the same clips.
             rate: the false-alarm rate to promise, above 0 and below 1.
             recalibrated_at: when, UTC (ISO 8601).
 
@@ -449,9 +449,10 @@ class Detector:
         samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
         frames = self.frames(samples)
         errors = self.errors(frames, machine_id)
-        spectrum = self.description.scaling.scaled(frames)
-        score = self.score.clip_score(pool_clip(self.score.settings, errors, spectrum), machine_id)
-        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), machine_id)
+        scaled = self.description.scaling.scaled(frames)
+        score = self.score.clip_score(pool_clip(self.score.settings, errors, scaled), machine_id)
+        spectrum_db = mean_spectrum(frames)
+        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), spectrum_db, machine_id)
         decided = decide(
             *([score], [machine_id], self.thresholds, self.calibration),
             foreign=[is_foreign(evidence)],
@@ -467,6 +468,7 @@ class Detector:
             bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
             machine_id=machine_id,
             evidence=evidence,
+            spectrum_db=spectrum_db,
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 

@@ -1,8 +1,9 @@
 """Evidence beside the anomaly score: is this the sound of the machine that was recorded?
 
 The networks hear each clip relative to its own loudest moment, so neither gain nor clipping is
-theirs to notice. Two numbers of each clip are compared with those of the normal clips of its
-machine ID: its level, and its crest factor, the peak above the level.
+theirs to notice, and what is like nothing they have heard may still be easy to predict. Three
+things of each clip are compared with the normal clips of its machine ID: its level, its crest
+factor, which is the peak above the level, and its spectrum.
 
 - A **level** outside of what normal clips have is a warning: another gain or microphone. It decides
   nothing.
@@ -10,19 +11,22 @@ machine ID: its level, and its crest factor, the peak above the level.
   also a pure tone or hum. A foreign clip is anomalous, whatever its score. "Far" is a margin that
   no normal clip, compared with the others, comes near. A high crest factor is no evidence: knocks
   and clicks are what the score is for.
+- A **spectrum** farther from the mean of the normal clips than all of these, by a margin, is
+  foreign too: noise, a tone, hum, another machine (see :mod:`.spectrum`).
 
 To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
-far. That alone happens to at most 1 in n + 1 exchangeable clips, so this is what foreign clips may
-add, at the very most, to the rate that is promised for the score; with the margin, none was seen.
+a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what either kind of
+evidence may add, at the very most, to the rate that is promised for the score. What the margins
+leave of it is measured in ``experiments/foreign_sound.py``.
 
 p-values are conformal (see :func:`.calibration.conformal_p_value`): the part of normal clips, and
-of the clip itself, with so low a crest factor; for the level, which may be off to either side,
-twice the smaller part.
+of the clip itself, with so low a crest factor or so distant a spectrum; for the level, which may be
+off to either side, twice the smaller part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +35,12 @@ import pandas as pd
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import conformal_p_value
+from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference
+from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.levels import mean_spectrum
 
-LEVEL, CREST = "level", "crest factor"
+LEVEL, CREST, SPECTRUM = "level", "crest factor", "spectrum"
 _COLUMNS = {LEVEL: "level_dbfs", CREST: "crest_db"}
-_FEWEST = 3  # normal clips of a machine ID; with fewer, those of all machine IDs are taken
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,15 @@ class Evidence:
     """What one number of a clip says.
 
     Attributes:
-        name: LEVEL or CREST.
-        value_db: of the clip: dB relative to full scale, or dB above its level.
+        name: LEVEL, CREST or SPECTRUM.
+        value_db: of the clip: dB relative to full scale, dB above its level, or dB from the usual
+            spectrum.
         lowest_db: of the normal clips compared with.
         highest_db: of the normal clips compared with.
         normal_clips: how many these are.
         p_value: how often a normal clip would lie as far out.
         strange: whether it lies further out than the margin.
+        where: the frequencies at which the spectrum differs most, in words; empty for the others.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Evidence:
     normal_clips: int
     p_value: float
     strange: bool
+    where: str = ""
 
     @property
     def note(self) -> str:
@@ -72,6 +81,12 @@ class Evidence:
                 f"{beyond:.0f} dB {how} than the {end} of {self.normal_clips} normal clips: "
                 "another gain, microphone or distance?"
             )
+        if self.name == SPECTRUM:
+            return (
+                f"foreign sound: its spectrum is {self.value_db:.1f} dB from this machine's usual "
+                f"one, normal clips lie within {self.highest_db:.1f} dB; it differs most "
+                f"{self.where}"
+            )
         return (
             f"foreign sound: a crest factor of {self.value_db:.0f} dB, normal clips have "
             f"{self.lowest_db:.0f} to {self.highest_db:.0f} dB (clipping, a tone or hum)"
@@ -80,24 +95,36 @@ class Evidence:
 
 @dataclass(frozen=True)
 class SoundReference:
-    """Level and crest factor of the normal clips.
+    """Level, crest factor and spectrum of the normal clips.
 
     Attributes:
-        values_db: by name of the evidence and machine ID, those of each normal clip, sorted.
-        margins_db: by name: how far outside of all normal clips is strange, at least; where a
-            normal clip lies outside of the others of its machine ID, at least twice as far.
+        values_db: by name of the evidence and machine ID, level or crest factor of each normal
+            clip, sorted.
+        spectra: the mean spectra of the normal clips.
+        settings: the margins. That of level and crest factor is the least: where a normal clip lies
+            outside of the others of its machine ID, it is twice as far.
     """
 
     values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
-    margins_db: Mapping[str, float]
+    spectra: SpectrumReference
+    settings: EvidenceSettings
 
     @classmethod
-    def fit(cls, clips: pd.DataFrame, settings: EvidenceSettings) -> SoundReference:
+    def fit(
+        cls,
+        clips: pd.DataFrame,
+        spectra_db: np.ndarray,
+        settings: EvidenceSettings,
+        *,
+        sample_rate: int,
+    ) -> SoundReference:
         """Take the numbers of normal clips.
 
         Args:
             clips: ``machine_id, level_dbfs, crest_db`` of each normal clip.
-            settings: the least margins.
+            spectra_db: their mean spectra (see :func:`.levels.mean_spectrum`), clips × mel bands.
+            settings: the margins.
+            sample_rate: of the spectra, Hz.
         """
         values_db = {
             name: {
@@ -106,43 +133,60 @@ class SoundReference:
             }
             for name, column in _COLUMNS.items()
         }
-        return cls(values_db, {LEVEL: settings.level_margin_db, CREST: settings.crest_margin_db})
+        machine_ids = clips.machine_id.astype(str).tolist()
+        spectra = SpectrumReference.fit(machine_ids, spectra_db, sample_rate=sample_rate)
+        return cls(values_db, spectra, settings)
 
-    def refit(self, clips: pd.DataFrame) -> SoundReference:
-        """Take the numbers of other normal clips, with the same least margins.
+    def refit(self, clips: pd.DataFrame, spectra_db: np.ndarray) -> SoundReference:
+        """Take the numbers of other normal clips, with the same margins; see :meth:`fit`."""
+        return self.fit(clips, spectra_db, self.settings, sample_rate=self.spectra.sample_rate)
+
+    def weigh(
+        self, level_dbfs: float, crest_db: float, spectrum_db: np.ndarray, machine_id: str
+    ) -> tuple[Evidence, ...]:
+        """Compare a clip with the normal clips of its machine ID, or with all if it has few.
 
         Args:
-            clips: as :meth:`fit`.
-        """
-        least = EvidenceSettings(
-            level_margin_db=self.margins_db[LEVEL], crest_margin_db=self.margins_db[CREST]
-        )
-        return self.fit(clips, least)
+            level_dbfs: of the clip.
+            crest_db: its peak above that.
+            spectrum_db: its mean spectrum, dB of each mel band.
+            machine_id: of the clip.
 
-    def weigh(self, level_dbfs: float, crest_db: float, machine_id: str) -> tuple[Evidence, ...]:
-        """Compare a clip with the normal clips of its machine ID, or with all if it has few."""
-        found = []
-        for name, value in ((LEVEL, level_dbfs), (CREST, crest_db)):
-            normal = np.array(_compared(self.values_db[name], machine_id))
-            lowest, highest = float(normal[0]), float(normal[-1])
-            below, above = (
-                float(conformal_p_value(sign * normal, sign * value)) for sign in (-1, 1)
-            )
-            outside, gap = lowest - value, _largest_gap(normal.tolist(), both=name == LEVEL)
-            if name == LEVEL:
-                outside = max(outside, value - highest)
-            found.append(
-                Evidence(
-                    name=name,
-                    value_db=float(value),
-                    lowest_db=lowest,
-                    highest_db=highest,
-                    normal_clips=len(normal),
-                    p_value=min(1.0, 2 * min(below, above)) if name == LEVEL else below,
-                    strange=outside > max(self.margins_db[name], 2 * gap),
-                )
-            )
-        return tuple(found)
+        Returns:
+            What level, crest factor and spectrum say, in this order.
+        """
+        return (
+            self._weigh_number(LEVEL, level_dbfs, machine_id),
+            self._weigh_number(CREST, crest_db, machine_id),
+            self._weigh_spectrum(spectrum_db, machine_id),
+        )
+
+    def _weigh_number(self, name: str, value_db: float, machine_id: str) -> Evidence:
+        normal = np.array(_compared(self.values_db[name], machine_id))
+        lowest, highest = float(normal[0]), float(normal[-1])
+        below, above = (
+            float(conformal_p_value(sign * normal, sign * value_db)) for sign in (-1, 1)
+        )
+        outside, gap = lowest - value_db, _largest_gap(normal.tolist(), both=name == LEVEL)
+        least_db = self.settings.crest_margin_db
+        if name == LEVEL:
+            outside, least_db = max(outside, value_db - highest), self.settings.level_margin_db
+        return Evidence(
+            name=name,
+            value_db=float(value_db),
+            lowest_db=lowest,
+            highest_db=highest,
+            normal_clips=len(normal),
+            p_value=min(1.0, 2 * min(below, above)) if name == LEVEL else below,
+            strange=outside > max(least_db, 2 * gap),
+        )
+
+    def _weigh_spectrum(self, spectrum_db: np.ndarray, machine_id: str) -> Evidence:
+        found = self.spectra.distance(spectrum_db, machine_id)
+        limit_db = max(
+            self.settings.spectrum_margin * found.highest_db, self.settings.spectrum_least_db
+        )
+        return Evidence(name=SPECTRUM, strange=found.value_db > limit_db, **vars(found))
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values; no bit is lost."""
@@ -150,33 +194,45 @@ class SoundReference:
             name: {machine_id: list(values) for machine_id, values in of_ids.items()}
             for name, of_ids in self.values_db.items()
         }
-        return {"values_db": values, "margins_db": dict(self.margins_db)}
+        return {
+            "values_db": values,
+            "spectra": self.spectra.to_json(),
+            "settings": self.settings.model_dump(mode="json"),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SoundReference:
-        """Take what :meth:`to_json` returned."""
+        """Take what :meth:`to_json` returned.
+
+        Raises:
+            KeyError: it is of an earlier version, which knew no spectra.
+        """
         values_db = {
             name: {machine_id: tuple(values) for machine_id, values in of_ids.items()}
             for name, of_ids in values["values_db"].items()
         }
-        return cls(values_db, values["margins_db"])
+        spectra = SpectrumReference.from_json(values["spectra"])
+        return cls(values_db, spectra, EvidenceSettings.model_validate(values["settings"]))
 
 
-def weigh_clips(clips: pd.DataFrame, reference: SoundReference) -> pd.DataFrame:
+def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference) -> pd.DataFrame:
     """Weigh the evidence of many clips.
 
     Args:
         clips: ``clip_id, machine_id, level_dbfs, crest_db``.
+        log_mel: their frames.
         reference: of the normal clips.
 
     Returns:
-        ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, foreign, note``, one row per
-        clip.
+        ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
+        spectrum_highest_db, spectrum_p_value, foreign, note``, one row per clip.
     """
     rows = []
     columns = (clips[name].tolist() for name in ("clip_id", "machine_id", *_COLUMNS.values()))
     for clip_id, machine_id, level_dbfs, crest_db in zip(*columns, strict=True):
-        level, crest = reference.weigh(level_dbfs, crest_db, machine_id)
+        spectrum_db = mean_spectrum(log_mel.clip(clip_id))
+        evidence = reference.weigh(level_dbfs, crest_db, spectrum_db, machine_id)
+        level, crest, spectrum = evidence
         rows.append(
             {
                 "clip_id": clip_id,
@@ -184,11 +240,24 @@ def weigh_clips(clips: pd.DataFrame, reference: SoundReference) -> pd.DataFrame:
                 "level_p_value": level.p_value,
                 "crest_db": crest.value_db,
                 "crest_p_value": crest.p_value,
-                "foreign": crest.strange,
-                "note": "; ".join(notes_of((level, crest))),
+                "spectrum_db": spectrum.value_db,
+                "spectrum_highest_db": spectrum.highest_db,
+                "spectrum_p_value": spectrum.p_value,
+                "foreign": is_foreign(evidence),
+                "note": "; ".join(notes_of(evidence)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def mean_spectra(clip_ids: Iterable[str], log_mel: Frames) -> np.ndarray:
+    """Return the mean spectra of clips, clips × mel bands, dB; see :func:`.levels.mean_spectrum`.
+
+    Args:
+        clip_ids: the clips, one at least.
+        log_mel: their frames; those of one clip are in memory at a time.
+    """
+    return np.stack([mean_spectrum(log_mel.clip(clip_id)) for clip_id in clip_ids])
 
 
 def notes_of(evidence: Sequence[Evidence]) -> tuple[str, ...]:
@@ -198,12 +267,12 @@ def notes_of(evidence: Sequence[Evidence]) -> tuple[str, ...]:
 
 def is_foreign(evidence: Sequence[Evidence]) -> bool:
     """Say whether a clip is foreign."""
-    return any(one.strange for one in evidence if one.name == CREST)
+    return any(one.strange for one in evidence if one.name != LEVEL)
 
 
 def _compared(of_ids: Mapping[str, tuple[float, ...]], machine_id: str) -> tuple[float, ...]:
     own = of_ids.get(machine_id, ())
-    if len(own) >= _FEWEST:
+    if len(own) >= FEWEST:
         return own
     return tuple(sorted(value for values in of_ids.values() for value in values))
 

@@ -74,7 +74,8 @@ class Verdict:
         machine_id: the machine ID that the clip was judged as; empty: none given.
         source: the file, where there is one.
         start_s: where the clip begins in that file, s.
-        evidence: level and crest factor of the clip against those of normal clips.
+        evidence: level, crest factor and spectrum of the clip against those of normal clips.
+        spectrum_db: the mean spectrum of the clip, dB of each mel band, its level removed.
         error_map: how far each moment and mel band is from normal, if it was asked for.
     """
 
@@ -88,6 +89,7 @@ class Verdict:
     source: Path | None = None
     start_s: float = 0.0
     evidence: tuple[Evidence, ...] = ()
+    spectrum_db: np.ndarray | None = field(default=None, repr=False, compare=False)
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -102,7 +104,7 @@ class Verdict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to say of level and crest factor, in sentences."""
+        """What there is to say of level, crest factor and spectrum, in sentences."""
         return notes_of(self.evidence)
 
     def to_json(self) -> dict[str, Any]:

@@ -59,6 +59,23 @@ def power_spectrum(
     return frequencies_hz, _decibel(density)
 
 
+def mean_spectrum(frames: np.ndarray) -> np.ndarray:
+    """Return the mean spectrum of a clip, with its own level removed.
+
+    The power of each mel band is averaged over time; then the mean over the bands, in dB, is taken
+    away, so that no gain changes it.
+
+    Args:
+        frames: log-mel frames of the clip, frames × mel bands, dB relative to anything.
+
+    Returns:
+        float64, dB of each mel band; their mean is 0.
+    """
+    decibel = _decibel(np.mean(10 ** (frames.astype(np.float64) / 10), axis=0))
+    without_level: np.ndarray = decibel - decibel.mean()
+    return without_level
+
+
 def octave_bands(
     frequencies_hz: np.ndarray, decibel: np.ndarray, *, bands_per_octave: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -25,13 +25,13 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 nodes.fit_sound_reference,
-                inputs=["clips", "params:evidence"],
+                inputs=["clips", "log_mel", "params:evidence", "params:audio"],
                 outputs="sound_reference",
                 name="fit_sound_reference",
             ),
             node(
                 weigh_clips,
-                inputs=["clips", "sound_reference"],
+                inputs=["clips", "log_mel", "sound_reference"],
                 outputs="evidence",
                 name="weigh_evidence",
             ),

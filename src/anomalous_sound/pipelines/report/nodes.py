@@ -102,6 +102,7 @@ def evaluate(
         **({} if deployed.shared is None else {"threshold": deployed.shared}),
         **metric.rates_of(clip_scores, decisions),
         "undecided": int((decisions.decision == Decision.UNDECIDED).sum()),
+        "foreign": int(decisions.foreign.sum()),
     }
     if evaluation.challenge_year is not None:
         computed["official"] = official.official_figures(

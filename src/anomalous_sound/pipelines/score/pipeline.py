@@ -69,7 +69,7 @@ def _report() -> Pipeline:
         [
             node(
                 weigh_clips,
-                inputs=["clips", "sound_reference"],
+                inputs=["clips", "log_mel", "sound_reference"],
                 outputs="evidence",
                 name="weigh_evidence",
             ),
