@@ -21,12 +21,12 @@ from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import SoundReference, is_foreign
-from anomalous_sound.decision.network_files import read_networks, write_networks
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
+from anomalous_sound.methods.network_files import read_networks, write_networks
 from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
@@ -398,10 +398,7 @@ class Detector:
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
-            raise InputError(
-                f"the detector in {place} cannot be read ({error}); train it again: "
-                "kedro run --pipeline METHOD."
-            ) from error
+            raise _unreadable(place, error) from error
         if not isinstance(values, dict):
             raise _damaged(place / SETTINGS_FILE)
         expected = ("identity", *_PARTS)
@@ -434,7 +431,7 @@ class Detector:
         description = NetworkDescription.from_json(values["networks"])
         identity = {"recalibrated_at": None, "exported_from": None, **values["identity"]}
         return cls(
-            networks=read_networks(values, folder, description),
+            networks=_networks(values, folder, description),
             score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
@@ -539,6 +536,22 @@ class Detector:
 
 def _given(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _networks(values: Mapping[str, Any], folder: Path, description: NetworkDescription) -> Networks:
+    try:
+        return read_networks(values, folder, description)
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"the detector in {folder} cannot be read ({error}); copy it again, or train it again: "
+        "kedro run --pipeline METHOD."
+    )
 
 
 def _damaged(path: Path) -> InputError:

@@ -1,4 +1,4 @@
-"""The networks of a detector, as files in its folder; no code in them is run."""
+"""Networks as files in a folder; no code in them is run when they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anomalous_sound.errors import InputError, missing_package
 from anomalous_sound.methods.exported import ExportedNetworks
 from anomalous_sound.methods.trained import NetworkDescription, Networks, TrainedNetworks
 
-EXPORT = "export"  # among a detector's values: what its graphs are; absent where there are weights
+EXPORT = "export"  # among the values beside the files: what the graphs are; absent for weights
 WEIGHTS_FILE = "weights.safetensors"
 
 
@@ -40,37 +40,30 @@ def read_networks(
     """Read networks from a folder.
 
     Args:
-        values: of the detector, with those that :func:`write_networks` returned.
+        values: those that :func:`write_networks` returned, and any others.
         folder: where the files lie.
         description: of the networks.
 
     Raises:
-        InputError: PyTorch is needed and not installed, or a file cannot be read.
+        InputError: PyTorch is needed and not installed.
+        OSError: a file is not there.
+        ValueError: the weights are damaged.
     """
     if EXPORT in values:
         exported = values[EXPORT]
         # by their names alone: no file of another folder is read
         places = {member: folder / Path(name).name for member, name in exported["graphs"].items()}
-        try:
-            graphs = {member: place.read_bytes() for member, place in places.items()}
-        except OSError as error:
-            raise InputError(
-                f"the detector in {folder} cannot be read ({error}); export it again: "
-                "anomalous-sound export."
-            ) from error
+        graphs = {member: place.read_bytes() for member, place in places.items()}
         return ExportedNetworks(graphs, description, bool(exported["windows_alone"]))
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the detector in {folder} needs PyTorch ({missing_package(error)}). Or carry it "
+            f"what is in {folder} needs PyTorch ({missing_package(error)}). Or carry it "
             "without: anomalous-sound export, where it was trained."
         ) from error
     try:
         return TrainedNetworks(load_file(folder / WEIGHTS_FILE), description)
-    except (ValueError, OSError, SafetensorError) as error:
-        raise InputError(
-            f"the detector in {folder} cannot be read ({error}); train it again: "
-            "kedro run --pipeline METHOD."
-        ) from error
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
