@@ -1,5 +1,7 @@
 """Errors that the user can fix."""
 
+_EXTRAS = {"onnxruntime": "runtime"}  # what installs a package; any other: train
+
 
 class InputError(ValueError):
     """Something that the user gave (a folder, a file, a parameter) cannot be used.
@@ -15,3 +17,13 @@ class UnreadableClipError(ValueError):
 
 class SilentClipError(UnreadableClipError):
     """There is no sound in a recording: a sensor that is unplugged, say."""
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Say which package is not installed, and what installs it.
+
+    >>> missing_package(ModuleNotFoundError(name="torch"))
+    "torch is not installed: pip install 'anomalous-sound[train]'"
+    """
+    name = (error.name or "a package").partition(".")[0]
+    return f"{name} is not installed: pip install 'anomalous-sound[{_EXTRAS.get(name, 'train')}]'"

@@ -1,6 +1,10 @@
 """The words that tables, files and reports share."""
 
 from enum import StrEnum
+from typing import Literal
+
+# what the clips left out of a network are drawn by
+DrawUnit = Literal["clips", "recordings", "blocks"]
 
 
 class Label(StrEnum):

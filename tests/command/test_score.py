@@ -81,7 +81,7 @@ def test_a_line_of_json_holds_the_whole_verdict(clips, command):
     assert set(line["segments"][0]) == {"start_s", "end_s", "share"}
     assert set(line["bands"][0]) == {"low_hz", "high_hz", "share"}
     assert set(line["detector"]) == {
-        *("method", "trained_at", "recalibrated_at", "version", "digest"),
+        *("method", "trained_at", "recalibrated_at", "version", "digest", "exported_from"),
     }
 
 

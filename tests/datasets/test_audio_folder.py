@@ -30,9 +30,8 @@ def test_labels_and_description_come_along(dcase_folder):
     (dcase_folder / "labels.csv").write_text("file,label,machine_id\na.wav, normal,007\n")
     (dcase_folder / "corpus.json").write_text(json.dumps({"name": "made up", "simulated": True}))
     corpus = load(dcase_folder)
-    assert corpus.labels.to_dict("records") == [
-        {"file": "a.wav", "label": "normal", "machine_id": "007"}
-    ]
+    assert corpus.labels.columns == ("file", "label", "machine_id")
+    assert corpus.labels.rows == ({"file": "a.wav", "label": "normal", "machine_id": "007"},)
     assert corpus.simulated
     assert corpus.name == "made up"
 

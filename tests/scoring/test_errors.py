@@ -14,9 +14,9 @@ from anomalous_sound.scoring.band_errors import roots, squared
 from anomalous_sound.scoring.errors import (
     ClipScorer,
     WindowScoring,
-    errors_of_clip,
     target_offset_s,
 )
+from anomalous_sound.scoring.torch_runner import errors_of_clip
 
 DESCRIPTION = describe_network(
     "lstm", {"hidden_size": 8, "num_layers": 1}, machine_ids=("00", "02")

@@ -6,7 +6,12 @@ import pytest
 from events_of_clips import EVENTS
 
 from anomalous_sound.configuration.scoring import LocalisationSettings
-from anomalous_sound.scoring.localisation import WindowReference, fit_window_reference, localise
+from anomalous_sound.scoring.localisation import (
+    Place,
+    WindowReference,
+    fit_window_reference,
+    localise,
+)
 
 RNG = np.random.default_rng(0)
 NORMAL = {
@@ -55,10 +60,14 @@ def test_a_map_counts_deviations_from_the_clips_own_machine(reference):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def localised_table(*arguments, **options):
+    return pd.DataFrame(localise(*arguments, **options), columns=Place._fields)
+
+
 def test_a_fault_is_found_when_and_where_it_is(reference):
     clip = NORMAL["00"][0].copy()
     clip[20:30, 2] *= np.e**10  # ten times a tenth of a second, in the third band
-    table = localise(
+    table = localised_table(
         clip,
         reference,
         "00",
@@ -76,7 +85,7 @@ def test_a_fault_is_found_when_and_where_it_is(reference):
 
 
 def localised(reference, clip, *, window_s, **changed):
-    return localise(
+    return localised_table(
         clip,
         reference,
         "00",
@@ -119,7 +128,7 @@ def test_a_reference_goes_to_json_and_back_without_losing_a_bit(reference):
     for which in (reference, again):
         for machine_id in ("00", "02", "77"):
             where = {"times_s": 0.1 * np.arange(30), "band_edges_hz": np.arange(5.0)}
-            table = localise(clip, which, machine_id, **where, settings=LOCALISATION)
+            table = localised_table(clip, which, machine_id, **where, settings=LOCALISATION)
             tables.append(table)
             assert np.array_equal(
                 which.deviation_map(clip, machine_id), reference.deviation_map(clip, machine_id)

@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from anomalous_sound.errors import InputError
@@ -9,6 +8,7 @@ from anomalous_sound.sources.layout import (
     identify_clips,
     identify_new_clips,
 )
+from anomalous_sound.sources.tables import Table
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,18 @@ def test_a_word_within_a_word_is_no_fault(clip_id):
     assert identify_clips([clip_id], "press")[0]
 
 
+def table_of(**columns):
+    """Return a table of texts, given by column."""
+    values = zip(*columns.values(), strict=True)
+    return Table(tuple(columns), tuple(dict(zip(columns, row, strict=True)) for row in values))
+
+
 def test_labels_overrule_and_unlisted_clips_are_judged_only():
-    labels = pd.DataFrame(
-        {
-            "file": ["a.wav", "b.wav", "gone.wav"],
-            "label": ["normal", "anomaly", "normal"],
-            "split": ["train", None, None],
-            "machine_id": ["7", None, None],
-        }
+    labels = table_of(
+        file=["a.wav", "b.wav", "gone.wav"],
+        label=["normal", "anomaly", "normal"],
+        split=["train", "", ""],
+        machine_id=["7", "", ""],
     )
     identities, rejected = identify_clips(["a.wav", "b.wav", "c.wav"], "press", labels)
     assert identities == {
@@ -135,7 +139,7 @@ def test_labels_overrule_and_unlisted_clips_are_judged_only():
 )
 def test_a_wrong_table_of_labels_names_the_line(table, message):
     with pytest.raises(InputError, match=message):
-        identify_clips(["a.wav"], "press", pd.DataFrame(table))
+        identify_clips(["a.wav"], "press", table_of(**table))
 
 
 def test_one_machine_type_a_run():
@@ -158,7 +162,7 @@ def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
         names[1]: ClipIdentity("slider", "", "test", "unknown"),
     }
     assert rejected == {}
-    labels = pd.DataFrame({"file": ["a.wav", "gone.wav"], "label": ["anomalous", "normal"]})
+    labels = table_of(file=["a.wav", "gone.wav"], label=["anomalous", "normal"])
     found, rejected = identify_new_clips(["a.wav", "b.wav"], "fan", labels)
     assert [identity.label for identity in found.values()] == ["anomalous", "unknown"]
     assert list(rejected) == ["gone.wav"]
@@ -167,7 +171,7 @@ def test_clips_to_be_judged_keep_what_their_names_say_and_none_is_refused():
 @pytest.mark.parametrize("column", ["machine_id", "machine_type"])
 @pytest.mark.parametrize("name", ["a/b", "..", "../x", "x" * 9000, "two\nlines", "a:b", " a"])
 def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(column, name):
-    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], column: [name]})
+    labels = table_of(**{"file": ["a.wav"], "label": ["normal"], column: [name]})
     with pytest.raises(InputError, match=rf"labels\.csv, line 2: {column} is .*at most 80") as said:
         identify_clips(["a.wav"], "pump", labels)
     assert len(str(said.value)) < 300
@@ -175,19 +179,17 @@ def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(column, name):
 
 @pytest.mark.parametrize("name", ["", "00", "Press 3", "v1.2-b", "straße", "a..b"])
 def test_a_plain_machine_id_is_accepted(name):
-    labels = pd.DataFrame({"file": ["a.wav"], "label": ["normal"], "machine_id": [name]})
+    labels = table_of(file=["a.wav"], label=["normal"], machine_id=[name])
     identities, _ = identify_clips(["a.wav"], "pump", labels)
     assert identities["a.wav"].machine_id == name
 
 
 def test_a_table_may_state_domain_and_attributes():
-    labels = pd.DataFrame(
-        {"file": ["a.wav"], "label": ["normal"], "domain": ["target"], "attributes": ["vel_3"]}
-    )
-    found, _ = identify_clips(["a.wav"], "fan", labels)
+    told = {"file": ["a.wav"], "label": ["normal"], "attributes": ["vel_3"]}
+    found, _ = identify_clips(["a.wav"], "fan", table_of(**told, domain=["target"]))
     assert found["a.wav"] == ClipIdentity("fan", "", None, "normal", "target", "vel_3")
     with pytest.raises(InputError, match="line 2: domain 'moon'; give source or target"):
-        identify_clips(["a.wav"], "fan", labels.assign(domain="moon"))
+        identify_clips(["a.wav"], "fan", table_of(**told, domain=["moon"]))
 
 
 def test_what_is_published_adds_to_names_and_never_overrules_them():

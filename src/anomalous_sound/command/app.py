@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
     from anomalous_sound.decision.detector import Detector
@@ -42,6 +42,8 @@ class _Commands(click.Group):
             raise click.exceptions.Exit(EXIT_STOPPED) from None
         except (InputError, UnreadableClipError) as error:
             raise _MistakeError(str(error)) from error
+        except ModuleNotFoundError as error:  # of the light installation
+            raise _MistakeError(f"{missing_package(error)}.") from error
         except BrokenPipeError:  # whoever read the lines has ended
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(EXIT_ERROR) from None
@@ -143,6 +145,33 @@ def info(chosen: str | None, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(place), **facts(detector)}))
     else:
         click.echo("\n".join([f"Detector      {place}", *in_lines(detector)]))
+
+
+@main.command()
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@_detector
+@click.option(
+    "--check",
+    "recordings",
+    type=click.Path(path_type=Path),
+    help="Recordings that the detector and its export must judge alike.",
+)
+def export(out: Path, folder: Path | None, recordings: Path | None) -> None:
+    """Write a detector for a machine without PyTorch.
+
+    OUT is a folder for score, watch and info, as the detector's own; they need
+    'anomalous-sound[runtime]' alone. It is written only if it judges synthetic clips, and the
+    recordings of --check, as the detector does.
+    """
+    from anomalous_sound.command.choice import detector_folder, open_detector
+
+    if out.exists():
+        raise InputError(f"export: {out} exists already; give a folder that does not.")
+    detector = open_detector(detector_folder(folder))
+    from anomalous_sound.command.exporting import write_export
+
+    told = write_export(detector, out, recordings)
+    click.echo("\n".join([*told, f"Written to    {out}"]))
 
 
 @main.command()

@@ -57,10 +57,11 @@ def in_lines(detector: Detector) -> list[str]:
     found = facts(detector)
     identity, trained_on, features = found["identity"], found["trained_on"], found["features"]
     clips = ", ".join(f"{count} {which}" for which, count in trained_on["clips"].items())
-    again = identity["recalibrated_at"]
+    again, exported = identity["recalibrated_at"], identity["exported_from"]
     return [
         f"Method        {found['method']}; networks: {found['networks']}",
-        f"Digest        {identity['digest']}",
+        f"Digest        {identity['digest']}"
+        + (f", an export of {exported}; no PyTorch needed" if exported else ""),
         f"Trained       {identity['trained_at']}, by version {identity['version']}"
         + (f"; recalibrated {again}" if again else ""),
         f"Trained on    {trained_on['corpus']}{' (simulated data)' * trained_on['simulated']}: "

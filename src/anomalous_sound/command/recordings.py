@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
-from anomalous_sound.corpus.clips import identify_for_detector
 from anomalous_sound.corpus.folder import open_corpus
+from anomalous_sound.corpus.identities import identify_for_detector
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import UnreadableClipError

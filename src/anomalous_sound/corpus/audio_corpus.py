@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.sources.layout import ClipFacts
+from anomalous_sound.sources.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class AudioCorpus:
     folder_name: str
     simulated: bool
     recordings: Mapping[str, AudioFile] = field(repr=False)
-    labels: pd.DataFrame | None = None
-    faults: pd.DataFrame | None = None
+    labels: Table | None = None
+    faults: Table | None = None
     published: Mapping[str, ClipFacts] = field(default_factory=dict, repr=False)
 
     def mono_clip(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,6 +14,7 @@ from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.checks import ClipCheck, ClipChecks
+from anomalous_sound.corpus.identities import identify_for_detector
 from anomalous_sound.corpus.segments import SegmentSettings, piece_id
 from anomalous_sound.corpus.split import LEFT_OUT, hold_out_validation, split_where_open
 from anomalous_sound.errors import InputError
@@ -23,7 +23,6 @@ from anomalous_sound.sources.layout import (
     ClipIdentity,
     choose_machine_type,
     identify_clips,
-    identify_new_clips,
 )
 from anomalous_sound.vocabulary import Label, Split
 
@@ -161,51 +160,6 @@ def list_new_clips(
     _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
     return clips.assign(machine_type=machine_type), _table_of(rejected)
-
-
-def identify_for_detector(
-    corpus: AudioCorpus,
-    *,
-    machine_type: str,
-    machine_ids: Iterable[str] | None,
-    nameless: str = "",
-) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
-    """Identify the recordings that a detector is to judge, and find those that it cannot.
-
-    Args:
-        corpus: the recordings; none is decoded.
-        machine_type: as for :func:`list_new_clips`, and so are the others.
-        machine_ids: those that the detector can judge; None: all.
-        nameless: the machine ID of recordings whose files name none.
-
-    Returns:
-        The identity of each recording, and the reason for each that cannot be judged.
-    """
-    identities, rejected = identify_new_clips(
-        sorted(corpus.recordings), corpus.folder_name, corpus.labels
-    )
-    identities = {
-        clip_id: identity if identity.machine_id else replace(identity, machine_id=nameless)
-        for clip_id, identity in identities.items()
-    }
-    types = {identity.machine_type for identity in identities.values()}
-    known = None if machine_ids is None else set(machine_ids)
-    for clip_id, identity in identities.items():
-        if machine_type in types and identity.machine_type != machine_type:
-            rejected[clip_id] = (
-                f"the detector judges machine type {machine_type}, not {identity.machine_type}"
-            )
-        elif known is not None and identity.machine_id not in known:
-            rejected[clip_id] = (
-                f"the detector has no network for machine ID '{identity.machine_id}' (it has those "
-                f"of {', '.join(sorted(known))})"
-                + (
-                    ""
-                    if identity.machine_id
-                    else "; say which one it is: inference.machine_id, or --machine-id"
-                )
-            )
-    return identities, rejected
 
 
 def _check(

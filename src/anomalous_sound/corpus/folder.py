@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
-import pandas as pd
-
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import attributes_of
 from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
+from anomalous_sound.sources.tables import Table, read_table
 
 _UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
 _UNUSABLE_NAME = (
@@ -174,10 +173,5 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a JSON object: {error}") from error
 
 
-def _read_table(path: Path) -> pd.DataFrame | None:
-    if not _is_there(path):
-        return None
-    try:
-        return pd.read_csv(path, dtype=str, skipinitialspace=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}") from error
+def _read_table(path: Path) -> Table | None:
+    return read_table(path) if _is_there(path) else None

@@ -8,14 +8,11 @@ follow each other, and the clips next to the block are not trained on.
 from __future__ import annotations
 
 import zlib
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.vocabulary import Label, Split
-
-DrawUnit = Literal["clips", "recordings", "blocks"]
+from anomalous_sound.vocabulary import DrawUnit, Label, Split
 
 LEFT_OUT = "left out"  # in place of a split: too close to held-out clips to be trained on
 

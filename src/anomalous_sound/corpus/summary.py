@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from pydantic import Field
 
 from anomalous_sound.configuration.base import PositiveFloat, Settings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.segments import SegmentSettings
-from anomalous_sound.corpus.split import DrawUnit, drawn_by
-from anomalous_sound.vocabulary import Split
+from anomalous_sound.vocabulary import DrawUnit, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CorpusSummary(Settings):
@@ -74,6 +76,8 @@ def summarise(
 
 
 def _held_out_by(clips: pd.DataFrame, folds: int | None) -> DrawUnit:
+    from anomalous_sound.corpus.split import drawn_by
+
     unit = drawn_by(clips, max(folds or 1, 2))
     # with all clips of a machine ID, all those of its recordings are left out
     return "recordings" if folds is None and unit == "blocks" else unit

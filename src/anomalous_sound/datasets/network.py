@@ -9,18 +9,19 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.methods.network_files import read_networks, write_networks
+from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.storage.atomic import replaced_folder
 from anomalous_sound.storage.seal import damaged_file, sealed
 
-WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"
+SETTINGS_FILE = "settings.json"
 
 
-class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
-    """``NetworkDataset`` saves and loads ``TrainedNetworks``.
+class NetworkDataset(AbstractDataset[Networks, Networks]):
+    """``NetworkDataset`` saves and loads ``Networks``.
 
-    The folder holds ``weights.safetensors`` and ``settings.json``, and is written whole or not at
-    all.
+    The folder holds ``settings.json`` and ``weights.safetensors``, or the graphs of exported
+    networks, and is written whole or not at all.
 
     Example usage for the YAML API:
 
@@ -50,7 +51,7 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
         self._filepath = Path(filepath)
         self.metadata = metadata
 
-    def load(self) -> TrainedNetworks:
+    def load(self) -> Networks:
         """Read weights and description.
 
         Raises:
@@ -61,14 +62,12 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
             raise InputError(
                 f"{self._filepath} holds no network; train one first: kedro run --pipeline METHOD."
             )
-        from safetensors.torch import load_file
-
         try:
             values = json.loads((self._filepath / SETTINGS_FILE).read_text(encoding="utf-8"))
             description = NetworkDescription.from_json(values)
             if damaged := damaged_file(values, self._filepath, SETTINGS_FILE):
                 raise ValueError(f"{damaged.name} is not as it was written")
-            return TrainedNetworks(load_file(self._filepath / WEIGHTS_FILE), description)
+            return read_networks(values, self._filepath, description)
         except InputError:
             raise
         except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
@@ -77,14 +76,11 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
                 "train it again: kedro run --pipeline METHOD."
             ) from error
 
-    def save(self, data: TrainedNetworks) -> None:
-        """Write weights and description."""
-        from safetensors.torch import save_file
-
-        weights = {name: tensor.contiguous() for name, tensor in data.weights.items()}
+    def save(self, data: Networks) -> None:
+        """Write networks and description."""
         with replaced_folder(self._filepath) as folder:
-            save_file(weights, folder / WEIGHTS_FILE)
-            values = sealed(data.description.to_json(), folder, [WEIGHTS_FILE])
+            files, of_networks = write_networks(data, folder)
+            values = sealed({**data.description.to_json(), **of_networks}, folder, files)
             text = json.dumps(values, indent=2)
             (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 

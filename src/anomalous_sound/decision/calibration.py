@@ -22,13 +22,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.decision import Per
 from anomalous_sound.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class CalibrationScores:
 
     def table(self) -> pd.DataFrame:
         """Return ``clip_id, machine_id, score``, one row per clip."""
+        import pandas as pd
+
         return pd.DataFrame(self._columns())
 
     def _columns(self) -> dict[str, list[Any]]:

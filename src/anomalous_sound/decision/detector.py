@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import ValidationError
 
 from anomalous_sound.compute.threads import in_threads
@@ -27,10 +26,11 @@ from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment,
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.methods.network_files import read_networks, write_networks
+from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
-from anomalous_sound.scoring.localisation import FREQUENCY, TIME, WindowReference, localise
+from anomalous_sound.scoring.localisation import FREQUENCY, TIME, Place, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.storage.atomic import replaced_folder
@@ -39,7 +39,7 @@ from anomalous_sound.storage.seal import damaged_file, sealed
 if TYPE_CHECKING:
     from os import PathLike
 
-WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"
+SETTINGS_FILE = "settings.json"
 
 
 class Identity(Settings):
@@ -52,6 +52,7 @@ class Identity(Settings):
         digest: of everything in it that has a say in a verdict; two detectors of one digest judge
             alike.
         recalibrated_at: when its thresholds were computed anew, without training; None: never.
+        exported_from: the digest of the detector that it is an export of; None: it is none.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Identity(Settings):
     version: str
     digest: str
     recalibrated_at: str | None
+    exported_from: str | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Detector:
         <Label.NORMAL: 'normal'>
 
     Attributes:
-        networks: the trained networks with their features, windows and scaling.
+        networks: with their features, windows and scaling; trained, or exported.
         score: the anomaly score, fitted on normal training clips.
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
@@ -86,7 +88,7 @@ class Detector:
         identity: where the detector comes from.
     """
 
-    networks: TrainedNetworks
+    networks: Networks
     score: Score
     thresholds: Thresholds
     calibration: CalibrationScores
@@ -98,7 +100,7 @@ class Detector:
 
     @classmethod
     def assemble(
-        cls, *, trained_at: str, version: str, networks: TrainedNetworks, **parts: Any
+        cls, *, trained_at: str, version: str, networks: Networks, **parts: Any
     ) -> Detector:
         """Put a detector together and give it its identity.
 
@@ -110,7 +112,12 @@ class Detector:
         """
         method = networks.description.method
         identity = Identity(
-            method=method, trained_at=trained_at, version=version, digest="", recalibrated_at=None
+            method=method,
+            trained_at=trained_at,
+            version=version,
+            digest="",
+            recalibrated_at=None,
+            exported_from=None,
         )
         return cls(networks=networks, identity=identity, **parts)._named()
 
@@ -158,6 +165,16 @@ class Detector:
             thresholds=thresholds,
             identity=identity,
         )._named()
+
+    def with_networks(self, networks: Networks, inference: ScoringSettings) -> Detector:
+        """Return this detector with its networks in another form: an export of it.
+
+        Args:
+            networks: the same networks, exported.
+            inference: how they are applied.
+        """
+        identity = self.identity.model_copy(update={"exported_from": self.identity.digest})
+        return replace(self, networks=networks, inference=inference, identity=identity)._named()
 
     def _named(self) -> Detector:
         """Return this detector with the digest of what is in it."""
@@ -360,13 +377,10 @@ class Detector:
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the detector as a folder, whole or not at all."""
-        from safetensors.torch import save_file
-
-        weights = {name: tensor.contiguous() for name, tensor in self.networks.weights.items()}
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
         with replaced_folder(Path(folder)) as place:
-            save_file(weights, place / WEIGHTS_FILE)
-            text = json.dumps(sealed(values, place, [WEIGHTS_FILE]), indent=1)
+            files, of_networks = write_networks(self.networks, place)
+            text = json.dumps(sealed({**values, **of_networks}, place, files), indent=1)
             (place / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -376,9 +390,6 @@ class Detector:
         Raises:
             InputError: the folder holds no detector, one of another version, or a damaged one.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         place = Path(folder)
         if not (place / SETTINGS_FILE).is_file():
             raise InputError(
@@ -386,12 +397,8 @@ class Detector:
             )
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))
-            weights = load_file(place / WEIGHTS_FILE)
-        except (ValueError, OSError, SafetensorError) as error:
-            raise InputError(
-                f"the detector in {place} cannot be read ({error}); train it again: "
-                "kedro run --pipeline METHOD."
-            ) from error
+        except (ValueError, OSError) as error:
+            raise _unreadable(place, error) from error
         if not isinstance(values, dict):
             raise _damaged(place / SETTINGS_FILE)
         expected = ("identity", *_PARTS)
@@ -401,7 +408,7 @@ class Detector:
                 "earlier version; train it again: kedro run --pipeline METHOD."
             )
         try:
-            detector = cls._from_json(values, weights)
+            detector = cls._from_json(values, place)
         except InputError:
             raise
         except (KeyError, ValidationError) as error:
@@ -420,9 +427,11 @@ class Detector:
         return detector
 
     @classmethod
-    def _from_json(cls, values: Mapping[str, Any], weights: Mapping[str, Any]) -> Detector:
+    def _from_json(cls, values: Mapping[str, Any], folder: Path) -> Detector:
+        description = NetworkDescription.from_json(values["networks"])
+        identity = {"recalibrated_at": None, "exported_from": None, **values["identity"]}
         return cls(
-            networks=TrainedNetworks(weights, NetworkDescription.from_json(values["networks"])),
+            networks=_networks(values, folder, description),
             score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
@@ -430,7 +439,7 @@ class Detector:
             sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
-            identity=Identity.model_validate({"recalibrated_at": None, **values["identity"]}),
+            identity=Identity.model_validate(identity),
         )
 
     def _check_is_one_clip(self, samples: int, sample_rate: int, remedy: str) -> None:
@@ -464,15 +473,19 @@ class Detector:
             threshold=_given(decided.threshold[0]),
             decision=decided.decision[0],
             p_value=_given(decided.p_value[0]),
-            segments=tuple(Segment(*place) for place in _places(places, TIME)),
-            bands=tuple(Band(*place) for place in _places(places, FREQUENCY)),
+            segments=tuple(
+                Segment(one.start, one.end, one.share) for one in places if one.axis == TIME
+            ),
+            bands=tuple(
+                Band(one.start, one.end, one.share) for one in places if one.axis == FREQUENCY
+            ),
             machine_id=machine_id,
             evidence=evidence,
             spectrum_db=spectrum_db,
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
-    def _localised(self, errors: np.ndarray, machine_id: str) -> pd.DataFrame:
+    def _localised(self, errors: np.ndarray, machine_id: str) -> list[Place]:
         return localise(
             errors,
             self.reference,
@@ -517,10 +530,9 @@ class Detector:
 
     def _digest(self) -> str:
         digest = hashlib.sha256(json.dumps(self._values(), sort_keys=True).encode())
-        weights: Mapping[str, Any] = self.networks.weights
-        for name in sorted(weights):
+        for name, content in self.networks.contents():
             digest.update(name.encode())
-            digest.update(weights[name].contiguous().numpy().tobytes())
+            digest.update(content)
         return digest.hexdigest()[:16]
 
 
@@ -528,17 +540,27 @@ def _given(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def _networks(values: Mapping[str, Any], folder: Path, description: NetworkDescription) -> Networks:
+    try:
+        return read_networks(values, folder, description)
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"the detector in {folder} cannot be read ({error}); copy it again, or train it again: "
+        "kedro run --pipeline METHOD."
+    )
+
+
 def _damaged(path: Path) -> InputError:
     return InputError(
         f"{path} is damaged: it is not as it was written, or was written by another version; copy "
         "the detector again, or train it again: kedro run --pipeline METHOD."
     )
-
-
-def _places(localised: pd.DataFrame, axis: str) -> list[tuple[float, float, float]]:
-    """Return start, end and share of what stands out on an axis."""
-    of_axis = localised[localised.axis == axis][["start", "end", "share"]]
-    return [(start, end, share) for start, end, share in of_axis.to_numpy(dtype=float).tolist()]
 
 
 _PARTS = (

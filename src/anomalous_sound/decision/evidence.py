@@ -28,16 +28,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import conformal_p_value
 from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVEL, CREST, SPECTRUM = "level", "crest factor", "spectrum"
 _COLUMNS = {LEVEL: "level_dbfs", CREST: "crest_db"}
@@ -227,6 +229,8 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
         ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
         spectrum_highest_db, spectrum_p_value, foreign, note``, one row per clip.
     """
+    import pandas as pd
+
     rows = []
     columns = (clips[name].tolist() for name in ("clip_id", "machine_id", *_COLUMNS.values()))
     for clip_id, machine_id, level_dbfs, crest_db in zip(*columns, strict=True):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import scipy  # its parts are imported when they are used
 
 from anomalous_sound.configuration.decision import StrategyName, ThresholdSettings
 from anomalous_sound.decision.calibration import (
@@ -68,6 +67,8 @@ def student_t(scores: np.ndarray, rate: float) -> Threshold:
     scores = checked_scores(scores).astype(float)
     if refused := _why_no_spread(scores):
         return Threshold("student_t", math.nan, len(scores), 2, refused)
+    import scipy
+
     factor = float(scipy.stats.t.isf(rate, len(scores) - 1) * math.sqrt(1 + 1 / len(scores)))
     value = float(scores.mean()) + factor * float(scores.std(ddof=1))
     return Threshold("student_t", value, len(scores), 2)
@@ -89,6 +90,8 @@ def gamma(scores: np.ndarray, rate: float) -> Threshold:
         refused = "the scores of the calibration clips hardly differ"
     if refused:
         return Threshold("gamma", math.nan, len(scores), 2, refused)
+    import scipy
+
     shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
     value = float(scipy.stats.gamma.isf(rate, shape, scale=scale))
     return Threshold("gamma", value, len(scores), 2)
@@ -209,7 +212,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
             Strategy(
                 "validation_mean_plus_k_std",
                 lambda scores, settings: validation_mean_plus_k_std(scores, settings.k),
-                rate=lambda settings: float(scipy.stats.norm.sf(settings.k)),
+                rate=lambda settings: _beyond(settings.k),
                 holds="if scores are normally distributed and there are many clips",
             ),
             Strategy(
@@ -244,6 +247,13 @@ def _why_no_spread(scores: np.ndarray) -> str:
     if len(scores) < 2:
         return "a spread needs two calibration clips or more"
     return "" if np.ptp(scores) > 0 else "the scores of the calibration clips do not differ"
+
+
+def _beyond(k: float) -> float:
+    """Return how much of a normal distribution lies above k standard deviations."""
+    import scipy
+
+    return float(scipy.stats.norm.sf(k))
 
 
 def _above(percentile: float) -> float:

@@ -7,16 +7,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.strategies import STRATEGIES, Threshold, conformal
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 

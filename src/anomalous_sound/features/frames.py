@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Frames:
     @classmethod
     def in_memory(cls, clips: Mapping[str, np.ndarray]) -> Frames:
         """Take the frames of clips, by clip ID: float32, frames × mel bands each."""
+        import pandas as pd
+
         index = pd.DataFrame(
             {
                 "clip_id": list(clips),

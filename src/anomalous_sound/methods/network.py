@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,13 @@ class Network(nn.Module, ABC):
 
     A subclass takes its own settings and an :class:`InputShape`. It is free to use the machine ID
     or not, and to look at a clip window by window or as a whole.
+
+    Attributes:
+        windows_alone: whether the errors of a window come from its own frames alone, so that the
+            windows of a clip can be computed some at a time.
     """
+
+    windows_alone: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Any, shape: InputShape) -> None:
@@ -83,6 +89,10 @@ class Network(nn.Module, ABC):
     def errors(self, clip: ClipInput) -> Tensor:
         """Return how unexpected each window of a clip is, windows × mel bands, at least 0."""
 
+    def errors_at_once(self, clip: ClipInput) -> Tensor:
+        """Return :meth:`errors` in one step, whatever the batch size: this is what is exported."""
+        return self.errors(clip)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return :meth:`loss`; calling the module is what Fabric watches over."""
         return self.loss(batch)
@@ -94,6 +104,8 @@ class FramePredictor(Network):
     The squared difference between the frames that it expects and those that are there is both its
     loss and its error.
     """
+
+    windows_alone = True
 
     def __init__(self, settings: NetworkSettings, shape: InputShape) -> None:
         """Build the layers in a subclass; this remembers how many frames a window reads."""
@@ -122,13 +134,17 @@ class FramePredictor(Network):
 
     def errors(self, clip: ClipInput) -> Tensor:
         """Return the squared errors, averaged over target frames: windows × mel bands."""
-        steps = torch.arange(self._window_frames, device=clip.frames.device)
         return torch.cat(
             [
-                self.frame_errors(clip.frames[first[:, None] + steps]).mean(dim=1)
+                self.errors_at_once(clip._replace(first_frames=first))
                 for first in torch.split(clip.first_frames, clip.batch_size)
             ]
         )
+
+    def errors_at_once(self, clip: ClipInput) -> Tensor:
+        """Return the squared errors of all windows in one step."""
+        steps = torch.arange(self._window_frames, device=clip.frames.device)
+        return self.frame_errors(clip.frames[clip.first_frames[:, None] + steps]).mean(dim=1)
 
 
 class FrameOutput(nn.Linear):

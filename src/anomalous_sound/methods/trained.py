@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -102,9 +103,8 @@ class NetworkDescription:
         return self.machine_ids.index(machine_id) if machine_id in self.machine_ids else -1
 
 
-@dataclass(frozen=True)
-class TrainedNetworks:
-    """The weights of one or several networks, its members, and their description.
+class Networks(ABC):
+    """One or several networks, its members, and their description.
 
     A member is named by the path before its tensors: one network for all machine IDs has the empty
     name, the network of one machine ID is ``id_<machine ID>``, and where each was trained without
@@ -112,27 +112,23 @@ class TrainedNetworks:
     several judge a clip, its score is the mean of the scores of their errors.
 
     Attributes:
-        weights: tensors on the CPU by name: ``<member>/<tensor>``, or ``<tensor>`` alone.
         description: of all members.
     """
 
-    weights: Mapping[str, Tensor]
     description: NetworkDescription
+
+    @abstractmethod
+    def members(self) -> tuple[str, ...]:
+        """Return the names of all members, sorted."""
+
+    @abstractmethod
+    def contents(self) -> Iterable[tuple[str, bytes]]:
+        """Return what was learned, by name and sorted: it tells other networks from these."""
 
     @property
     def shared(self) -> bool:
         """Whether the members judge all machine IDs, also those not trained on."""
         return not any(member.startswith(_OF_MACHINE_ID) for member in self.members())
-
-    def count_parameters(self) -> int:
-        """Return the number of trained values of all members."""
-        from anomalous_sound.methods.network import count_parameters
-
-        return sum(count_parameters(self.build(member)) for member in self.members())
-
-    def members(self) -> tuple[str, ...]:
-        """Return the names of all members."""
-        return tuple(sorted({name.rpartition("/")[0] for name in self.weights}))
 
     def members_of(self, machine_id: str, *, left_out_of: int | None = None) -> tuple[str, ...]:
         """Return the members that judge a clip of a machine ID.
@@ -159,6 +155,34 @@ class TrainedNetworks:
         if not found:
             raise InputError(no_network_of_its_own(machine_id, members))
         return found
+
+
+@dataclass(frozen=True)
+class TrainedNetworks(Networks):
+    """Networks as they were trained, to be applied by PyTorch.
+
+    Attributes:
+        weights: tensors on the CPU by name: ``<member>/<tensor>``, or ``<tensor>`` alone.
+        description: of all members.
+    """
+
+    weights: Mapping[str, Tensor]
+    description: NetworkDescription
+
+    def members(self) -> tuple[str, ...]:
+        """Return the names of all members, sorted."""
+        return tuple(sorted({name.rpartition("/")[0] for name in self.weights}))
+
+    def contents(self) -> Iterable[tuple[str, bytes]]:
+        """Return the bytes of every tensor; see :meth:`Networks.contents`."""
+        for name in sorted(self.weights):
+            yield name, self.weights[name].contiguous().numpy().tobytes()
+
+    def count_parameters(self) -> int:
+        """Return the number of trained values of all members."""
+        from anomalous_sound.methods.network import count_parameters
+
+        return sum(count_parameters(self.build(member)) for member in self.members())
 
     def build(self, member: str = SHARED) -> Network:
         """Build a member and load its weights into it."""

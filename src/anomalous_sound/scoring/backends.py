@@ -95,13 +95,13 @@ class Mixture(FittedBackend):
 
     def log_density(self, whitened: np.ndarray) -> np.ndarray:
         """Return the natural logarithm of the density at each clip."""
-        from sklearn.mixture import GaussianMixture
-
-        mixture = GaussianMixture(len(self.weights), covariance_type="diag")
-        mixture.weights_, mixture.means_ = self.weights, self.means
-        mixture.covariances_ = self.variances
-        mixture.precisions_cholesky_ = 1 / np.sqrt(self.variances)
-        density: np.ndarray = mixture.score_samples(whitened)
+        squares = np.square(whitened[:, None, :] - self.means) / self.variances
+        of_components = np.log(self.weights) - 0.5 * (
+            squares + np.log(2 * np.pi * self.variances)
+        ).sum(axis=2)
+        # from the largest of them on, so that nothing runs over or is lost
+        largest = of_components.max(axis=1, keepdims=True)
+        density: np.ndarray = largest[:, 0] + np.log(np.exp(of_components - largest).sum(axis=1))
         return density
 
     def score(self, whitened: np.ndarray) -> np.ndarray:
@@ -140,11 +140,8 @@ class NearestClips(FittedBackend):
 
     def score(self, whitened: np.ndarray) -> np.ndarray:
         """Return the mean distance of each clip."""
-        from sklearn.neighbors import NearestNeighbors
-
         count = min(self.neighbours, len(self.normal_clips))
-        nearest = NearestNeighbors(n_neighbors=count).fit(self.normal_clips)
-        distances: np.ndarray = nearest.kneighbors(whitened)[0]
+        distances = np.sort(_distances(whitened, self.normal_clips), axis=1)[:, :count]
         of_clips: np.ndarray = distances.mean(axis=1)
         return of_clips
 
@@ -193,11 +190,16 @@ class LocalDensity(FittedBackend):
         return {"normal_clips": self.normal_clips.tolist(), "apart": self.apart.tolist()}
 
 
-def _root_mean_square_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the distance of each clip to each other one: clips × others."""
-    from scipy.spatial.distance import cdist
+def _distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distance of each clip to each other one: clips × others."""
+    # clip by clip, so that the differences of all to all are never in memory
+    by_clip = [np.sqrt(np.square(others - clip).sum(axis=1)) for clip in clips]
+    return np.stack(by_clip) if by_clip else np.empty((0, len(others)))
 
-    distances: np.ndarray = cdist(clips, others) / np.sqrt(clips.shape[1])
+
+def _root_mean_square_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the root mean square difference of each clip to each other one: clips × others."""
+    distances: np.ndarray = _distances(clips, others) / np.sqrt(clips.shape[1])
     return distances
 
 

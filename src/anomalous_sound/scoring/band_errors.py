@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class CollectedErrors:
 
     def index(self) -> pd.DataFrame:
         """Return one row a clip, as :class:`BandErrors` has it."""
+        import pandas as pd
+
         return pd.DataFrame(self._rows)
 
     def window_errors(self) -> np.ndarray:

@@ -4,49 +4,50 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from anomalous_sound.compute.threads import in_threads, torch_threads
+from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.inference import ScoringSettings
-from anomalous_sound.features.frames import Frames
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.runner import Runner, make_runner
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    import pandas as pd
 
-    from anomalous_sound.methods.network import Network
+    from anomalous_sound.features.frames import Frames
 
 
 class ClipScorer:
-    """Trained networks, ready to be applied to one clip after the other, from several threads."""
+    """Networks, ready to be applied to one clip after the other, from several threads."""
 
-    def __init__(self, networks: TrainedNetworks, settings: ScoringSettings) -> None:
-        """Remember the networks; each is built when the first clip needs it.
+    def __init__(self, networks: Networks, settings: ScoringSettings) -> None:
+        """Remember the networks; what applies them is made when the first clip needs it.
 
         Args:
-            networks: the trained networks.
+            networks: trained or exported.
             settings: device, precision and batch size.
         """
         self._networks = networks
         self._settings = settings
-        self._built: dict[str, Network] = {}
-        self._building = Lock()
+        self._making = Lock()
+
+    @property
+    def runner(self) -> Runner:
+        """What applies the networks; see :func:`.make_runner`."""
+        with self._making:
+            return self._runner
 
     @cached_property
-    def fabric(self) -> Fabric:
-        """Device and precision."""
-        from anomalous_sound.compute.device import make_fabric
-
-        return make_fabric(self._settings.accelerator, self._settings.precision)
+    def _runner(self) -> Runner:
+        return make_runner(self._networks, self._settings)
 
     def errors(
         self,
@@ -65,32 +66,22 @@ class ClipScorer:
             first_frames: the first frame of each window in the clip.
             machine_id: of the clip.
             left_out_of: the fold of a normal clip of the training; see
-                :meth:`.TrainedNetworks.members_of`.
+                :meth:`.Networks.members_of`.
 
         Raises:
-            InputError: no network judges the machine ID.
+            InputError: no network judges the machine ID, or what applies networks is not there.
         """
         started = time.perf_counter()
         description = self._networks.description
         members = self._networks.members_of(machine_id, left_out_of=left_out_of)
-        errors = errors_of_clip(
-            [self._network(member) for member in members],
+        errors = self.runner.errors(
+            members,
             description.scaling.scaled(frames),
             first_frames,
             machine=description.machine(machine_id),
-            batch_size=self._settings.batch_size,
-            fabric=self.fabric,
         )
         seconds = time.perf_counter() - started
         return ClipErrors.kept(clip_id, members, errors, seconds)
-
-    def _network(self, member: str) -> Network:
-        with self._building:
-            if member not in self._built:
-                network = self._networks.build(member)
-                self.fabric.to_device(network)
-                self._built[member] = network
-            return self._built[member]
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,7 @@ class WindowScoring:
     So no more than a batch of windows and the errors of a few clips are in memory at a time.
 
     Attributes:
-        networks: the trained networks.
+        networks: trained or exported.
         frames: log-mel frames of all clips, dB.
         windows: the windows to score, as :func:`index_windows` lists them, clip after clip.
         machine_ids: the machine ID of each clip ID.
@@ -110,7 +101,7 @@ class WindowScoring:
             scores it.
     """
 
-    networks: TrainedNetworks
+    networks: Networks
     frames: Frames
     windows: pd.DataFrame
     machine_ids: Mapping[str, str]
@@ -134,7 +125,7 @@ class WindowScoring:
         # the networks of one machine ID are in memory at a time
         for _, clip_ids in itertools.groupby(first_frames, members_of):
             scorer = ClipScorer(self.networks, self.scoring)
-            jobs = self.jobs if scorer.fabric.device.type == "cpu" else 1
+            jobs = self.jobs if scorer.runner.on_cpu else 1
             yield from in_threads(
                 (
                     partial(self._of_clip, scorer, clip_id, first_frames[clip_id])
@@ -154,47 +145,6 @@ class WindowScoring:
             self.machine_ids[clip_id],
             left_out_of=self.folds.get(clip_id),
         )
-
-
-def errors_of_clip(
-    networks: Sequence[Network],
-    frames: NDArray[np.float32],
-    first_frames: NDArray[np.int64],
-    *,
-    machine: int,
-    batch_size: int,
-    fabric: Fabric,
-) -> NDArray[np.float32]:
-    """Apply networks to one clip.
-
-    Args:
-        networks: those that judge the clip, on the device.
-        frames: frames × mel bands, scaled: the whole clip.
-        first_frames: the first frame of each window in the clip.
-        machine: the place of the clip's machine ID among those trained on; -1 for any other.
-        batch_size: windows computed at once, at most.
-        fabric: device and precision, as
-            :func:`~anomalous_sound.compute.device.make_fabric` chooses them.
-
-    Returns:
-        Networks × windows × mel bands, at least 0.
-    """
-    import torch
-
-    from anomalous_sound.methods.network import ClipInput
-
-    # the number of threads decides in which order a CPU sums, and so the last bit
-    threads = 1 if fabric.device.type == "cpu" else torch.get_num_threads()
-    with torch_threads(threads), torch.inference_mode(), fabric.autocast():
-        clip = ClipInput(
-            fabric.to_device(torch.from_numpy(frames)),
-            fabric.to_device(torch.from_numpy(first_frames)),
-            machine,
-            batch_size,
-        )
-        errors = [network.errors(clip).float() for network in networks]
-        found: NDArray[np.float32] = torch.stack(errors).cpu().numpy()
-        return found
 
 
 def target_offset_s(description: NetworkDescription) -> float:

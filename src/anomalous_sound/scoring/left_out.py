@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.scoring import (
     JoinedScoreSettings,
     PooledErrorSettings,
     ScoreSettings,
 )
-from anomalous_sound.corpus.split import draw_folds
 from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.score import Score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LeftOut(NamedTuple):
@@ -43,6 +44,8 @@ def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
     Returns:
         The part of each clip.
     """
+    from anomalous_sound.corpus.split import draw_folds
+
     if len(clips) <= fits:
         return np.arange(len(clips))
     return draw_folds(clips, fits, seed).to_numpy()

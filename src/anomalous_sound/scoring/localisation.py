@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.scoring import EventSettings, LocalisationSettings
 from anomalous_sound.scoring.events import EventLimits, fit_event_limits
@@ -16,6 +15,24 @@ LOCALISATION_COLUMNS = ["clip_id", "axis", "rank", "start", "end", "share"]
 TIME, FREQUENCY = "time", "frequency"
 
 _SMALLEST_ERROR = 1e-12  # of a squared error; its logarithm stays finite
+
+
+class Place(NamedTuple):
+    """A segment of time or a mel band that stands out.
+
+    Attributes:
+        axis: TIME or FREQUENCY.
+        rank: counted from 1, on its axis.
+        start: of the segment, s, or the lower edge of the band, Hz.
+        end: of the segment, s, or the upper edge of the band, Hz.
+        share: of the clip's whole contribution on this axis, 0 to 1.
+    """
+
+    axis: str
+    rank: int
+    start: float
+    end: float
+    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +189,7 @@ def localise(
     times_s: np.ndarray,
     band_edges_hz: np.ndarray,
     settings: LocalisationSettings,
-) -> pd.DataFrame:
+) -> list[Place]:
     """Find the segments of time and the mel bands that deviate most.
 
     The contribution of a time is the sum over the bands of z² of
@@ -189,8 +206,7 @@ def localise(
         settings: how long a segment is, and how many segments and bands to name.
 
     Returns:
-        ``axis`` (``time``, in s, or ``frequency``, in Hz), ``rank``, ``start``, ``end`` and
-        ``share`` of the whole contribution; those that deviate most first.
+        Segments, then bands; those that deviate most first.
     """
     segment_s = settings.segment_s
     above = np.maximum(reference.deviation_map(errors, machine_id), 0) ** 2
@@ -199,14 +215,16 @@ def localise(
     # segments differ by a window: by the sum, the longer ones would win
     mean_by_time = by_time / np.maximum(np.bincount(segment_numbers), 1)
     by_band = np.maximum(reference.peak_deviation(errors, machine_id), 0) ** 2
-    rows = []
+    places = []
     for rank, number in enumerate(_highest(mean_by_time, settings.segments), start=1):
         start = number * segment_s
-        rows.append((TIME, rank, start, start + segment_s, by_time[number] / by_time.sum()))
+        share = float(by_time[number] / by_time.sum())
+        places.append(Place(TIME, rank, float(start), float(start + segment_s), share))
     for rank, band in enumerate(_highest(by_band, settings.bands), start=1):
         low, high = band_edges_hz[band : band + 2]
-        rows.append((FREQUENCY, rank, low, high, by_band[band] / by_band.sum()))
-    return pd.DataFrame(rows, columns=LOCALISATION_COLUMNS[1:])
+        share = float(by_band[band] / by_band.sum())
+        places.append(Place(FREQUENCY, rank, float(low), float(high), share))
+    return places
 
 
 class _Moments:

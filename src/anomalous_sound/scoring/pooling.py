@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from anomalous_sound.configuration.scoring import (
     JoinedScoreSettings,
@@ -19,6 +19,9 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.scoring.band_errors import ClipErrors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IDENTITY = ["clip_id", "member"]
 
@@ -99,6 +102,8 @@ def pool_errors(
         IDENTITY and the columns of :func:`pool_clip`, ``column_0``, ``column_1``, …; one row for
         each clip and member.
     """
+    import pandas as pd
+
     rows: list[tuple[str, str]] = []
     pooled: list[np.ndarray] = []
     for clip in clips:

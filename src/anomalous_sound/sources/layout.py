@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-import pandas as pd
-
 from anomalous_sound.errors import InputError
+from anomalous_sound.sources.tables import Table
 from anomalous_sound.vocabulary import Domain, Label, Split
 
 LABELS_FILE = "labels.csv"
@@ -111,7 +110,7 @@ _NOTHING: Mapping[str, ClipFacts] = {}
 def identify_clips(
     clip_ids: Sequence[str],
     folder_name: str,
-    labels: pd.DataFrame | None = None,
+    labels: Table | None = None,
     published: Mapping[str, ClipFacts] = _NOTHING,
 ) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
     """Identify every clip of a corpus by its layout.
@@ -149,7 +148,7 @@ def identify_clips(
 
 
 def identify_new_clips(
-    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame | None = None
+    clip_ids: Sequence[str], folder_name: str, labels: Table | None = None
 ) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
     """Identify clips that are to be judged: all are test clips, and none is refused for its name.
 
@@ -232,7 +231,7 @@ def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
 
 
 def _identify_by_table(
-    clip_ids: Sequence[str], folder_name: str, labels: pd.DataFrame
+    clip_ids: Sequence[str], folder_name: str, labels: Table
 ) -> tuple[dict[str, ClipIdentity], dict[str, str]]:
     for column in ("file", "label"):
         if column not in labels.columns:
@@ -241,7 +240,7 @@ def _identify_by_table(
                 "split, machine_type, machine_id, domain and attributes."
             )
     identities = {}
-    for line, row in enumerate(labels.fillna("").to_dict("records"), start=2):
+    for line, row in enumerate(labels.rows, start=2):
         if row["file"] in identities:
             raise InputError(f"{LABELS_FILE}, line {line}: {row['file']} is listed twice.")
         split = row.get("split", "")

@@ -15,8 +15,6 @@ from typing import IO, Any, Protocol
 from uuid import uuid4
 
 import numpy as np
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 
 from anomalous_sound.storage.atomic import told_if_unwritable
 
@@ -95,6 +93,9 @@ class ArrayStore:
         Args:
             folder: a path, or a URL that fsspec understands (``s3://bucket/log_mel``).
         """
+        from fsspec.core import url_to_fs
+        from fsspec.implementations.local import LocalFileSystem
+
         self._files, self._folder = url_to_fs(str(folder))
         self._is_local = isinstance(self._files, LocalFileSystem)
         self._layouts: dict[str, _Layout] = {}

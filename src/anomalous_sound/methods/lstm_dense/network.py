@@ -14,6 +14,8 @@ class LstmDensePredictor(FramePredictor):
     The frames of one window are heard before the first prediction counts.
     """
 
+    windows_alone = False
+
     def __init__(self, settings: LstmDenseNetworkSettings, shape: InputShape) -> None:
         """Build the network."""
         super().__init__(settings, shape)
@@ -35,4 +37,8 @@ class LstmDensePredictor(FramePredictor):
 
     def errors(self, clip: ClipInput) -> Tensor:
         """Return the squared error of the frame after each window, from one pass over the clip."""
+        return self.errors_at_once(clip)
+
+    def errors_at_once(self, clip: ClipInput) -> Tensor:
+        """Return :meth:`errors`, which come from one pass anyway."""
         return self.frame_errors(clip.frames[None])[0][clip.first_frames]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -184,11 +185,11 @@ def localise(
         description.features.log_mel.n_mels, description.features.audio.sample_rate
     )
     test = clips[clips.split == Split.TEST].set_index("clip_id").machine_id
-    tables = []
+    rows: list[dict[str, Any]] = []
     for clip_id, of_clip in window_errors.groupby("clip_id", observed=True, sort=False):
         if clip_id not in test.index:
             continue
-        table = localisation.localise(
+        places = localisation.localise(
             mean_over_members(band_errors.clip(clip_id)),
             window_reference,
             test[clip_id],
@@ -196,10 +197,8 @@ def localise(
             band_edges_hz=edges,
             settings=settings,
         )
-        if len(table):
-            tables.append(table.assign(clip_id=clip_id))
-    columns = localisation.LOCALISATION_COLUMNS
-    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+        rows += [{"clip_id": clip_id, **place._asdict()} for place in places]
+    return pd.DataFrame(rows, columns=localisation.LOCALISATION_COLUMNS)
 
 
 def list_events(

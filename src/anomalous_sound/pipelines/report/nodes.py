@@ -54,7 +54,7 @@ def measure_localisation(
     features = network.description.features
     return hit_rates(
         marks,
-        raw_audio.faults,
+        pd.DataFrame(raw_audio.faults.rows),
         durations_s=dict(zip(clips.clip_id, clips.duration_s, strict=True)),
         band_edges_hz=mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate),
     )

@@ -6,10 +6,9 @@ import io
 from functools import cache
 from importlib import resources
 
-import pandas as pd
-
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import ClipFacts
+from anomalous_sound.sources.tables import Table
 
 NAME_COLUMN = "file_name"
 
@@ -28,13 +27,15 @@ def evaluation_labels(year: int, machine_type: str) -> dict[str, ClipFacts]:
     file = resources.files(__package__) / "labels" / f"dcase{year}.csv.gz"
     if not file.is_file():
         return {}
+    import pandas as pd
+
     table = pd.read_csv(io.BytesIO(file.read_bytes()), compression="gzip", dtype=str).fillna("")
     own = table[table.machine_type == machine_type]
     columns = own[["file", "label", "domain", "attributes"]]
     return {file: ClipFacts(*facts) for file, *facts in columns.itertuples(index=False)}
 
 
-def attributes_of(table: pd.DataFrame, name: str) -> dict[str, str]:
+def attributes_of(table: Table, name: str) -> dict[str, str]:
     """Read a table of attributes, as it lies beside the clips since 2022: ``attributes_00.csv``.
 
     Args:
@@ -50,13 +51,12 @@ def attributes_of(table: pd.DataFrame, name: str) -> dict[str, str]:
     """
     if NAME_COLUMN not in table.columns:
         raise InputError(
-            f"{name} has no column '{NAME_COLUMN}' (it has {', '.join(map(str, table.columns))}); "
+            f"{name} has no column '{NAME_COLUMN}' (it has {', '.join(table.columns)}); "
             "the layout of the archive has changed. Remove the file to go on without attributes."
         )
     # 2022 repeats whole names in a last column
-    values = [name for name in table.columns if str(name).startswith("d")]
-    rows = table.fillna("")
+    values = [name for name in table.columns if name.startswith("d")]
     return {
-        str(file).rpartition("/")[2]: "_".join(value for value in row if value)
-        for file, row in zip(rows[NAME_COLUMN], rows[values].to_numpy().tolist(), strict=True)
+        row[NAME_COLUMN].rpartition("/")[2]: "_".join(row[name] for name in values if row[name])
+        for row in table.rows
     }
