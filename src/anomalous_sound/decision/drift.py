@@ -94,8 +94,9 @@ class DriftMonitor:
             rng: breaks ties.
         """
         below = np.sort(calibration_scores[calibration_scores < threshold])
-        # the threshold is next to the highest, which is therefore not like the others
-        self._scores = array("d", below[:-1].tolist())
+        if len(below) and np.nextafter(below[-1], np.inf) == threshold:
+            below = below[:-1]  # it has set the threshold, and so is not like the others
+        self._scores = array("d", below.tolist())
         self._limit, self._rng = looks, rng
         self._start()
 
