@@ -77,12 +77,13 @@ def watch_stream(
         try:
             block = reader.blocks.get(timeout=_PATIENCE_S)
         except queue.Empty:
+            is_within_segment = reader.is_within_segment
             if reader.received > received:
                 received = reader.received
                 watch.heard()
             elif watch.check_stall(place):
                 # the segment that is being read goes on after a pause
-                has_gap = has_gap or reader.is_within_segment
+                has_gap = has_gap or is_within_segment
             watch.beat(reader.blocks.qsize())
             continue
         if block is None:

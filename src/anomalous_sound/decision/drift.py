@@ -111,6 +111,7 @@ class DriftMonitor:
         if self.statistic < self._limit:
             return None
         found = Drift(self._jumper.favours_low, self._looks, len(self._scores))
+        self._scores = array("d")  # what comes is compared with what comes, and told if it changes
         self._start()
         return found
 
