@@ -101,7 +101,7 @@ def test_a_day_is_told_with_little_memory():
     silent, clipped = 36, 180
     assert found["verdict"] == 8640 - silent
     assert found["alarm"] == found["recovered"] == 2
-    assert found["drift"] == 0
+    assert found["drift"] == found["promise_broken"] == 0
     assert kinds == {"silence": silent, "clipping": 1}
     assert found["sensor_well"] == 2
     begin, end, again, last, counts = told
@@ -147,6 +147,19 @@ def test_a_changed_sound_is_a_drift_and_no_fault():
     assert (drift["direction"], drift["advice"]) == ("lower", "recalibrate")
     assert alarms.counts["alarms"] == 0
     assert watch.exit_code == 0
+
+
+def test_looks_that_hang_together_break_the_promise():
+    scores = np.repeat(np.random.default_rng(3).standard_normal(200), 24)  # 4 min each
+    for independent, told in ((60.0, 1), (300.0, 0)):
+        terms = replace(TERMS, independent_after_s=independent, within_s=3600.0)
+        detector, alarms, _ = arm(CheapDetector.calibrated({"00": 300}), terms, ["00"])
+        lines = []
+        watch = watch_of(lines.append, alarms)
+        listen(detector, (segment_of(float(one), SEGMENT) for one in scores), watch)
+        found = [json.loads(line) for line in lines]
+        broken = [one for one in found if one["event"] == "promise_broken"]
+        assert len(broken) == found[-1]["broken_promises"] == told
 
 
 def verdict(machine_id, score, source, start_s=0.0, threshold=5.0, duration_s=10.0):

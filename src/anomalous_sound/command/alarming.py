@@ -11,6 +11,7 @@ import numpy as np
 
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.alarms import AlarmState, Change, Looks, Step
+from anomalous_sound.decision.dependence import DependenceCheck
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.drift import DriftMonitor
 from anomalous_sound.decision.promise import AlarmRule, Wish, find_rule, in_time
@@ -18,8 +19,6 @@ from anomalous_sound.decision.sensor import Doubt
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
-
-ALARM, DRIFT = "alarm", "drift"
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ class _Machine:
 
     def __init__(self, alarm: AlarmState | None, drift: DriftMonitor | None, looks: Looks) -> None:
         self.alarm, self.drift, self.looks = alarm, drift, looks
+        self.dependence = DependenceCheck()
         self.began_s = 0.0
         self.suppressed = 0
         self._source: Path | None = None
@@ -119,8 +119,11 @@ class Alarms:
         """Begin with all well; see :func:`arm`."""
         self._detector, self._terms, self.rule = detector, terms, rule
         self._spacing_s = spacing_s
+        self._assumes_independence = (
+            terms.independent_after_s is not None or terms.false_drift_every_s is not None
+        )
         self._machines: dict[str, _Machine] = {}
-        self.counts = {"alarms": 0, "suppressed": 0, "drifts": 0}
+        self.counts = {"alarms": 0, "suppressed": 0, "drifts": 0, "broken_promises": 0}
 
     @property
     def on(self) -> list[str]:
@@ -154,18 +157,23 @@ class Alarms:
             )
             step = machine.alarm.step(above, is_look=is_look, doubt=doubt)
             yield from self._told(verdict, machine, step, doubt if foreign else "", at_s)
-        if (
-            machine.drift is not None
-            and verdict.decision == Decision.NORMAL
-            and not forbidding
-            and is_look
-        ):
+        if not is_look:
+            return
+        if verdict.decision != Decision.NORMAL or forbidding:
+            machine.dependence.gap()
+            return
+        if machine.drift is not None:
             yield from self._drifted(verdict, machine.drift)
+        if self._assumes_independence:
+            yield from self._checked(verdict, machine.dependence)
 
     def miss(self, machine_id: str) -> None:
         """Take note that a segment of a machine could not be judged."""
         machine = self._machines.get(machine_id)
-        if machine is not None and machine.alarm is not None:
+        if machine is None:
+            return
+        machine.dependence.gap()
+        if machine.alarm is not None:
             machine.alarm.miss()
 
     def _machine(self, machine_id: str) -> _Machine:
@@ -201,7 +209,7 @@ class Alarms:
             said = (
                 f"ALARM: {place}: {step.votes} of the last {step.looks} looks above the threshold"
             )
-            yield Event(ALARM, said, known)
+            yield Event("alarm", said, known)
         elif step.change == Change.ENDS:
             lasted_s = at_s - machine.began_s
             said = (
@@ -229,7 +237,20 @@ class Alarms:
         )
         values = {"direction": how, "advice": "recalibrate", **asdict(found)}
         values.pop("higher")
-        yield Event(DRIFT, said, {**_where(verdict), **values})
+        yield Event("drift", said, {**_where(verdict), **values})
+
+    def _checked(self, verdict: Verdict, check: DependenceCheck) -> Iterator[Event]:
+        found = check.add(verdict.score)
+        if found is None:
+            return
+        self.counts["broken_promises"] += 1
+        said = (
+            f"PROMISE BROKEN: {_place(verdict)}: segments {in_time(self._spacing_s)} apart are not "
+            f"independent (correlation {found.correlation:.2f} over {found.looks} looks), so there "
+            "may be more false alarms and drifts; give a longer --independent-after, or leave it "
+            "out"
+        )
+        yield Event("promise_broken", said, {**_where(verdict), **asdict(found)})
 
 
 def arm(
