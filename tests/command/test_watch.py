@@ -256,3 +256,26 @@ def test_what_a_watch_needs_is_said(detector_folder, tmp_path):
         done = CliRunner().invoke(main, ["watch", *arguments, "--detector", str(detector_folder)])
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_a_promise_is_told_first_or_refused(simulated_run, detector_folder, tmp_path):
+    folder = simulated_run.data("01_raw/simulated/slider/test")
+    quick = ("--once", "--settled-after", "0", "--interval", "0.1", "--json")
+    arguments = ["watch", str(folder), "--detector", str(detector_folder), *quick]
+    refused = CliRunner().invoke(main, [*arguments, "--false-alarm-every", "30d"])
+    assert refused.exit_code == 2
+    assert "one false alarm in 30 days cannot be promised" in refused.stderr
+    promised = ("--false-alarm-every", "10min", "--independent-after", "10s")
+    drift = ("--false-drift-every", "1d", "--recover-after", "2")
+    done = CliRunner().invoke(main, [*arguments, *promised, *drift])
+    first, *rest = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["event"] == "promise"
+    assert first["needed"] <= first["window"] == 60
+    assert first["false_alarm_every_s"] == 600
+    assert first["false_drift_every_s"] == 86400
+    assert [one["event"] for one in rest].count("verdict") == 12
+    assert done.exit_code == (1 if rest[-1]["alarms"] else 0)
+    wrong = CliRunner().invoke(main, [*arguments, "--false-alarm-every", "30"])
+    assert wrong.exit_code == 2
+    assert "such as 90s, 10min, 12h or 30d" in wrong.stderr
