@@ -131,6 +131,13 @@ def detector_folder(simulated_run):
     return simulated_run.data("06_models/slider/lstm/detector")
 
 
+def as_loud_as_normal(detector, samples):
+    """Return samples of 16 bits, as loud as the normal clips of machine ID 00."""
+    level_db = np.median(detector.sound.values_db["level"]["00"])
+    gain = 10 ** (level_db / 20) / np.sqrt(np.mean(samples**2))
+    return np.round(gain * samples * 2**15).astype("<i2")
+
+
 def start(folder, *arguments, **options):
     return subprocess.Popen(
         [
@@ -202,7 +209,8 @@ def test_once_judges_what_is_there(simulated_run, detector_folder, tmp_path):
 
 @pytest.mark.slow
 def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
-    samples = (noise(5, 4.7)[:, 0] * 2**15).astype("<i2")
+    detector = Detector.load(detector_folder)
+    samples = as_loud_as_normal(detector, noise(5, 4.7)[:, 0])
     samples[RATE : 2 * RATE] = 0
     options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--json")
     done = CliRunner().invoke(
@@ -213,11 +221,10 @@ def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
     assert done.exit_code in (0, 1)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(one["event"], one.get("start_s")) for one in found] == [
-        *(("verdict", 0.0), ("sensor", 1.0), ("verdict", 2.0), ("verdict", 3.0)),
-        *(("verdict", 3.7), ("end", None)),
+        *(("verdict", 0.0), ("sensor", 1.0), ("sensor_well", None)),
+        *(("verdict", 2.0), ("verdict", 3.0), ("verdict", 3.7), ("end", None)),
     ]
-    assert found[1]["kind"] == "silence"
-    detector = Detector.load(detector_folder)
+    assert found[1]["kind"] == found[2]["kind"] == "silence"
     for one in found[:-1]:
         if one["event"] == "verdict":
             first = round(one["start_s"] * RATE)
@@ -230,7 +237,8 @@ def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
 def test_a_stream_that_pauses_is_a_stall_and_no_error(detector_folder):
     options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--stalled-after", 1)
     running = start(detector_folder, "-", *options, stdin=subprocess.PIPE)
-    os.write(running.stdin.fileno(), (noise(5)[:, 0] * 2**15).astype("<i2").tobytes())
+    sound = as_loud_as_normal(Detector.load(detector_folder), noise(5)[:, 0])
+    os.write(running.stdin.fileno(), sound.tobytes())
     found = [json.loads(running.stdout.readline()) for _ in range(2)]
     assert [one["event"] for one in found] == ["verdict", "sensor"]
     assert found[1]["kind"] == "stall"
@@ -248,3 +256,26 @@ def test_what_a_watch_needs_is_said(detector_folder, tmp_path):
         done = CliRunner().invoke(main, ["watch", *arguments, "--detector", str(detector_folder)])
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_a_promise_is_told_first_or_refused(simulated_run, detector_folder, tmp_path):
+    folder = simulated_run.data("01_raw/simulated/slider/test")
+    quick = ("--once", "--settled-after", "0", "--interval", "0.1", "--json")
+    arguments = ["watch", str(folder), "--detector", str(detector_folder), *quick]
+    refused = CliRunner().invoke(main, [*arguments, "--false-alarm-every", "30d"])
+    assert refused.exit_code == 2
+    assert "one false alarm in 30 days cannot be promised" in refused.stderr
+    promised = ("--false-alarm-every", "10min", "--independent-after", "10s")
+    drift = ("--false-drift-every", "1d", "--recover-after", "2")
+    done = CliRunner().invoke(main, [*arguments, *promised, *drift])
+    first, *rest = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["event"] == "promise"
+    assert first["needed"] <= first["window"] == 60
+    assert first["false_alarm_every_s"] == 600
+    assert first["false_drift_every_s"] == 86400
+    assert [one["event"] for one in rest].count("verdict") == 12
+    assert done.exit_code == (1 if rest[-1]["alarms"] else 0)
+    wrong = CliRunner().invoke(main, [*arguments, "--false-alarm-every", "30"])
+    assert wrong.exit_code == 2
+    assert "such as 90s, 10min, 12h or 30d" in wrong.stderr

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anomalous_sound.command.durations import Duration
 from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from anomalous_sound.decision.verdict import Rejection, Verdict
 
 EXIT_ERROR, EXIT_STOPPED = 2, 130
+# a recorder drops files when it likes, a stream never pauses
+_FOLDER_STALLED_S, _STREAM_STALLED_S = 600.0, 5.0
 
 
 class _MistakeError(click.ClickException):
@@ -222,19 +225,48 @@ def recalibrate(
 
 
 @main.command()
-@click.argument("place", metavar="DIR|-", type=click.Path(path_type=Path))
+@click.argument("place", metavar="DIR|PIPE|-", type=click.Path(path_type=Path))
 @_detector
 @_machine_id
 @_rate
 @_json
+@click.option(
+    *("--false-alarm-every", "false_alarm_every_s"),
+    type=Duration(),
+    help="Tell alarms, at most one false one in so long, such as 30d; default: verdicts alone.",
+)
+@click.option(
+    *("--alarm-within", "alarm_within_s"),
+    type=Duration(),
+    default=600.0,
+    show_default="10min",
+    help="How long a lasting fault may sound before its alarm.",
+)
+@click.option(
+    *("--independent-after", "independent_after_s"),
+    type=Duration(),
+    help="From which distance on segments have nothing to do with each other; default: from none.",
+)
+@click.option(
+    "--recover-after",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Normal segments in a row that end an alarm.",
+)
+@click.option(
+    *("--false-drift-every", "false_drift_every_s"),
+    type=Duration(),
+    help="Tell when normal sound changes, falsely at most once in so long, such as 90d.",
+)
+@click.option("--exit-on-sensor", is_flag=True, help="End with 4 if the sensor has a problem.")
 @click.option("--once", is_flag=True, help="End when every file that is there has been judged.")
 @click.option("--from-now", is_flag=True, help="Leave out the files that are there already.")
 @click.option(
     *("--stalled-after", "stalled_after_s"),
     type=click.FloatRange(min=0, min_open=True),
-    default=600.0,
-    show_default=True,
-    help="Seconds without anything new after which the sensor counts as stalled.",
+    help="Seconds without anything new after which the sensor counts as stalled; default: 600 for "
+    "a folder, 5 for a stream.",
 )
 @click.option(
     *("--settled-after", "settled_s"),
@@ -268,12 +300,12 @@ def recalibrate(
     "--rate",
     "sample_rate",
     type=click.IntRange(min=1),
-    help="Of the raw samples on standard input (16 bits, little-endian, mono), Hz.",
+    help="Of the raw samples in a stream (16 bits, little-endian, mono), Hz.",
 )
 @click.option(
     *("--segment", "segment_s"),
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds of a segment of standard input; default: as the detector was trained.",
+    help="Seconds of a segment of a stream; default: as the detector was trained.",
 )
 def watch(
     place: Path,
@@ -281,9 +313,15 @@ def watch(
     machine_id: str | None,
     rate: float | None,
     as_json: bool,
+    false_alarm_every_s: float | None,
+    alarm_within_s: float,
+    independent_after_s: float | None,
+    recover_after: int,
+    false_drift_every_s: float | None,
+    exit_on_sensor: bool,
     once: bool,
     from_now: bool,
-    stalled_after_s: float,
+    stalled_after_s: float | None,
     settled_s: float,
     give_up_s: float,
     heartbeat_s: float,
@@ -291,40 +329,62 @@ def watch(
     sample_rate: int | None,
     segment_s: float | None,
 ) -> None:
-    """Judge what a recorder drops into a folder, or raw samples from standard input (-).
+    """Judge what a recorder drops into a folder, or raw samples from a pipe or standard input (-).
 
     It ends with Ctrl-C. What cannot be judged (silence, damaged files, nothing new) is a line of
-    its own, and never counts as normal. Exit code: as of score.
+    its own, and never counts as normal. Exit code: as of score; with --false-alarm-every, 1 means
+    that there was an alarm.
     """
     from anomalous_sound.command.choice import open_detector
 
-    is_stream = str(place) == "-"
+    is_stream = str(place) == "-" or place.is_fifo()
     if is_stream and sample_rate is None:
-        raise InputError("watch - needs the sample rate of the samples: --rate HZ.")
+        raise InputError(f"watch {place} needs the sample rate of the samples: --rate HZ.")
     if not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
     detector = open_detector(chosen, rate=rate, machine_id=machine_id)
+    from anomalous_sound.command.alarming import Terms, arm
     from anomalous_sound.command.following import Follower, watch_folder
-    from anomalous_sound.command.stream import segment_samples, watch_stream
+    from anomalous_sound.command.stream import named_pipe, segment_samples, watch_stream
     from anomalous_sound.command.watching import Watch
 
+    terms = Terms(
+        false_alarm_every_s=false_alarm_every_s,
+        false_drift_every_s=false_drift_every_s,
+        within_s=alarm_within_s,
+        independent_after_s=independent_after_s,
+        recover_after=recover_after,
+        segment_s=segment_s,
+        rate=rate,
+    )
+    alarms = promise = None
+    if terms.is_asked_for:
+        heard = [detector.known_as(machine_id)] if is_stream else None
+        detector, alarms, promise = arm(detector, terms, heard)
     told = Watch(
         detector.identity,
         click.echo,
         as_json=as_json,
-        stalled_after_s=stalled_after_s,
+        stalled_after_s=stalled_after_s or (_STREAM_STALLED_S if is_stream else _FOLDER_STALLED_S),
         heartbeat_s=heartbeat_s,
+        alarms=alarms,
+        ends_on_sensor=exit_on_sensor,
     )
+    if promise is not None:
+        told.event(promise)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
     try:
         if sample_rate is not None and is_stream:
+            is_pipe = str(place) != "-"
             watch_stream(
                 detector,
-                sys.stdin.buffer,
+                named_pipe(place) if is_pipe else [sys.stdin.buffer],
                 told,
+                place=place,
                 sample_rate=sample_rate,
                 segment=segment_samples(detector, sample_rate, segment_s),
                 machine_id=machine_id,
+                goes_on=is_pipe,
             )
         else:
             follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
@@ -339,4 +399,4 @@ def watch(
     except KeyboardInterrupt:
         pass
     told.end()
-    raise click.exceptions.Exit(told.tally.exit_code)
+    raise click.exceptions.Exit(told.exit_code)

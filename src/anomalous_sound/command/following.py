@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomalous_sound.command.recordings import Wanted, judge, select
-from anomalous_sound.command.watching import Sensor, Watch
+from anomalous_sound.command.watching import Watch
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.decode import AudioFile
 from anomalous_sound.corpus.folder import list_recordings
 from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.sensor import Sensor
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import UnreadableClipError
 
@@ -59,17 +60,36 @@ class Follower:
         self._folder, self._settled_s, self._give_up_s = folder, settled_s, give_up_s
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
+        self._device = folder.stat().st_dev
 
     @property
     def waiting(self) -> int:
         """How many files have been found and not been judged."""
         return sum(not seen.is_done for seen in self._seen.values())
 
+    def is_there(self) -> bool:
+        """Return whether the folder is there.
+
+        Where it is on a drive of its own, what is left when that is unmounted is an empty folder on
+        another one. Files that come back with it are those that were seen.
+        """
+        try:
+            device = self._folder.stat().st_dev
+            if device != self._device and any(self._folder.iterdir()):
+                self._device = device  # another drive in its place
+        except OSError:
+            return False
+        return device == self._device
+
     def pass_over(self) -> None:
         """Take all files that are there for judged."""
         list(self.complete())
         for seen in self._seen.values():
             seen.is_done = True
+
+    def written_at(self, name: str) -> float:
+        """Return when a file was last changed, s."""
+        return self._seen[name].state[1] / 1e9
 
     def complete(self) -> Iterator[tuple[str, AudioFile, str]]:
         """Look at the folder once.
@@ -128,13 +148,15 @@ def watch_folder(
         interval_s: from one look at the folder to the next, s.
         once: whether to end when every file that is there has been judged.
     """
-    is_there = True
-    while True:
-        if folder.is_dir() != is_there:
-            is_there = not is_there
-            if not is_there:
-                watch.sensor(Sensor.UNREADABLE, folder, "the folder is not there")
-        for name, file, problem in follower.complete():
+    was_there = True
+    while not watch.is_over:
+        is_there = follower.is_there()
+        if was_there and not is_there:
+            watch.sensor(Sensor.GONE, folder, "the folder is not there; it is looked for")
+        elif is_there:
+            watch.back(Sensor.GONE)
+        was_there = is_there
+        for name, file, problem in follower.complete() if is_there else ():
             watch.heard()
             results = (
                 [Rejection(folder / name, problem)]
@@ -142,8 +164,10 @@ def watch_folder(
                 else _judged(detector, folder, name, file, machine_id)
             )
             for result in results:
-                watch.result(result)
+                watch.result(result, written_at=follower.written_at(name))
                 watch.beat(follower.waiting)
+                if watch.is_over:
+                    return
         watch.beat(follower.waiting)
         watch.check_stall(folder)
         if once and not follower.waiting:

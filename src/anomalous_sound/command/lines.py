@@ -27,6 +27,7 @@ class Tally:
         anomalous: clips called anomalous.
         undecided: clips with a score and no decision.
         not_judged: clips, or whole files, without a score.
+        doubtful: clips with a score that is not above the threshold, but with a sensor in doubt.
         worst: the anomalous clip with the highest score.
     """
 
@@ -34,10 +35,16 @@ class Tally:
     anomalous: int = 0
     undecided: int = 0
     not_judged: int = 0
+    doubtful: int = 0
     worst: Verdict | None = None
 
-    def add(self, result: Verdict | Rejection) -> None:
-        """Count a result."""
+    def add(self, result: Verdict | Rejection, *, is_doubtful: bool = False) -> None:
+        """Count a result.
+
+        Args:
+            result: of the clip.
+            is_doubtful: whether a watch doubts the sensor: then it is not counted as normal.
+        """
         if isinstance(result, Rejection):
             self.not_judged += 1
         elif result.decision == Decision.UNDECIDED:
@@ -46,6 +53,8 @@ class Tally:
             self.anomalous += 1
             if self.worst is None or result.score > self.worst.score:
                 self.worst = result
+        elif is_doubtful:
+            self.doubtful += 1
         else:
             self.normal += 1
 

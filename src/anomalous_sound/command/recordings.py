@@ -89,7 +89,7 @@ def judge(
         try:
             yield from detector.judge_recording(one.path, machine_id=one.machine_id)
         except UnreadableClipError as error:
-            yield Rejection(one.path, str(error))
+            yield Rejection(one.path, str(error), machine_id=one.machine_id)
 
 
 def judge_standard_input(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -12,13 +13,15 @@ import numpy as np
 
 from anomalous_sound.command.watching import Watch
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.verdict import Rejection
+from anomalous_sound.decision.sensor import Sensor
+from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 
 _BYTES = 2  # of a sample
 _WAITING = 4  # segments that are read before they can be judged
 _LEAST_REST = 0.1  # of a segment; a shorter rest at the end is not judged
 _PATIENCE_S = 1.0  # from one look at the clock to the next
+_GONE = b""  # a source has ended, and another one is to follow
 
 
 def segment_samples(detector: Detector, sample_rate: int, segment_s: float | None) -> int:
@@ -36,74 +39,131 @@ def segment_samples(detector: Detector, sample_rate: int, segment_s: float | Non
     return round(seconds * sample_rate)
 
 
+def named_pipe(path: Path) -> Iterator[BinaryIO]:
+    """Yield a named pipe for each program that writes to it, without an end."""
+    while True:
+        with path.open("rb") as source:  # waits for the next
+            yield source
+
+
 def watch_stream(
     detector: Detector,
-    source: BinaryIO,
+    sources: Iterable[BinaryIO],
     watch: Watch,
     *,
+    place: Path,
     sample_rate: int,
     segment: int,
     machine_id: str | None,
+    goes_on: bool = False,
 ) -> None:
     """Judge 16-bit little-endian mono samples until they end; memory does not grow.
 
     Args:
         detector: what judges.
-        source: the samples.
+        sources: the samples; a source that follows another one goes on after a gap.
         watch: what is told of verdicts and sensors.
+        place: what the source is called.
         sample_rate: Hz.
         segment: its length, samples.
         machine_id: of the machine.
+        goes_on: whether another source follows when one ends.
     """
-    place = Path("-")
-    blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
-    reader = threading.Thread(target=_read, args=(source, segment * _BYTES, blocks), daemon=True)
+    reader = _Reader(sources, segment * _BYTES, goes_on=goes_on)
     reader.start()
-    first, before = 0, np.zeros(0, np.int16)
-    while True:
+    first, before, has_gap = 0, np.zeros(0, np.int16), False
+    received = 0
+    while not watch.is_over:
         try:
-            block = blocks.get(timeout=_PATIENCE_S)
+            block = reader.blocks.get(timeout=_PATIENCE_S)
         except queue.Empty:
-            watch.beat(blocks.qsize())
-            watch.check_stall(place)
+            is_within_segment = reader.is_within_segment
+            if reader.received > received:
+                received = reader.received
+                watch.heard()
+            elif watch.check_stall(place):
+                # the segment that is being read goes on after a pause
+                has_gap = has_gap or is_within_segment
+            watch.beat(reader.blocks.qsize())
             continue
         if block is None:
             return
+        received = reader.received
         watch.heard()
+        if block == _GONE:
+            watch.sensor(
+                Sensor.GONE, place, "what wrote to it has ended; another one is waited for"
+            )
+            before = np.zeros(0, np.int16)
+            continue
+        watch.back(Sensor.GONE)
         samples = np.frombuffer(block[: len(block) // _BYTES * _BYTES], dtype="<i2")
         begin, end = first, first + len(samples)
         if len(samples) < segment:  # the last one
+            first = end
             if len(samples) < _LEAST_REST * segment:
                 continue
             samples = np.concatenate([before, samples])[-segment:]
             begin = end - len(samples)
-        _tell(detector, watch, samples, sample_rate, begin / sample_rate, machine_id)
-        watch.beat(blocks.qsize())
-        first, before = end, samples
+        result = _judged(detector, samples, sample_rate, begin / sample_rate, machine_id, place)
+        watch.result(result, has_gap=has_gap)
+        watch.beat(reader.blocks.qsize())
+        first, before, has_gap = end, samples, False
 
 
-def _tell(
+def _judged(
     detector: Detector,
-    watch: Watch,
     samples: np.ndarray,
     sample_rate: int,
     start_s: float,
     machine_id: str | None,
-) -> None:
-    place = Path("-")
+    place: Path,
+) -> Verdict | Rejection:
     try:
         # the same values as those of a 16-bit wav file
         scaled = samples * np.float32(2**-15)
         verdict = detector.judge(scaled, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
         is_silent = isinstance(error, SilentClipError)
-        watch.result(Rejection(place, str(error), start_s, is_silent))
-    else:
-        watch.result(replace(verdict, source=place, start_s=start_s))
+        return Rejection(place, str(error), start_s, is_silent, detector.known_as(machine_id))
+    return replace(verdict, source=place, start_s=start_s)
 
 
-def _read(source: BinaryIO, size: int, blocks: queue.Queue[bytes | None]) -> None:
-    """Read blocks of ``size`` bytes, a shorter one at the end, and None after it."""
-    while block := source.read(size):
-        blocks.put(block)
-    blocks.put(None)
+class _Reader(threading.Thread):
+    """Reads segments beside the judging: to wait for samples must not stop the heartbeat.
+
+    Attributes:
+        blocks: the bytes of a segment each, fewer at the end of a source; _GONE where another
+            source is to follow; None at the end.
+        received: bytes so far.
+        is_within_segment: whether a part of a segment has been read.
+    """
+
+    def __init__(self, sources: Iterable[BinaryIO], size: int, *, goes_on: bool) -> None:
+        super().__init__(daemon=True)
+        self._sources, self._size, self._goes_on = sources, size, goes_on
+        self.blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self.received = 0
+        self.is_within_segment = False
+
+    def run(self) -> None:
+        """Read until there is no more."""
+        for source in self._sources:
+            self._read(source)
+            if self._goes_on:
+                self.blocks.put(_GONE)
+        self.blocks.put(None)
+
+    def _read(self, source: BinaryIO) -> None:
+        block = bytearray()
+        # as much as is there already: read() would wait for a whole segment
+        while part := source.read1(self._size - len(block)):  # type: ignore[attr-defined]
+            self.received += len(part)
+            block += part
+            self.is_within_segment = len(block) < self._size
+            if not self.is_within_segment:
+                self.blocks.put(bytes(block))
+                block.clear()
+        if block:
+            self.blocks.put(bytes(block))
+            self.is_within_segment = False

@@ -1,24 +1,19 @@
-"""What a watch says: verdicts, heartbeats, and what is wrong with the sensor."""
+"""What a watch says: verdicts, alarms, drifts, heartbeats, and what is wrong with the sensor."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from pathlib import Path
 
+from anomalous_sound.command.alarming import Alarms, Event
 from anomalous_sound.command.lines import Tally, json_line, now, stands_out
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.sensor import Doubt, Sensor, doubts, level_db
 from anomalous_sound.decision.verdict import Rejection, Verdict
 
-
-class Sensor(StrEnum):
-    """What is wrong where a clip could not be judged; it is never counted as normal."""
-
-    SILENCE = "silence"
-    UNREADABLE = "unreadable"
-    STALL = "stall"
+EXIT_SENSOR = 4
 
 
 class Watch:
@@ -32,6 +27,8 @@ class Watch:
         as_json: bool,
         stalled_after_s: float,
         heartbeat_s: float,
+        alarms: Alarms | None = None,
+        ends_on_sensor: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with nothing heard.
@@ -42,50 +39,108 @@ class Watch:
             as_json: whether lines are JSON.
             stalled_after_s: how long nothing may be heard before it is a stall, s.
             heartbeat_s: from one heartbeat to the next, s.
+            alarms: what turns verdicts into alarms and drifts; None: verdicts are told alone.
+            ends_on_sensor: whether the watch is over when something is wrong with the sensor.
             clock: tells the time, s.
         """
         self._identity = identity.model_dump(mode="json")
         self._emit, self._as_json, self._clock = emit, as_json, clock
         self._stalled_after_s, self._heartbeat_s = stalled_after_s, heartbeat_s
         self._last_heard = self._last_told = self._last_beat = clock()
+        self._alarms, self._ends_on_sensor = alarms, ends_on_sensor
+        # what is wrong with the sensor, of which machine ID (empty: of all), and since when, s
+        self._wrong: dict[tuple[str, Sensor], float] = {}
+        self._levels_db: dict[str, float | None] = {}
         self.tally = Tally()
+        self.is_over = False
+
+    @property
+    def exit_code(self) -> int:
+        """As of the tally; where alarms are watched for, 1 means that there was one."""
+        if self.is_over:
+            return EXIT_SENSOR
+        if self._alarms is None or self._alarms.rule is None:
+            return self.tally.exit_code
+        if self._alarms.counts["alarms"]:
+            return 1
+        return 0 if self.tally.normal + self.tally.anomalous else 3
 
     def heard(self) -> None:
         """Take note that something has arrived."""
         self._last_heard = self._last_told = self._clock()
+        self._well("", Sensor.STALL)
 
-    def result(self, result: Verdict | Rejection) -> None:
-        """Tell of a verdict, or of a clip that could not be judged."""
+    def result(
+        self,
+        result: Verdict | Rejection,
+        *,
+        has_gap: bool = False,
+        written_at: float | None = None,
+    ) -> None:
+        """Tell of a verdict, or of a clip that could not be judged.
+
+        Args:
+            result: of the clip.
+            has_gap: whether the stream paused within it.
+            written_at: when its file was written, s; None: it is of a stream.
+        """
         if isinstance(result, Rejection):
             kind = Sensor.SILENCE if result.is_silent else Sensor.UNREADABLE
-            self.sensor(kind, result.source, result.reason, result.start_s)
+            self.sensor(kind, result.source, result.reason, result.start_s, result.machine_id)
+            if self._alarms is not None:
+                self._alarms.miss(result.machine_id)
             return
-        self.tally.add(result)
-        if self._as_json:
-            self._line("verdict", {**result.to_json(), "detector": self._identity})
-            return
-        threshold = "" if result.threshold is None else f", threshold {result.threshold:.4g}"
-        places = f"; {stands_out(result)}" if result.is_anomalous else ""
-        places += "".join(f"; {note}" for note in result.notes)
-        place = f"{result.source} at {clock_time(result.start_s)}"
-        self._text(f"{result.decision}: {place} (score {result.score:.4g}{threshold}{places})")
+        machine_id = result.machine_id
+        found = doubts(result, level_before_db=self._levels_db.get(machine_id))
+        if has_gap:
+            found.append(Doubt(Sensor.GAP, "the sound paused within this segment"))
+        self._levels_db[machine_id] = level_db(result)
+        self._no_longer(machine_id, found)
+        self.tally.add(result, is_doubtful=bool(found))
+        self._verdict(result, found)
+        for one in found:
+            self._begins(one, result)
+        if self._alarms is not None:
+            for event in self._alarms.hear(result, found, written_at):
+                self.event(event)
 
-    def sensor(self, kind: Sensor, source: Path, reason: str, start_s: float = 0.0) -> None:
-        """Tell that something could not be judged, or that nothing comes."""
-        if kind != Sensor.STALL:
-            self.tally.not_judged += 1
+    def event(self, event: Event) -> None:
+        """Tell of an event."""
         if self._as_json:
-            self._line("sensor", {"kind": kind, **Rejection(source, reason, start_s).to_json()})
+            self._line(event.name, event.values)
+        else:
+            self._text(event.text)
+
+    def sensor(
+        self, kind: Sensor, source: Path, reason: str, start_s: float = 0.0, machine_id: str = ""
+    ) -> None:
+        """Tell that something could not be judged, or that nothing comes."""
+        if kind in (Sensor.SILENCE, Sensor.UNREADABLE):
+            self.tally.not_judged += 1
+        self._wrong.setdefault((machine_id, kind), self._clock())
+        self.is_over = self._ends_on_sensor
+        if self._as_json:
+            said = Rejection(source, reason, start_s).to_json()
+            self._line("sensor", {"kind": kind, **said, "machine_id": machine_id})
         else:
             self._text(f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}")
 
-    def check_stall(self, source: Path) -> None:
-        """Tell if nothing has been heard for too long, and again after as long."""
+    def back(self, kind: Sensor) -> None:
+        """Take note that what was wrong with the source is so no longer."""
+        self._well("", kind)
+
+    def check_stall(self, source: Path) -> bool:
+        """Tell if nothing has been heard for too long, and again after as long.
+
+        Returns:
+            Whether nothing has been heard for too long.
+        """
         moment = self._clock()
         if moment - self._last_told >= self._stalled_after_s:
             self._last_told = moment
             silent_s = moment - self._last_heard
             self.sensor(Sensor.STALL, source, f"nothing has come for {silent_s:.0f} s")
+        return ("", Sensor.STALL) in self._wrong
 
     def beat(self, waiting: int) -> None:
         """Tell that the watch goes on, if it is time.
@@ -102,12 +157,58 @@ class Watch:
         """Tell that the watch has ended."""
         self._counts("end", {})
 
-    def _counts(self, event: str, more: dict[str, int]) -> None:
-        counts = self.tally.counts() | more
+    def _verdict(self, verdict: Verdict, found: list[Doubt]) -> None:
+        kinds = [str(one.kind) for one in found]
         if self._as_json:
-            self._line(event, counts)
+            values = {**verdict.to_json(), "sensor": kinds, "detector": self._identity}
+            self._line("verdict", values)
+            return
+        threshold = "" if verdict.threshold is None else f", threshold {verdict.threshold:.4g}"
+        places = f"; {stands_out(verdict)}" if verdict.is_anomalous else ""
+        places += "".join(f"; {note}" for note in verdict.notes)
+        places += f"; sensor: {', '.join(kinds)}" if kinds else ""
+        place = f"{verdict.source} at {clock_time(verdict.start_s)}"
+        self._text(f"{verdict.decision}: {place} (score {verdict.score:.4g}{threshold}{places})")
+
+    def _begins(self, doubt: Doubt, verdict: Verdict) -> None:
+        """Tell of a doubt once, until it is gone: each verdict names it."""
+        if (verdict.machine_id, doubt.kind) not in self._wrong:
+            place = verdict.source or Path()
+            self.sensor(doubt.kind, place, doubt.reason, verdict.start_s, verdict.machine_id)
+
+    def _no_longer(self, machine_id: str, found: list[Doubt]) -> None:
+        """Tell what a clip that could be judged shows to be well again."""
+        still = {one.kind for one in found} | {Sensor.STALL, Sensor.GONE}  # of the source
+        for machine, kind in list(self._wrong):
+            if machine in ("", machine_id) and kind not in still:
+                self._well(machine, kind)
+
+    def _well(self, machine_id: str, kind: Sensor) -> None:
+        since = self._wrong.pop((machine_id, kind), None)
+        if since is None:
+            return
+        lasted_s = self._clock() - since
+        if self._as_json:
+            values = {"kind": kind, "machine_id": machine_id, "lasted_s": round(lasted_s, 3)}
+            self._line("sensor_well", values)
         else:
-            self._text(f"{event}: " + ", ".join(f"{n} {key}" for key, n in counts.items()))
+            whose = f" of machine ID {machine_id}" if machine_id else ""
+            self._text(f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s")
+
+    def _counts(self, event: str, more: dict[str, int]) -> None:
+        counts = self.tally.counts() | {"doubtful": self.tally.doubtful} | more
+        wrong = sorted({str(kind) for _, kind in self._wrong})
+        on: list[str] = []
+        if self._alarms is not None:
+            counts |= self._alarms.counts
+            on = self._alarms.on
+        if self._as_json:
+            self._line(event, {**counts, "sensor": wrong, "alarms_on": on})
+        else:
+            said = ", ".join(f"{n} {key}" for key, n in counts.items())
+            said += f"; sensor: {', '.join(wrong)}" if wrong else ""
+            said += f"; alarm on: {', '.join(on)}" if on else ""
+            self._text(f"{event}: {said}")
 
     def _line(self, event: str, values: Mapping[str, object]) -> None:
         self._emit(json_line(event, {"at": now(), **values}))

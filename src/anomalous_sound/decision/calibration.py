@@ -20,7 +20,7 @@ Sources:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,12 @@ class CalibrationScores:
         chosen = [score for score, name in pairs if machine_id in (None, name)]
         return np.array(chosen, dtype=float)
 
+    def only(self, machine_ids: Iterable[str]) -> CalibrationScores:
+        """Return the scores of some machine IDs."""
+        wanted = set(machine_ids)
+        table = self.table()
+        return self.from_table(table[table.machine_id.isin(wanted)], in_folds=self.in_folds)
+
     def p_values(
         self, scores: np.ndarray, machine_ids: Sequence[str | None], *, per: Per
     ) -> np.ndarray:
@@ -163,7 +169,7 @@ def conformal_threshold(calibration_scores: np.ndarray, rate: float) -> float:
         InputError: the rate is out of range, or a score is not finite.
     """
     scores = checked_scores(calibration_scores)
-    clips, allowed = len(scores), _allowed(len(scores), rate)
+    clips, allowed = len(scores), allowed_above(len(scores), rate)
     if allowed == 0:
         return math.nan
     highest = np.partition(scores, clips - allowed)[clips - allowed]
@@ -209,8 +215,11 @@ def checked_scores(scores: np.ndarray | Sequence[float]) -> np.ndarray:
     return checked
 
 
-def _allowed(clips: int, rate: float) -> int:
-    """Return the greatest m with m/(clips + 1) <= rate, compared as p-values are."""
+def allowed_above(clips: int, rate: float) -> int:
+    """Return the greatest m with m/(clips + 1) <= rate, compared as p-values are.
+
+    The threshold of so many clips is just above the m-th highest; 0: they cannot promise the rate.
+    """
     _check_rate(rate)
     allowed = int(rate * (clips + 1))
     while allowed / (clips + 1) > rate:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.base import Settings
+from anomalous_sound.configuration.decision import Per
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_mono
@@ -22,9 +23,22 @@ from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import SoundReference, is_foreign
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
-from anomalous_sound.decision.verdict import Band, ErrorMap, Rejection, Segment, Verdict
+from anomalous_sound.decision.verdict import (
+    Band,
+    ErrorMap,
+    Rejection,
+    Segment,
+    Signal,
+    Verdict,
+)
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
-from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
+from anomalous_sound.features.levels import (
+    crest_db,
+    full_scale_share,
+    longest_constant,
+    mean_spectrum,
+    rms_dbfs,
+)
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.methods.network_files import read_networks, write_networks
 from anomalous_sound.methods.trained import NetworkDescription, Networks
@@ -121,7 +135,7 @@ class Detector:
         )
         return cls(networks=networks, identity=identity, **parts)._named()
 
-    def at_rate(self, rate: float) -> Detector:
+    def at_rate(self, rate: float, *, per: Per | None = None) -> Detector:
         """Return this detector with conformal thresholds for another false-alarm rate.
 
         The scores that it was calibrated with are part of it, so any rate that so many clips can
@@ -129,12 +143,17 @@ class Detector:
 
         Args:
             rate: above 0 and below 1.
+            per: which clips share a threshold; None: as now.
 
         Raises:
             InputError: there are too few calibration clips; it says how many are needed.
         """
-        per, for_unseen = self.thresholds.per, self.thresholds.for_unseen
-        thresholds = conformal_at(self.calibration, rate, per=per, for_unseen=for_unseen)
+        thresholds = conformal_at(
+            *(self.calibration, rate),
+            per=per or self.thresholds.per,
+            # those of single machine IDs say nothing of others
+            for_unseen=self.thresholds.for_unseen and per != "machine_id",
+        )
         return replace(self, thresholds=thresholds)._named()
 
     def recalibrated(
@@ -309,7 +328,8 @@ class Detector:
                 verdict = self._judge(recording, self.known_as(machine_id), error_map=error_map)
             except UnreadableClipError as error:
                 is_silent = isinstance(error, SilentClipError)
-                return Rejection(source, str(error), start_s, is_silent)
+                known_as = self.known_as(machine_id)
+                return Rejection(source, str(error), start_s, is_silent, known_as)
             return replace(verdict, source=source, start_s=start_s)
 
         yield from in_threads((partial(judged, span) for span in cut), jobs)
@@ -482,6 +502,7 @@ class Detector:
             machine_id=machine_id,
             evidence=evidence,
             spectrum_db=spectrum_db,
+            signal=_signal(recording, audio.channel),
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
@@ -534,6 +555,17 @@ class Detector:
             digest.update(name.encode())
             digest.update(content)
         return digest.hexdigest()[:16]
+
+
+def _signal(recording: Recording, channel: int | str) -> Signal:
+    """Return what the samples of the channels that are judged say of the sensor: the worst one."""
+    by_channel = recording.samples.T
+    heard = by_channel if channel == "mean" else by_channel[[int(channel)]]
+    return Signal(
+        duration_s=recording.duration_s,
+        full_scale_share=max(map(full_scale_share, heard)),
+        constant_s=max(map(longest_constant, heard)) / recording.sample_rate,
+    )
 
 
 def _given(value: float) -> float | None:

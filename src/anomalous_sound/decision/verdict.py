@@ -58,6 +58,21 @@ class ErrorMap:
 
 
 @dataclass(frozen=True)
+class Signal:
+    """What the samples say of the sensor, as recorded.
+
+    Attributes:
+        duration_s: of the clip, s.
+        full_scale_share: of the samples at full scale, 0 to 1.
+        constant_s: the longest time that all samples were equal, s.
+    """
+
+    duration_s: float
+    full_scale_share: float
+    constant_s: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a detector says of one clip.
 
@@ -76,6 +91,7 @@ class Verdict:
         start_s: where the clip begins in that file, s.
         evidence: level, crest factor and spectrum of the clip against those of normal clips.
         spectrum_db: the mean spectrum of the clip, dB of each mel band, its level removed.
+        signal: what the samples say of the sensor.
         error_map: how far each moment and mel band is from normal, if it was asked for.
     """
 
@@ -90,6 +106,7 @@ class Verdict:
     start_s: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     spectrum_db: np.ndarray | None = field(default=None, repr=False, compare=False)
+    signal: Signal | None = None
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -134,12 +151,14 @@ class Rejection:
         reason: why not.
         start_s: where the clip begins in the file, s.
         is_silent: whether there is no sound in it.
+        machine_id: of the machine in it, as far as known.
     """
 
     source: Path
     reason: str
     start_s: float = 0.0
     is_silent: bool = False
+    machine_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the rejection as JSON values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+_FULL_SCALE = 1 - 2**-14
 _FLOOR = 1e-20  # power; what is silent lies at -200 dB, not at minus infinity
 
 
@@ -27,6 +28,21 @@ def crest_db(samples: np.ndarray) -> float:
     does.
     """
     return peak_dbfs(samples) - rms_dbfs(samples)
+
+
+def full_scale_share(samples: np.ndarray) -> float:
+    """Return the share of samples that are at full scale ±1, to 15 bits, or beyond."""
+    return float(np.mean(np.abs(samples) >= _FULL_SCALE))
+
+
+def longest_constant(samples: np.ndarray) -> int:
+    """Return the length of the longest run of equal samples.
+
+    >>> longest_constant(np.array([0.1, 0.2, 0.2, 0.2, 0.1]))
+    3
+    """
+    starts = np.flatnonzero(np.diff(samples)) + 1
+    return int(np.diff(np.concatenate([[0], starts, [len(samples)]])).max())
 
 
 def power_spectrum(
