@@ -9,11 +9,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from anomalous_sound.command.options import OutputOptions, output_options
 from anomalous_sound.errors import InputError, UnreadableClipError
 
 if TYPE_CHECKING:
@@ -198,6 +200,7 @@ def recalibrate(
 @_machine_id
 @_rate
 @_json
+@output_options
 @click.option("--once", is_flag=True, help="End when every file that is there has been judged.")
 @click.option("--from-now", is_flag=True, help="Leave out the files that are there already.")
 @click.option(
@@ -261,53 +264,58 @@ def watch(
     interval_s: float,
     sample_rate: int | None,
     segment_s: float | None,
+    outputs: OutputOptions,
 ) -> None:
     """Judge what a recorder drops into a folder, or raw samples from standard input (-).
 
     It ends with Ctrl-C. What cannot be judged (silence, damaged files, nothing new) is a line of
     its own, and never counts as normal. Exit code: as of score.
     """
-    from anomalous_sound.command.choice import open_detector
+    from anomalous_sound.command.choice import detector_folder, open_detector
 
     is_stream = str(place) == "-"
     if is_stream and sample_rate is None:
         raise InputError("watch - needs the sample rate of the samples: --rate HZ.")
     if not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
-    detector = open_detector(folder, rate=rate, machine_id=machine_id)
+    there = detector_folder(folder)
+    detector = open_detector(there, rate=rate, machine_id=machine_id)
     from anomalous_sound.command.following import Follower, watch_folder
+    from anomalous_sound.command.outputs import open_outputs
     from anomalous_sound.command.stream import segment_samples, watch_stream
     from anomalous_sound.command.watching import Watch
 
-    told = Watch(
-        detector.identity,
-        click.echo,
-        as_json=as_json,
-        stalled_after_s=stalled_after_s,
-        heartbeat_s=heartbeat_s,
-    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
-    try:
-        if sample_rate is not None and is_stream:
-            watch_stream(
-                detector,
-                sys.stdin.buffer,
-                told,
-                sample_rate=sample_rate,
-                segment=segment_samples(detector, sample_rate, segment_s),
-                machine_id=machine_id,
-            )
-        else:
-            follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
-            if from_now:
-                follower.pass_over()
-            watch_folder(
-                *(detector, place, told, follower),
-                machine_id=machine_id,
-                interval_s=interval_s,
-                once=once,
-            )
-    except KeyboardInterrupt:
-        pass
-    told.end()
+    with closing(open_outputs(outputs, detector, there)) as opened:
+        told = Watch(
+            detector.identity,
+            click.echo,
+            opened,
+            as_json=as_json,
+            stalled_after_s=stalled_after_s,
+            heartbeat_s=heartbeat_s,
+        )
+        try:
+            if sample_rate is not None and is_stream:
+                watch_stream(
+                    detector,
+                    sys.stdin.buffer,
+                    told,
+                    sample_rate=sample_rate,
+                    segment=segment_samples(detector, sample_rate, segment_s),
+                    machine_id=machine_id,
+                )
+            else:
+                follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
+                if from_now:
+                    follower.pass_over()
+                watch_folder(
+                    *(detector, place, told, follower),
+                    machine_id=machine_id,
+                    interval_s=interval_s,
+                    once=once,
+                )
+        except KeyboardInterrupt:
+            pass
+        told.end()
     raise click.exceptions.Exit(told.tally.exit_code)

@@ -10,7 +10,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from anomalous_sound.command.recordings import STANDARD_INPUT
 from anomalous_sound.command.watching import Watch
+from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
@@ -55,7 +57,7 @@ def watch_stream(
         segment: its length, samples.
         machine_id: of the machine.
     """
-    place = Path("-")
+    place = STANDARD_INPUT
     blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
     reader = threading.Thread(target=_read, args=(source, segment * _BYTES, blocks), daemon=True)
     reader.start()
@@ -77,29 +79,41 @@ def watch_stream(
                 continue
             samples = np.concatenate([before, samples])[-segment:]
             begin = end - len(samples)
-        _tell(detector, watch, samples, sample_rate, begin / sample_rate, machine_id)
+        judge_segment(detector, watch, samples, sample_rate, begin / sample_rate, machine_id)
         watch.beat(blocks.qsize())
         first, before = end, samples
 
 
-def _tell(
+def judge_segment(
     detector: Detector,
     watch: Watch,
     samples: np.ndarray,
     sample_rate: int,
     start_s: float,
     machine_id: str | None,
+    place: Path = STANDARD_INPUT,
 ) -> None:
-    place = Path("-")
+    """Judge 16-bit mono samples, and tell of it.
+
+    Args:
+        detector: what judges.
+        watch: what is told.
+        samples: 16-bit integers.
+        sample_rate: Hz.
+        start_s: of the samples since the start, s.
+        machine_id: of the machine.
+        place: where they come from.
+    """
+    # the same values as those of a 16-bit wav file
+    scaled = samples * np.float32(2**-15)
     try:
-        # the same values as those of a 16-bit wav file
-        scaled = samples * np.float32(2**-15)
         verdict = detector.judge(scaled, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
         is_silent = isinstance(error, SilentClipError)
         watch.result(Rejection(place, str(error), start_s, is_silent))
     else:
-        watch.result(replace(verdict, source=place, start_s=start_s))
+        recording = Recording(scaled[:, None], sample_rate)
+        watch.result(replace(verdict, source=place, start_s=start_s), recording)
 
 
 def _read(source: BinaryIO, size: int, blocks: queue.Queue[bytes | None]) -> None:
