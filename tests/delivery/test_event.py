@@ -13,7 +13,7 @@ from anomalous_sound.errors import InputError
 def test_ids_are_unique_and_sort_by_time():
     events = [new_event("sensor", {"kind": "stall"}) for _ in range(200)]
     assert len({event["id"] for event in events}) == 200
-    assert all(re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{12}", event["id"]) for event in events)
+    assert all(re.fullmatch(r"\d{8}T\d{9}-[0-9a-f]{10}", event["id"]) for event in events)
     at = datetime.fromisoformat(events[0]["at"])
     assert at.tzinfo is not None
     assert list(events[0]) == ["event", "id", "at", "kind"]

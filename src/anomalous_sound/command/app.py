@@ -147,11 +147,26 @@ def info(folder: Path | None, as_json: bool) -> None:
         click.echo("\n".join([f"Detector      {place}", *in_lines(detector)]))
 
 
+_kept = click.option(
+    "--kept",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where a watch keeps anomalous clips; default: kept/, beside the detector.",
+)
+
+
 @main.command()
-@click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("place", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @_detector
 @_machine_id
 @_rate
+@click.option(
+    "--feedback",
+    "with_feedback",
+    is_flag=True,
+    help="Check by the clips that were marked; without DIR, join those that were marked normal.",
+)
+@_kept
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -159,10 +174,12 @@ def info(folder: Path | None, as_json: bool) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 def recalibrate(
-    place: Path,
+    place: Path | None,
     folder: Path | None,
     machine_id: str | None,
     rate: float | None,
+    with_feedback: bool,
+    kept: Path | None,
     out: Path | None,
     yes: bool,
 ) -> None:
@@ -171,17 +188,28 @@ def recalibrate(
     For a machine that has changed a little, or to promise another rate. The recordings must be
     normal, and must not be those that the detector was trained on.
     """
-    from anomalous_sound.command.choice import detector_folder, open_detector
+    from anomalous_sound.command.choice import detector_folder, kept_folder, open_detector
 
+    if place is None and not with_feedback:
+        raise InputError("recalibrate needs a folder of normal recordings, or --feedback.")
     if out is not None and out.exists():
         raise InputError(f"--out: {out} exists already; give a folder that does not.")
     old = detector_folder(folder)
     # a machine ID that is new to it is what it may be recalibrated for
     detector = open_detector(old)
-    from anomalous_sound.command import recalibration
+    from anomalous_sound.command import feedback, recalibration
+    from anomalous_sound.command.kept import KeptClips
 
-    change = recalibration.recalibrate(detector, place, rate=rate, machine_id=machine_id)
-    click.echo("\n".join([f"Detector       {old}", *change.in_lines()]))
+    clips = KeptClips(kept_folder(kept, old))
+    if place is None:
+        change: recalibration.Recalibration = feedback.join(detector, clips, rate=rate)
+        lines = change.in_lines()
+    else:
+        change = recalibration.recalibrate(detector, place, rate=rate, machine_id=machine_id)
+        lines = change.in_lines()
+        if with_feedback:
+            lines += feedback.check(detector, change.after, clips).in_lines()
+    click.echo("\n".join([f"Detector       {old}", *lines]))
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("nothing was written; to go on, add --yes.")
@@ -195,11 +223,59 @@ def recalibrate(
 
 
 @main.command()
-@click.argument("place", metavar="DIR|-", type=click.Path(path_type=Path))
+@click.argument("event_id", metavar="ID")
+@click.option("--normal", "label", flag_value="normal", help="It was a false alarm.")
+@click.option("--fault", "label", flag_value="fault", help="Something was wrong.")
+@click.option("--note", default="", help="What else there is to say.")
+@_kept
+@_detector
+def feedback(
+    event_id: str, label: str | None, note: str, kept: Path | None, folder: Path | None
+) -> None:
+    """Say what an anomalous clip was; ID is that of its verdict, or of an alarm.
+
+    What was said can be said anew.
+    """
+    from anomalous_sound.command.choice import detector_folder, kept_folder
+
+    if label is None:
+        raise InputError("feedback: say what it was: --normal or --fault.")
+    place = kept or kept_folder(kept, detector_folder(folder))
+    from anomalous_sound.command.kept import Feedback, KeptClips
+
+    for clip in KeptClips(place).label(event_id, Feedback(label), note):
+        click.echo(f"{clip.folder.name} is marked {label}: {clip.audio}")
+
+
+def _list_devices(context: click.Context, option: click.Parameter, is_given: bool) -> None:
+    if is_given:
+        from anomalous_sound.command.microphone import list_devices
+
+        click.echo("\n".join(list_devices()))
+        context.exit()
+
+
+@main.command()
+@click.argument("place", metavar="[DIR|-]", required=False, type=click.Path(path_type=Path))
 @_detector
 @_machine_id
 @_rate
 @_json
+@click.option(
+    "--device",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Listen to a microphone: its number or a part of its name; without, the system's.",
+)
+@click.option(
+    "--list-devices",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_devices,
+    help="Say which microphones there are.",
+)
 @output_options
 @click.option("--once", is_flag=True, help="End when every file that is there has been judged.")
 @click.option("--from-now", is_flag=True, help="Leave out the files that are there already.")
@@ -242,19 +318,20 @@ def recalibrate(
     "--rate",
     "sample_rate",
     type=click.IntRange(min=1),
-    help="Of the raw samples on standard input (16 bits, little-endian, mono), Hz.",
+    help="Of the samples on standard input (16 bits, little-endian, mono), or of the device, Hz.",
 )
 @click.option(
     *("--segment", "segment_s"),
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds of a segment of standard input; default: as the detector was trained.",
+    help="Seconds of a segment of a stream; default: as the detector was trained.",
 )
 def watch(
-    place: Path,
+    place: Path | None,
     folder: Path | None,
     machine_id: str | None,
     rate: float | None,
     as_json: bool,
+    device: str | None,
     once: bool,
     from_now: bool,
     stalled_after_s: float,
@@ -266,25 +343,34 @@ def watch(
     segment_s: float | None,
     outputs: OutputOptions,
 ) -> None:
-    """Judge what a recorder drops into a folder, or raw samples from standard input (-).
+    """Judge what a recorder drops into a folder, raw samples from standard input (-), or a device.
 
     It ends with Ctrl-C. What cannot be judged (silence, damaged files, nothing new) is a line of
     its own, and never counts as normal. Exit code: as of score.
     """
     from anomalous_sound.command.choice import detector_folder, open_detector
 
+    if (place is None) == (device is None):
+        raise InputError("watch: say what to watch, one of a folder, - and --device.")
     is_stream = str(place) == "-"
     if is_stream and sample_rate is None:
         raise InputError("watch - needs the sample rate of the samples: --rate HZ.")
-    if not is_stream and not place.is_dir():
+    if place is not None and not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
     there = detector_folder(folder)
     detector = open_detector(there, rate=rate, machine_id=machine_id)
     from anomalous_sound.command.following import Follower, watch_folder
+    from anomalous_sound.command.microphone import Microphone, watch_device
     from anomalous_sound.command.outputs import open_outputs
     from anomalous_sound.command.stream import segment_samples, watch_stream
     from anomalous_sound.command.watching import Watch
 
+    microphone = None
+    if device is not None:
+        microphone = Microphone(device)
+        sample_rate = microphone.sample_rate(
+            sample_rate or detector.description.features.audio.sample_rate
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
     with closing(open_outputs(outputs, detector, there)) as opened:
         told = Watch(
@@ -296,7 +382,14 @@ def watch(
             heartbeat_s=heartbeat_s,
         )
         try:
-            if sample_rate is not None and is_stream:
+            if microphone is not None and sample_rate is not None:
+                watch_device(
+                    *(detector, microphone, told),
+                    sample_rate=sample_rate,
+                    segment=segment_samples(detector, sample_rate, segment_s),
+                    machine_id=machine_id,
+                )
+            elif sample_rate is not None and is_stream:
                 watch_stream(
                     detector,
                     sys.stdin.buffer,
@@ -305,7 +398,7 @@ def watch(
                     segment=segment_samples(detector, sample_rate, segment_s),
                     machine_id=machine_id,
                 )
-            else:
+            elif place is not None:
                 follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
                 if from_now:
                     follower.pass_over()

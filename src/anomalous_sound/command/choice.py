@@ -37,6 +37,16 @@ def detector_folder(given: Path | None) -> Path:
     return found[0]
 
 
+def kept_folder(given: Path | None, detector: Path) -> Path:
+    """Return the folder of the clips that a watch keeps: the one named, or beside the detector."""
+    return given or detector.absolute().with_name("kept")
+
+
+def queue_folder(given: Path | None, detector: Path) -> Path:
+    """Return the folder of the events that wait: the one named, or beside the detector."""
+    return given or detector.absolute().with_name("queue")
+
+
 def open_detector(
     given: Path | None, *, rate: float | None = None, machine_id: str | None = None
 ) -> Detector:

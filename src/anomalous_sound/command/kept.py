@@ -24,7 +24,7 @@ from anomalous_sound.methods.trained import NetworkDescription
 from anomalous_sound.storage.atomic import replaced_file, replaced_folder
 
 _EVENT_FILE, _INCOMPLETE = "event.json", ".incomplete"
-_EVENT_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{12}")
+_EVENT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{10}")
 _TOLD_EVERY = 100  # clips that had to go
 _NAMED = 3  # of the clips that are there, in a message
 
@@ -63,7 +63,7 @@ class KeptClips:
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; it is made when there is something to keep."""
-        self._folder = folder
+        self.folder = folder
 
     def add(self, event: Event, recording: Recording) -> None:
         """Keep a clip, with what was said of it.
@@ -71,7 +71,7 @@ class KeptClips:
         Raises:
             InputError: the disk is full or cannot be written to.
         """
-        with replaced_folder(self._folder / Feedback.NEW / event["id"]) as place:
+        with replaced_folder(self.folder / Feedback.NEW / event["id"]) as place:
             samples = recording.samples
             steps = samples * 2**15
             is_16_bit = np.array_equal(steps, np.rint(steps).clip(-(2**15), 2**15 - 1))
@@ -102,7 +102,7 @@ class KeptClips:
     def raised(self, alarm_id: str, verdict_ids: Iterable[str]) -> None:
         """Remember which clips an alarm is about."""
         for name in verdict_ids:
-            folder = self._folder / Feedback.NEW / name
+            folder = self.folder / Feedback.NEW / name
             if _EVENT_ID.fullmatch(name) and folder.is_dir():
                 event = _read_event(folder)
                 _write_event(folder, {**event, "alarms": [*event.get("alarms", []), alarm_id]})
@@ -127,13 +127,13 @@ class KeptClips:
             waiting = [folder.name for folder in self._folders(Feedback.NEW)]
             some = f", the newest: {', '.join(waiting[: -_NAMED - 1 : -1])}" if waiting else ""
             raise InputError(
-                f"no clip of {event_id!r} is kept in {self._folder}; give the id of an anomalous "
+                f"no clip of {event_id!r} is kept in {self.folder}; give the id of an anomalous "
                 f"verdict. {len(waiting)} wait for feedback{some}."
             )
         labelled = []
         at = datetime.now().astimezone().isoformat(timespec="seconds")
         for clip in found:
-            place = self._folder / feedback / clip.folder.name
+            place = self.folder / feedback / clip.folder.name
             place.parent.mkdir(exist_ok=True)
             clip.folder.replace(place)
             said = {"label": str(feedback), "at": at, "note": note}
@@ -143,7 +143,7 @@ class KeptClips:
         return labelled
 
     def _folders(self, feedback: Feedback) -> list[Path]:
-        places = (self._folder / feedback).glob("*")
+        places = (self.folder / feedback).glob("*")
         return sorted(place for place in places if _EVENT_ID.fullmatch(place.name))
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anomalous_sound.command.choice import kept_folder, queue_folder
 from anomalous_sound.command.kept import Keeper, KeptClips
 from anomalous_sound.command.options import MQTT_PASSWORD, MQTT_USER, TOKEN, OutputOptions
 from anomalous_sound.corpus.decode import Recording
@@ -118,13 +119,13 @@ def open_outputs(options: OutputOptions, detector: Detector, folder: Path) -> Ou
     outputs = Outputs(selected=selection(options.send), flush_s=options.flush_s)
     try:
         for name, receiver in _receivers(options, outputs):
-            place = options.queue or folder.absolute().with_name("queue")
+            place = queue_folder(options.queue, folder)
             waiting = EventQueue(place / f"{name}.db", limit_bytes=int(options.queue_mb * _MB))
             outputs.couriers.append(Courier(name, waiting, receiver, outputs.trouble))
         if options.output is not None:
             outputs.file = _opened(options.output)
         if options.kept_clips:
-            kept = KeptClips(options.kept or folder.absolute().with_name("kept"))
+            kept = KeptClips(kept_folder(options.kept, folder))
             outputs.keeper = Keeper(
                 kept,
                 detector.description,

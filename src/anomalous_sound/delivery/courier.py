@@ -13,6 +13,7 @@ from anomalous_sound.delivery.event import Event, to_line
 from anomalous_sound.delivery.queue import EventQueue
 
 _MOST_DOUBLINGS = 30
+_MOMENT_S = 0.1  # for a thread that has nothing to wait for
 
 
 class NotDeliveredError(Exception):
@@ -95,7 +96,7 @@ class Courier:
         """
         self._name, self._queue, self._receiver = name, queue, receiver
         self._tell, self._retry = tell, retry or Retry()
-        self._wake, self._closing = threading.Event(), threading.Event()
+        self._wake, self._closing, self._given_up = (threading.Event() for _ in range(3))
         self._told, self._failures = "", 0
         if left := queue.waiting:
             tell(name, f"{left} events of an earlier run are delivered first")
@@ -122,6 +123,8 @@ class Courier:
         self._closing.set()
         self._wake.set()
         self._thread.join(patience_s)
+        self._given_up.set()
+        self._thread.join(_MOMENT_S)
         if not self._thread.is_alive():
             self._receiver.close()
         try:
@@ -136,13 +139,11 @@ class Courier:
         self._queue.close()
 
     def _run(self) -> None:
-        while True:
+        while not self._given_up.is_set():
             self._wake.clear()
             try:
                 is_empty = not self._deliver_one()
             except Exception as error:  # whatever it is, events go on to be delivered
-                if self._closing.is_set():
-                    return
                 # a message may hold what nobody must see
                 self._failed(_reason(error), getattr(error, "retry_after_s", 0.0))
             else:
@@ -175,7 +176,9 @@ class Courier:
         if reason != self._told:
             self._told = reason
             self._tell(self._name, f"not delivered: {reason}; events wait, and it tries again")
-        self._closing.wait(self._retry.delay_s(self._failures, asked_s))
+        # an end is no reason to wait any longer, but to try once more
+        until = self._given_up if self._closing.is_set() else self._closing
+        until.wait(self._retry.delay_s(self._failures, asked_s))
 
 
 def _reason(error: Exception) -> str:

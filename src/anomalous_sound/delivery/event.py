@@ -21,7 +21,9 @@ def new_event(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event with an ID of its own and the local time with its offset (ISO 8601)."""
     at = datetime.now().astimezone()
     # sorts by time, and can be a file's name
-    event_id = f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
+    event_id = (
+        f"{at.astimezone(UTC):%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}-{secrets.token_hex(5)}"
+    )
     return {"event": event, "id": event_id, "at": at.isoformat(timespec="seconds"), **values}
 
 
