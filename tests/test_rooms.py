@@ -20,7 +20,7 @@ ORDER = [
     {"methods"},
     {"corpus"},
     {"sources", "features"},
-    {"compute"},
+    {"compute", "delivery"},
     {"storage", "configuration"},
     {"vocabulary", "errors", "interruption"},
 ]

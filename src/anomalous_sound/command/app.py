@@ -9,12 +9,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anomalous_sound.command.durations import Duration
+from anomalous_sound.command.options import OutputOptions, output_options
 from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
@@ -150,6 +152,14 @@ def info(chosen: str | None, as_json: bool) -> None:
         click.echo("\n".join([f"Detector      {place}", *in_lines(detector)]))
 
 
+_kept = click.option(
+    "--kept",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where a watch keeps anomalous clips; default: kept/, beside the detector.",
+)
+
+
 @main.command()
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @_detector
@@ -159,7 +169,7 @@ def info(chosen: str | None, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Recordings that the detector and its export must judge alike.",
 )
-def export(out: Path, folder: Path | None, recordings: Path | None) -> None:
+def export(out: Path, chosen: str | None, recordings: Path | None) -> None:
     """Write a detector for a machine without PyTorch.
 
     OUT is a folder for score, watch and info, as the detector's own; they need
@@ -170,7 +180,7 @@ def export(out: Path, folder: Path | None, recordings: Path | None) -> None:
 
     if out.exists():
         raise InputError(f"export: {out} exists already; give a folder that does not.")
-    detector = open_detector(detector_folder(folder))
+    detector = open_detector(detector_folder(chosen))
     from anomalous_sound.command.exporting import write_export
 
     told = write_export(detector, out, recordings)
@@ -178,10 +188,17 @@ def export(out: Path, folder: Path | None, recordings: Path | None) -> None:
 
 
 @main.command()
-@click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("place", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @_detector
 @_machine_id
 @_rate
+@click.option(
+    "--feedback",
+    "with_feedback",
+    is_flag=True,
+    help="Check by the clips that were marked; without DIR, join those that were marked normal.",
+)
+@_kept
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -189,10 +206,12 @@ def export(out: Path, folder: Path | None, recordings: Path | None) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 def recalibrate(
-    place: Path,
+    place: Path | None,
     chosen: str | None,
     machine_id: str | None,
     rate: float | None,
+    with_feedback: bool,
+    kept: Path | None,
     out: Path | None,
     yes: bool,
 ) -> None:
@@ -201,17 +220,29 @@ def recalibrate(
     For a machine that has changed a little, or to promise another rate. The recordings must be
     normal, and must not be those that the detector was trained on.
     """
-    from anomalous_sound.command.choice import detector_folder, open_detector
+    from anomalous_sound.command.choice import detector_folder, kept_folder, open_detector
 
+    if place is None and not with_feedback:
+        raise InputError("recalibrate needs a folder of normal recordings, or --feedback.")
     if out is not None and out.exists():
         raise InputError(f"--out: {out} exists already; give a folder that does not.")
     old = detector_folder(chosen)
     # a machine ID that is new to it is what it may be recalibrated for
     detector = open_detector(str(old))
+    from anomalous_sound.command import feedback as feedbacks
     from anomalous_sound.command import recalibration
+    from anomalous_sound.command.kept import KeptClips
 
-    change = recalibration.recalibrate(detector, place, rate=rate, machine_id=machine_id)
-    click.echo("\n".join([f"Detector       {old}", *change.in_lines()]))
+    clips = KeptClips(kept_folder(kept, old))
+    if place is None:
+        change: recalibration.Recalibration = feedbacks.join(detector, clips, rate=rate)
+        lines = change.in_lines()
+    else:
+        change = recalibration.recalibrate(detector, place, rate=rate, machine_id=machine_id)
+        lines = change.in_lines()
+        if with_feedback:
+            lines += feedbacks.check(detector, change.after, clips).in_lines()
+    click.echo("\n".join([f"Detector       {old}", *lines]))
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("nothing was written; to go on, add --yes.")
@@ -225,7 +256,40 @@ def recalibrate(
 
 
 @main.command()
-@click.argument("place", metavar="DIR|PIPE|-", type=click.Path(path_type=Path))
+@click.argument("event_id", metavar="ID")
+@click.option("--normal", "label", flag_value="normal", help="It was a false alarm.")
+@click.option("--fault", "label", flag_value="fault", help="Something was wrong.")
+@click.option("--note", default="", help="What else there is to say.")
+@_kept
+@_detector
+def feedback(
+    event_id: str, label: str | None, note: str, kept: Path | None, chosen: str | None
+) -> None:
+    """Say what an anomalous clip was; ID is that of its verdict, or of an alarm.
+
+    What was said can be said anew.
+    """
+    from anomalous_sound.command.choice import detector_folder, kept_folder
+
+    if label is None:
+        raise InputError("feedback: say what it was: --normal or --fault.")
+    place = kept or kept_folder(kept, detector_folder(chosen))
+    from anomalous_sound.command.kept import Feedback, KeptClips
+
+    for clip in KeptClips(place).label(event_id, Feedback(label), note):
+        click.echo(f"{clip.folder.name} is marked {label}: {clip.audio}")
+
+
+def _list_devices(context: click.Context, option: click.Parameter, is_given: bool) -> None:
+    if is_given:
+        from anomalous_sound.command.microphone import list_devices
+
+        click.echo("\n".join(list_devices()))
+        context.exit()
+
+
+@main.command()
+@click.argument("place", metavar="[DIR|PIPE|-]", required=False, type=click.Path(path_type=Path))
 @_detector
 @_machine_id
 @_rate
@@ -260,6 +324,22 @@ def recalibrate(
     help="Tell when normal sound changes, falsely at most once in so long, such as 90d.",
 )
 @click.option("--exit-on-sensor", is_flag=True, help="End with 4 if the sensor has a problem.")
+@click.option(
+    "--device",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Listen to a microphone: its number or a part of its name; without, the system's.",
+)
+@click.option(
+    "--list-devices",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_devices,
+    help="Say which microphones there are.",
+)
+@output_options
 @click.option("--once", is_flag=True, help="End when every file that is there has been judged.")
 @click.option("--from-now", is_flag=True, help="Leave out the files that are there already.")
 @click.option(
@@ -300,7 +380,7 @@ def recalibrate(
     "--rate",
     "sample_rate",
     type=click.IntRange(min=1),
-    help="Of the raw samples in a stream (16 bits, little-endian, mono), Hz.",
+    help="Of the samples in a stream (16 bits, little-endian, mono), or of the device, Hz.",
 )
 @click.option(
     *("--segment", "segment_s"),
@@ -308,7 +388,7 @@ def recalibrate(
     help="Seconds of a segment of a stream; default: as the detector was trained.",
 )
 def watch(
-    place: Path,
+    place: Path | None,
     chosen: str | None,
     machine_id: str | None,
     rate: float | None,
@@ -319,6 +399,7 @@ def watch(
     recover_after: int,
     false_drift_every_s: float | None,
     exit_on_sensor: bool,
+    device: str | None,
     once: bool,
     from_now: bool,
     stalled_after_s: float | None,
@@ -328,23 +409,29 @@ def watch(
     interval_s: float,
     sample_rate: int | None,
     segment_s: float | None,
+    outputs: OutputOptions,
 ) -> None:
-    """Judge what a recorder drops into a folder, or raw samples from a pipe or standard input (-).
+    """Judge what a recorder drops into a folder, raw samples from a pipe or -, or a device.
 
     It ends with Ctrl-C. What cannot be judged (silence, damaged files, nothing new) is a line of
     its own, and never counts as normal. Exit code: as of score; with --false-alarm-every, 1 means
     that there was an alarm.
     """
-    from anomalous_sound.command.choice import open_detector
+    from anomalous_sound.command.choice import detector_folder, open_detector
 
-    is_stream = str(place) == "-" or place.is_fifo()
+    if (place is None) == (device is None):
+        raise InputError("watch: say what to watch, one of a folder, a pipe, - and --device.")
+    is_stream = place is not None and (str(place) == "-" or place.is_fifo())
     if is_stream and sample_rate is None:
         raise InputError(f"watch {place} needs the sample rate of the samples: --rate HZ.")
-    if not is_stream and not place.is_dir():
+    if place is not None and not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
-    detector = open_detector(chosen, rate=rate, machine_id=machine_id)
+    there = detector_folder(chosen)
+    detector = open_detector(str(there), rate=rate, machine_id=machine_id)
     from anomalous_sound.command.alarming import Terms, arm
     from anomalous_sound.command.following import Follower, watch_folder
+    from anomalous_sound.command.microphone import Microphone, watch_device
+    from anomalous_sound.command.outputs import open_outputs
     from anomalous_sound.command.stream import named_pipe, segment_samples, watch_stream
     from anomalous_sound.command.watching import Watch
 
@@ -357,46 +444,63 @@ def watch(
         segment_s=segment_s,
         rate=rate,
     )
+    is_sound = is_stream or device is not None
     alarms = promise = None
     if terms.is_asked_for:
-        heard = [detector.known_as(machine_id)] if is_stream else None
+        heard = [detector.known_as(machine_id)] if is_sound else None
         detector, alarms, promise = arm(detector, terms, heard)
-    told = Watch(
-        detector.identity,
-        click.echo,
-        as_json=as_json,
-        stalled_after_s=stalled_after_s or (_STREAM_STALLED_S if is_stream else _FOLDER_STALLED_S),
-        heartbeat_s=heartbeat_s,
-        alarms=alarms,
-        ends_on_sensor=exit_on_sensor,
-    )
-    if promise is not None:
-        told.event(promise)
+    microphone = None
+    if device is not None:
+        microphone = Microphone(device)
+        sample_rate = microphone.sample_rate(
+            sample_rate or detector.description.features.audio.sample_rate
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
-    try:
-        if sample_rate is not None and is_stream:
-            is_pipe = str(place) != "-"
-            watch_stream(
-                detector,
-                named_pipe(place) if is_pipe else [sys.stdin.buffer],
-                told,
-                place=place,
-                sample_rate=sample_rate,
-                segment=segment_samples(detector, sample_rate, segment_s),
-                machine_id=machine_id,
-                goes_on=is_pipe,
-            )
-        else:
-            follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
-            if from_now:
-                follower.pass_over()
-            watch_folder(
-                *(detector, place, told, follower),
-                machine_id=machine_id,
-                interval_s=interval_s,
-                once=once,
-            )
-    except KeyboardInterrupt:
-        pass
-    told.end()
+    with closing(open_outputs(outputs, detector, there)) as opened:
+        told = Watch(
+            detector.identity,
+            click.echo,
+            opened,
+            as_json=as_json,
+            stalled_after_s=stalled_after_s
+            or (_STREAM_STALLED_S if is_sound else _FOLDER_STALLED_S),
+            heartbeat_s=heartbeat_s,
+            alarms=alarms,
+            ends_on_sensor=exit_on_sensor,
+        )
+        if promise is not None:
+            told.event(promise)
+        try:
+            if microphone is not None and sample_rate is not None:
+                watch_device(
+                    *(detector, microphone, told),
+                    sample_rate=sample_rate,
+                    segment=segment_samples(detector, sample_rate, segment_s),
+                    machine_id=machine_id,
+                )
+            elif place is not None and sample_rate is not None and is_stream:
+                is_pipe = str(place) != "-"
+                watch_stream(
+                    detector,
+                    named_pipe(place) if is_pipe else [sys.stdin.buffer],
+                    told,
+                    place=place,
+                    sample_rate=sample_rate,
+                    segment=segment_samples(detector, sample_rate, segment_s),
+                    machine_id=machine_id,
+                    goes_on=is_pipe,
+                )
+            elif place is not None:
+                follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
+                if from_now:
+                    follower.pass_over()
+                watch_folder(
+                    *(detector, place, told, follower),
+                    machine_id=machine_id,
+                    interval_s=interval_s,
+                    once=once,
+                )
+        except KeyboardInterrupt:
+            pass
+        told.end()
     raise click.exceptions.Exit(told.exit_code)

@@ -148,6 +148,16 @@ def _options(detectors: Sequence[TrainedDetector]) -> str:
     return "choose one: " + " or ".join(f"--detector {name}" for name in names)
 
 
+def kept_folder(given: Path | None, detector: Path) -> Path:
+    """Return the folder of the clips that a watch keeps: the one named, or beside the detector."""
+    return given or detector.absolute().with_name("kept")
+
+
+def queue_folder(given: Path | None, detector: Path) -> Path:
+    """Return the folder of the events that wait: the one named, or beside the detector."""
+    return given or detector.absolute().with_name("queue")
+
+
 def open_detector(
     given: str | None, *, rate: float | None = None, machine_id: str | None = None
 ) -> Detector:

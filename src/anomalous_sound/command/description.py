@@ -9,6 +9,8 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.discovery import methods
 
+FROM_FEEDBACK = "feedback:"  # begins the names of calibration clips that were alarms
+
 
 def facts(detector: Detector) -> dict[str, Any]:
     """Return what a detector was trained on, promises and reads, as JSON values."""
@@ -97,6 +99,8 @@ def promise(detector: Detector) -> str:
         if calibration.in_folds
         else " that it was not trained on"
     )
+    if chosen := sum(name.startswith(FROM_FEEDBACK) for name in calibration.clip_ids):
+        source += f", {chosen} of them chosen because they were alarms"
     if rate is None:
         why = f": {thresholds.note}" if thresholds.note else ""
         return f"no false-alarm rate ({thresholds.strategy}{why}); {source}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from anomalous_sound.corpus.segments import clock_time
@@ -99,9 +98,9 @@ def result_line(result: Verdict | Rejection, identity: Identity) -> str:
     return json_line(event, {**result.to_json(), "detector": identity.model_dump(mode="json")})
 
 
-def now() -> str:
-    """Return the local time with its offset (ISO 8601)."""
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+def printable(text: str) -> str:
+    """Return a text in which nothing can break the line that it stands in."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 class Table:

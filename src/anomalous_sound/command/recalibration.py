@@ -42,16 +42,7 @@ class Recalibration:
 
     def in_lines(self) -> list[str]:
         """Say what changes."""
-        old, new = self.before.thresholds.by_machine_id, self.after.thresholds.by_machine_id
-        lines = [f"promises now   {promise(self.before)}", f"promises then  {promise(self.after)}"]
-        for name in sorted({*old, *new}):
-            values = [f"{one[name]:.5g}" if name in one else "none" for one in (old, new)]
-            lines.append(f"threshold      machine ID {named(name)}: {values[0]} -> {values[1]}")
-        if lost := sorted({*old} - {*new}):
-            lines.append(
-                f"WARNING        no recording is of machine ID {', '.join(map(named, lost))}: its "
-                "clips will be undecided"
-            )
+        lines = changes(self.before, self.after)
         if heard := {*self.before.calibration.clip_ids} & {*self.after.calibration.clip_ids}:
             lines.append(
                 f"WARNING        {len(heard)} clips are called as clips that it was trained or "
@@ -63,6 +54,36 @@ class Recalibration:
             more = "; …" if len(self.left_out) > _NAMED else ""
             lines.append(f"left out       {len(self.left_out)}: {reasons}{more}")
         return lines
+
+
+def changes(before: Detector, after: Detector) -> list[str]:
+    """Say how promise and thresholds change."""
+    old, new = before.thresholds.by_machine_id, after.thresholds.by_machine_id
+    lines = [f"promises now   {promise(before)}", f"promises then  {promise(after)}"]
+    for name in sorted({*old, *new}):
+        values = [f"{one[name]:.5g}" if name in one else "none" for one in (old, new)]
+        lines.append(f"threshold      machine ID {named(name)}: {values[0]} -> {values[1]}")
+    if lost := sorted({*old} - {*new}):
+        lines.append(
+            f"WARNING        no recording is of machine ID {', '.join(map(named, lost))}: its "
+            "clips will be undecided"
+        )
+    return lines
+
+
+def promised_rate(detector: Detector, rate: float | None) -> float:
+    """Return the false-alarm rate to promise: the one that is given, or else the detector's.
+
+    Raises:
+        InputError: neither is there.
+    """
+    rate = rate or detector.thresholds.false_alarm_rate
+    if rate is None:
+        raise InputError(
+            f"the detector promises no false-alarm rate ({detector.thresholds.strategy}); say "
+            "which one it shall promise: --false-alarm-rate R."
+        )
+    return rate
 
 
 def recalibrate(
@@ -81,12 +102,7 @@ def recalibrate(
         InputError: the detector promises no rate and none is given, there are too few recordings
             for the rate, or a name speaks of a fault where no layout or label says more.
     """
-    rate = rate or detector.thresholds.false_alarm_rate
-    if rate is None:
-        raise InputError(
-            f"the detector promises no false-alarm rate ({detector.thresholds.strategy}); say "
-            "which one it shall promise: --false-alarm-rate R."
-        )
+    rate = promised_rate(detector, rate)
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
     clip_ids, machine_ids, scores, sounds, spectra = [], [], [], [], []
     for one in wanted:

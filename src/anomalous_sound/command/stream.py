@@ -12,9 +12,10 @@ from typing import BinaryIO
 import numpy as np
 
 from anomalous_sound.command.watching import Watch
+from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
-from anomalous_sound.decision.verdict import Rejection, Verdict
+from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 
 _BYTES = 2  # of a sample
@@ -105,28 +106,47 @@ def watch_stream(
                 continue
             samples = np.concatenate([before, samples])[-segment:]
             begin = end - len(samples)
-        result = _judged(detector, samples, sample_rate, begin / sample_rate, machine_id, place)
-        watch.result(result, has_gap=has_gap)
+        judge_segment(
+            *(detector, watch, samples, sample_rate, begin / sample_rate, machine_id, place),
+            has_gap=has_gap,
+        )
         watch.beat(reader.blocks.qsize())
         first, before, has_gap = end, samples, False
 
 
-def _judged(
+def judge_segment(
     detector: Detector,
+    watch: Watch,
     samples: np.ndarray,
     sample_rate: int,
     start_s: float,
     machine_id: str | None,
     place: Path,
-) -> Verdict | Rejection:
+    *,
+    has_gap: bool = False,
+) -> None:
+    """Judge 16-bit mono samples, and tell of it.
+
+    Args:
+        detector: what judges.
+        watch: what is told.
+        samples: 16-bit integers.
+        sample_rate: Hz.
+        start_s: of the samples since the start, s.
+        machine_id: of the machine.
+        place: where they come from.
+        has_gap: whether the sound paused within them.
+    """
+    # the same values as those of a 16-bit wav file
+    scaled = samples * np.float32(2**-15)
     try:
-        # the same values as those of a 16-bit wav file
-        scaled = samples * np.float32(2**-15)
         verdict = detector.judge(scaled, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
-        is_silent = isinstance(error, SilentClipError)
-        return Rejection(place, str(error), start_s, is_silent, detector.known_as(machine_id))
-    return replace(verdict, source=place, start_s=start_s)
+        is_silent, known_as = isinstance(error, SilentClipError), detector.known_as(machine_id)
+        watch.result(Rejection(place, str(error), start_s, is_silent, known_as))
+    else:
+        recording = Recording(scaled[:, None], sample_rate)
+        watch.result(replace(verdict, source=place, start_s=start_s), recording, has_gap=has_gap)
 
 
 class _Reader(threading.Thread):

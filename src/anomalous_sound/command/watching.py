@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from anomalous_sound.command.alarming import Alarms, Event
-from anomalous_sound.command.lines import Tally, json_line, now, stands_out
+from anomalous_sound.command.lines import Tally, printable, stands_out
+from anomalous_sound.command.outputs import Outputs
+from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Identity
 from anomalous_sound.decision.sensor import Doubt, Sensor, doubts, level_db
 from anomalous_sound.decision.verdict import Rejection, Verdict
+from anomalous_sound.delivery.event import new_event, to_line
 
 EXIT_SENSOR = 4
+_MOST_VOTES = 1000  # verdicts that an alarm names
 
 
 class Watch:
@@ -23,6 +29,7 @@ class Watch:
         self,
         identity: Identity,
         emit: Callable[[str], None],
+        outputs: Outputs | None = None,
         *,
         as_json: bool,
         stalled_after_s: float,
@@ -36,6 +43,7 @@ class Watch:
         Args:
             identity: of the detector.
             emit: prints a line.
+            outputs: where events go beside it.
             as_json: whether lines are JSON.
             stalled_after_s: how long nothing may be heard before it is a stall, s.
             heartbeat_s: from one heartbeat to the next, s.
@@ -45,12 +53,15 @@ class Watch:
         """
         self._identity = identity.model_dump(mode="json")
         self._emit, self._as_json, self._clock = emit, as_json, clock
+        self._outputs = outputs or Outputs()
         self._stalled_after_s, self._heartbeat_s = stalled_after_s, heartbeat_s
         self._last_heard = self._last_told = self._last_beat = clock()
         self._alarms, self._ends_on_sensor = alarms, ends_on_sensor
         # what is wrong with the sensor, of which machine ID (empty: of all), and since when, s
         self._wrong: dict[tuple[str, Sensor], float] = {}
         self._levels_db: dict[str, float | None] = {}
+        # the newest anomalous verdicts of each machine ID, which an alarm is about
+        self._anomalous: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_MOST_VOTES))
         self.tally = Tally()
         self.is_over = False
 
@@ -73,6 +84,7 @@ class Watch:
     def result(
         self,
         result: Verdict | Rejection,
+        recording: Recording | None = None,
         *,
         has_gap: bool = False,
         written_at: float | None = None,
@@ -81,6 +93,7 @@ class Watch:
 
         Args:
             result: of the clip.
+            recording: the clip; None: it can be read from the verdict's source.
             has_gap: whether the stream paused within it.
             written_at: when its file was written, s; None: it is of a stream.
         """
@@ -97,7 +110,7 @@ class Watch:
         self._levels_db[machine_id] = level_db(result)
         self._no_longer(machine_id, found)
         self.tally.add(result, is_doubtful=bool(found))
-        self._verdict(result, found)
+        self._verdict(result, recording, found)
         for one in found:
             self._begins(one, result)
         if self._alarms is not None:
@@ -105,11 +118,15 @@ class Watch:
                 self.event(event)
 
     def event(self, event: Event) -> None:
-        """Tell of an event."""
-        if self._as_json:
-            self._line(event.name, event.values)
-        else:
-            self._text(event.text)
+        """Tell of what became of verdicts: an alarm, a recovery, a drift."""
+        values = dict(event.values)
+        if event.name == "alarm":
+            values["verdicts"] = [*self._anomalous[values["machine_id"]]][-values["votes"] :]
+        self._tell(event.name, values, event.text)
+
+    def notice(self, about: str, what: str) -> None:
+        """Tell of something beside the sound, such as a receiver that cannot be reached."""
+        self._tell("notice", {"about": about, "reason": what}, f"NOTICE {about}: {what}")
 
     def sensor(
         self, kind: Sensor, source: Path, reason: str, start_s: float = 0.0, machine_id: str = ""
@@ -119,11 +136,9 @@ class Watch:
             self.tally.not_judged += 1
         self._wrong.setdefault((machine_id, kind), self._clock())
         self.is_over = self._ends_on_sensor
-        if self._as_json:
-            said = Rejection(source, reason, start_s).to_json()
-            self._line("sensor", {"kind": kind, **said, "machine_id": machine_id})
-        else:
-            self._text(f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}")
+        said = Rejection(source, reason, start_s).to_json()
+        text = f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}"
+        self._tell("sensor", {"kind": kind, **said, "machine_id": machine_id}, text)
 
     def back(self, kind: Sensor) -> None:
         """Take note that what was wrong with the source is so no longer."""
@@ -152,23 +167,30 @@ class Watch:
         if moment - self._last_beat >= self._heartbeat_s:
             self._last_beat = moment
             self._counts("heartbeat", {"waiting": waiting})
+        self._tell_troubles()
 
     def end(self) -> None:
-        """Tell that the watch has ended."""
+        """Tell that the watch has ended, and deliver what is soon delivered."""
         self._counts("end", {})
+        self._outputs.flush()
+        self._tell_troubles()
 
-    def _verdict(self, verdict: Verdict, found: list[Doubt]) -> None:
+    def _verdict(self, verdict: Verdict, recording: Recording | None, found: list[Doubt]) -> None:
         kinds = [str(one.kind) for one in found]
-        if self._as_json:
-            values = {**verdict.to_json(), "sensor": kinds, "detector": self._identity}
-            self._line("verdict", values)
-            return
         threshold = "" if verdict.threshold is None else f", threshold {verdict.threshold:.4g}"
         places = f"; {stands_out(verdict)}" if verdict.is_anomalous else ""
         places += "".join(f"; {note}" for note in verdict.notes)
         places += f"; sensor: {', '.join(kinds)}" if kinds else ""
         place = f"{verdict.source} at {clock_time(verdict.start_s)}"
-        self._text(f"{verdict.decision}: {place} (score {verdict.score:.4g}{threshold}{places})")
+        text = f"{verdict.decision}: {place} (score {verdict.score:.4g}{threshold}{places})"
+        event = new_event(
+            "verdict", {**verdict.to_json(), "sensor": kinds, "detector": self._identity}
+        )
+        if verdict.is_anomalous:
+            text += f"; id {event['id']}"
+            self._anomalous[verdict.machine_id].append(event["id"])
+            self._outputs.keep(event, verdict, recording)
+        self._hand_on(event, text)
 
     def _begins(self, doubt: Doubt, verdict: Verdict) -> None:
         """Tell of a doubt once, until it is gone: each verdict names it."""
@@ -178,7 +200,7 @@ class Watch:
 
     def _no_longer(self, machine_id: str, found: list[Doubt]) -> None:
         """Tell what a clip that could be judged shows to be well again."""
-        still = {one.kind for one in found} | {Sensor.STALL, Sensor.GONE}  # of the source
+        still = {one.kind for one in found} | {Sensor.STALL, Sensor.GONE, Sensor.DEVICE}
         for machine, kind in list(self._wrong):
             if machine in ("", machine_id) and kind not in still:
                 self._well(machine, kind)
@@ -188,12 +210,10 @@ class Watch:
         if since is None:
             return
         lasted_s = self._clock() - since
-        if self._as_json:
-            values = {"kind": kind, "machine_id": machine_id, "lasted_s": round(lasted_s, 3)}
-            self._line("sensor_well", values)
-        else:
-            whose = f" of machine ID {machine_id}" if machine_id else ""
-            self._text(f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s")
+        values = {"kind": kind, "machine_id": machine_id, "lasted_s": round(lasted_s, 3)}
+        whose = f" of machine ID {machine_id}" if machine_id else ""
+        text = f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s"
+        self._tell("sensor_well", values, text)
 
     def _counts(self, event: str, more: dict[str, int]) -> None:
         counts = self.tally.counts() | {"doubtful": self.tally.doubtful} | more
@@ -202,16 +222,25 @@ class Watch:
         if self._alarms is not None:
             counts |= self._alarms.counts
             on = self._alarms.on
-        if self._as_json:
-            self._line(event, {**counts, "sensor": wrong, "alarms_on": on})
-        else:
-            said = ", ".join(f"{n} {key}" for key, n in counts.items())
-            said += f"; sensor: {', '.join(wrong)}" if wrong else ""
-            said += f"; alarm on: {', '.join(on)}" if on else ""
-            self._text(f"{event}: {said}")
+        said = ", ".join(f"{n} {key}" for key, n in counts.items())
+        said += f"; sensor: {', '.join(wrong)}" if wrong else ""
+        said += f"; alarm on: {', '.join(on)}" if on else ""
+        self._tell(event, {**counts, "sensor": wrong, "alarms_on": on}, f"{event}: {said}")
 
-    def _line(self, event: str, values: Mapping[str, object]) -> None:
-        self._emit(json_line(event, {"at": now(), **values}))
+    def _tell(self, event: str, values: Mapping[str, object], text: str) -> None:
+        self._hand_on(new_event(event, values), text)
 
-    def _text(self, text: str) -> None:
-        self._emit(f"{now()}  {text}")
+    def _hand_on(self, event: Mapping[str, Any], text: str) -> None:
+        """Tell of an event: all that is told passes here.
+
+        Args:
+            event: the event.
+            text: the same for people.
+        """
+        self._outputs.put(event)  # before anything can go wrong with standard output
+        self._emit(to_line(event) if self._as_json else printable(f"{event['at']}  {text}"))
+        self._tell_troubles()
+
+    def _tell_troubles(self) -> None:
+        for about, what in self._outputs.troubles():
+            self.notice(about, what)

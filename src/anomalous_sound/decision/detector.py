@@ -163,6 +163,7 @@ class Detector:
         rate: float,
         *,
         recalibrated_at: str,
+        for_unseen: bool = False,
     ) -> Detector:
         """Return this detector with conformal thresholds from other normal clips.
 
@@ -171,11 +172,13 @@ class Detector:
             sound: level, crest factor and spectrum of the same clips.
             rate: the false-alarm rate to promise, above 0 and below 1.
             recalibrated_at: when, UTC (ISO 8601).
+            for_unseen: whether whole machine IDs were left out, so that it speaks for others too.
 
         Raises:
             InputError: there are too few calibration clips; it says how many are needed.
         """
-        thresholds = conformal_at(calibration, rate, per=self.thresholds.per)
+        per = self.thresholds.per
+        thresholds = conformal_at(calibration, rate, per=per, for_unseen=for_unseen)
         identity = self.identity.model_copy(update={"recalibrated_at": recalibrated_at})
         return replace(
             self,

@@ -19,6 +19,7 @@ class Sensor(StrEnum):
     UNREADABLE = "unreadable"
     STALL = "stall"
     GONE = "gone"
+    DEVICE = "device"
     CLIPPING = "clipping"
     STUCK = "stuck"
     LEVEL = "level"
