@@ -176,11 +176,11 @@ def export(out: Path, chosen: str | None, recordings: Path | None) -> None:
     'anomalous-sound[runtime]' alone. It is written only if it judges synthetic clips, and the
     recordings of --check, as the detector does.
     """
-    from anomalous_sound.command.choice import detector_folder, open_detector
+    from anomalous_sound.command.choice import open_detector
 
     if out.exists():
         raise InputError(f"export: {out} exists already; give a folder that does not.")
-    detector = open_detector(detector_folder(chosen))
+    detector = open_detector(chosen)
     from anomalous_sound.command.exporting import write_export
 
     told = write_export(detector, out, recordings)

@@ -177,11 +177,11 @@ def watch_device(
     """
     listener = _Listener(detector, microphone.place, watch, sample_rate, segment, machine_id)
     is_lost = False
-    while True:
+    while not watch.is_over:
         try:
             with microphone.blocks(sample_rate) as following:
                 last = clock()
-                while True:
+                while not watch.is_over:
                     try:
                         block, is_gap = following()
                     except queue.Empty:
