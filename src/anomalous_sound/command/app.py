@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anomalous_sound.command.serve import serve
 from anomalous_sound.errors import InputError, UnreadableClipError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def run() -> None:
 def main() -> None:
     """Judge recordings with a trained detector."""
 
+
+main.add_command(serve)
 
 _detector = click.option(
     "--detector",

@@ -124,4 +124,18 @@ def _report() -> list:
             outputs="report",
             name="write_report",
         ),
+        node(
+            nodes.choose_best,
+            inputs=[
+                "comparison",
+                "differences",
+                "method_results",
+                "missing",
+                "corpus_summary",
+                "params:compare",
+                "report",
+            ],
+            outputs="best",
+            name="choose_best",
+        ),
     ]
