@@ -75,7 +75,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make) -> Proj
     with FileLock(shared / f"{name}.lock"):
         done = shared / f"{name}.done"
         if not done.exists():
-            make(Project(shared / name))
+            make(Project(shared / name, registers_detectors=True))
             done.touch()
     return Project.existing(shared / name)
 

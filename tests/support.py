@@ -133,7 +133,7 @@ def _empty_store() -> Path:
 class Project:
     """A copy of this project's configuration, with data and MLflow store of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, registers_detectors: bool = False) -> None:
         self.path = path
         path.mkdir(exist_ok=True)
         shutil.copytree(REPOSITORY / "conf", path / "conf")
@@ -143,7 +143,10 @@ class Project:
         (path / "src").mkdir()  # kedro asks for it; the installed package is used
         shutil.copy(_empty_store(), path / "mlflow.db")
         # the lab report's way is the one whose every number can be worked out by hand
-        self.configure("globals", {"simulation": SMALL_SIMULATION, "profile": "report"})
+        runs = {"register_detectors": registers_detectors}  # which takes a second
+        self.configure(
+            "globals", {"simulation": SMALL_SIMULATION, "profile": "report", "runs": runs}
+        )
         self.configure("parameters", SMALL_PARAMETERS)
 
     @classmethod

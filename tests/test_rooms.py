@@ -11,9 +11,9 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 # from the top down; those of one line do not know each other
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
-    {"hooks", "pipelines", "config_loader"},
+    {"hooks", "pipelines", "config_loader", "command"},
     {"tracking"},
-    {"parameters", "reporting", "datasets", "command"},
+    {"parameters", "reporting", "datasets", "serving"},
     {"evaluation"},
     {"decision", "training"},
     {"scoring"},

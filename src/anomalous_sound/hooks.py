@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
@@ -29,9 +29,13 @@ from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.tracking.corpus import log_corpus
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
 from anomalous_sound.vocabulary import Decision, Split
+
+if TYPE_CHECKING:
+    from anomalous_sound.decision.detector import Detector
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ class TrackingHooks(MlflowHook):
         super().__init__()
         self._guard: TrackingGuard | None = None
         self._recorded: dict[str, Any] = {}
+        self._corpus: dict[str, Any] = {}
         self._already_active_mlflow = False
 
     @hook_impl
@@ -74,6 +79,7 @@ class TrackingHooks(MlflowHook):
     ) -> None:
         """Start the MLflow run; record the revision, the environment and all parameters."""
         self.run_id = None  # that of an earlier run in this process
+        self._corpus = {}
         self._already_active_mlflow = False
         self._guard = TrackingGuard(mlflow.get_tracking_uri())
         folder = Path(self._context.project_path) / self._settings.locks
@@ -126,9 +132,21 @@ class TrackingHooks(MlflowHook):
         """Record the dataset; which corpus the run is about; on what its network was trained."""
         if dataset_name in self._recorded:
             dataset = self._recorded[dataset_name]
-            self._attempt(dataset_name, lambda: _record(dataset, data))
+            registers = dataset_name.endswith(".detector") and self._settings.register_detectors
+            record = _register if registers else _record
+            self._attempt(dataset_name, lambda: record(dataset, data))
         if tags := tags_of(dataset_name, data):
             self._attempt("tags", lambda: mlflow.set_tags(tags))
+        self._record_corpus(dataset_name.split(".")[-1], data)
+
+    def _record_corpus(self, part: str, data: Any) -> None:
+        """Record the corpus as MLflow's dataset, when its clips and its name are known."""
+        if part in ("clips", "corpus_summary"):
+            self._corpus[part] = data
+            if len(self._corpus) == 2:
+                trains = any(name.endswith(".detector") for name in self._recorded)
+                context = "training" if trains else "evaluation"
+                self._attempt("the corpus", lambda: log_corpus(**self._corpus, context=context))
 
     @hook_impl
     def after_pipeline_run(
@@ -350,6 +368,17 @@ def _leave_runs(status: str) -> None:
 
 def _is_recorded(dataset: Any) -> bool:
     return hasattr(dataset, "_logging_activated")
+
+
+def _register(dataset: Any, detector: Detector) -> None:
+    """Record a detector that has been saved as a model in MLflow's registry."""
+    from anomalous_sound.tracking.registry import first_line, log_detector
+
+    try:
+        log_detector(detector, Path(dataset._filepath))
+    except Exception as error:  # such as a store without a registry
+        logger.warning("The detector is not in MLflow's registry: %s", first_line(error))
+        _record(dataset, detector)
 
 
 def _record(dataset: Any, data: Any) -> None:

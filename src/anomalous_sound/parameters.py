@@ -91,6 +91,7 @@ class SharedParameters(Settings):
         named = {
             "compare.methods": self.compare.methods or [],
             "compare.ensemble": self.compare.ensemble,
+            "compare.promote": [one for one in [self.compare.promote] if isinstance(one, str)],
             "inference.method": [self.inference.method],
         }
         for parameter, names in named.items():

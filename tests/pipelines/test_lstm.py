@@ -152,7 +152,6 @@ def test_one_mlflow_run_holds_everything(simulated_run):
         "report.html",
         "events.csv",
         "thresholds.csv",
-        "detector",
         "metrics.json",
     } <= artifacts
     environment = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/environment.json")

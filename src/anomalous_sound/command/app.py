@@ -17,6 +17,7 @@ import click
 
 from anomalous_sound.command.durations import Duration
 from anomalous_sound.command.options import OutputOptions, output_options
+from anomalous_sound.command.serve import serve
 from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def run() -> None:
 def main() -> None:
     """Judge recordings with a trained detector."""
 
+
+main.add_command(serve)
 
 _detector = click.option(
     "--detector",

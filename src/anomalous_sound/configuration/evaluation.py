@@ -36,6 +36,10 @@ class CompareSettings(Settings):
     )
     k: FiniteFloat = Field(description="threshold of the rows without training: mean + k std. dev.")
     score: ScoreSettings = Field(description="of the rows without training; as the networks'")
+    promote: bool | str = Field(
+        description="makes a detector the champion in MLflow's registry: true: the best method's; "
+        "or a method's name; false: none"
+    )
 
 
 class ExploreSettings(Settings):

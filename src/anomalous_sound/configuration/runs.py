@@ -10,9 +10,10 @@ from anomalous_sound.configuration.base import PositiveInt, Settings
 
 
 class RunSettings(Settings):
-    """How runs keep out of each other's way, and how long they wait for MLflow."""
+    """How runs keep out of each other's way, and what they ask of MLflow."""
 
     locks: str = Field(description="folder of lock files, in the project")
     wait_s: PositiveInt = Field(description="longest wait for a run that writes the same data")
     mlflow_timeout_s: PositiveInt = Field(description="longest silence of MLflow's server or store")
     mlflow_retries: Annotated[int, Field(ge=0)] = Field(description="of a request to the server")
+    register_detectors: bool = Field(description="in MLflow's registry")

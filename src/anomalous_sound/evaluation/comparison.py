@@ -233,6 +233,28 @@ def does_training_pay(
     return f"{says}: no network clearly beats {under}; the best, {words(best)} AUC."
 
 
+def best_of(
+    comparison: pd.DataFrame, differences: pd.DataFrame, methods: Sequence[str]
+) -> tuple[str, list[str]] | None:
+    """Find the method with the highest pooled AUC.
+
+    Args:
+        comparison: one row per method, as of :func:`compare_methods`.
+        differences: one row per pair of methods, likewise.
+        methods: those to choose from.
+
+    Returns:
+        The best, and those that it is not clearly better than (the interval of the difference
+        reaches below 0); None without any AUC.
+    """
+    if "auc_pooled" not in comparison:
+        return None
+    values = comparison.set_index("method").auc_pooled[list(methods)]
+    best = str(values.idxmax())
+    pairs = _paired(differences)
+    return best, [one for one in methods if one != best and pairs[best, one][1] <= 0]
+
+
 def _paired(differences: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float, float]]:
     """Return difference, low and high end of its interval for each ordered pair of methods."""
     pairs = {}

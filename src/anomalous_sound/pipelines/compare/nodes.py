@@ -34,6 +34,7 @@ from anomalous_sound.reporting.drawing import Figure
 from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
 from anomalous_sound.reporting.sound_page import PageFigure
 from anomalous_sound.scoring.events import EVENT_COLUMNS
+from anomalous_sound.tracking.registry import CHAMPION, promote, registered_name
 from anomalous_sound.training.folds import assign_folds, clips_left_out
 from anomalous_sound.vocabulary import Split
 
@@ -333,6 +334,55 @@ def _compared(
         confidence=evaluation.confidence,
         max_fpr=evaluation.max_fpr,
     )
+
+
+def choose_best(
+    comparison: pd.DataFrame,
+    differences: pd.DataFrame,
+    method_results: dict[str, Any],
+    missing: dict[str, str],
+    corpus_summary: CorpusSummary,
+    compare: CompareSettings,
+    report: str,
+) -> dict[str, Any]:
+    """Say which method is best on this corpus; make it the champion if it was asked for.
+
+    Args:
+        comparison: one row per method.
+        differences: one row per pair of methods.
+        method_results: those of the trained methods.
+        missing: methods that are not compared, and why.
+        corpus_summary: of the corpus.
+        compare: ``promote`` says what becomes the champion.
+        report: not used; a champion is made when all else is written.
+
+    Returns:
+        The best ``method``, those ``not_clearly_worse``, and the ``champion`` that was made:
+        ``method``, ``name`` and ``version`` in MLflow's registry. Each may be None.
+
+    Raises:
+        InputError: a champion is asked for, and there is none to make.
+    """
+    found = comparing.best_of(comparison, differences, list(method_results))
+    best, equals = found or (None, [])
+    if best is not None:
+        also = f"; not clearly better than {', '.join(equals)}" if equals else ""
+        logger.info("Best on %s: %s%s.", corpus_summary.name, best, also)
+    result = {"method": best, "not_clearly_worse": equals, "champion": None}
+    if compare.promote is False:
+        return result
+    chosen = best if compare.promote is True else compare.promote
+    if chosen is None:
+        raise InputError(
+            "compare.promote is true, but without normal and anomalous test clips no method is "
+            "best; name one: compare.promote=METHOD."
+        )
+    if chosen not in method_results:
+        raise InputError(f"compare.promote is {chosen}, which is not compared: {missing[chosen]}.")
+    name = registered_name(corpus_summary.name)
+    version = promote(name, method_results[chosen].get("detector", ""))
+    logger.info("Version %s of '%s' (%s) is the %s now.", version, name, chosen, CHAMPION)
+    return result | {"champion": {"method": chosen, "name": name, "version": version}}
 
 
 def _by_method(scores: pd.DataFrame, methods: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -164,4 +164,18 @@ def _report() -> list:
             outputs="page",
             name="write_page",
         ),
+        node(
+            nodes.choose_best,
+            inputs=[
+                "comparison",
+                "differences",
+                "method_results",
+                "missing",
+                "corpus_summary",
+                "params:compare",
+                "report",
+            ],
+            outputs="best",
+            name="choose_best",
+        ),
     ]

@@ -171,6 +171,7 @@ def summarise_result(
     network: TrainedNetworks,
     training_history: pd.DataFrame,
     band_errors: BandErrors,
+    detector: Detector,
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods needs."""
     description = network.description
@@ -184,6 +185,7 @@ def summarise_result(
         "parameters": network.count_parameters(),
         "training_s": float(training_history.seconds.sum()),
         "scoring_s_per_clip": _seconds_a_new_clip(band_errors),
+        "detector": detector.identity.digest,
     }
 
 

@@ -103,7 +103,14 @@ def _tables() -> list[Node]:
         ),
         node(
             nodes.summarise_result,
-            inputs=["clip_scores", "deployed", "network", "training_history", "band_errors"],
+            inputs=[
+                "clip_scores",
+                "deployed",
+                "network",
+                "training_history",
+                "band_errors",
+                "detector",
+            ],
             outputs="result",
             name="summarise_result",
         ),
