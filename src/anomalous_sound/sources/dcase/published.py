@@ -1,4 +1,4 @@
-"""Labels of the evaluation sets, and attributes that tables beside the clips state."""
+"""Labels of the evaluation sets, attributes beside the clips, and figures of the baselines."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ def evaluation_labels(year: int, machine_type: str) -> dict[str, ClipFacts]:
     own = table[table.machine_type == machine_type]
     columns = own[["file", "label", "domain", "attributes"]]
     return {file: ClipFacts(*facts) for file, *facts in columns.itertuples(index=False)}
+
+
+@cache
+def published_figures(year: int) -> pd.DataFrame:
+    """Return what the organisers have published of their baselines; where, says ``source``.
+
+    Args:
+        year: of the challenge.
+
+    Returns:
+        ``part, system, machine_type, machine_id, figure, value, source``; ``mean`` as machine ID is
+        the mean over those of the machine type. Empty where nothing has been published that could
+        be read from a public repository.
+    """
+    file = resources.files(__package__) / "figures" / "published.csv"
+    table = pd.read_csv(io.BytesIO(file.read_bytes()), dtype=str).astype({"value": float})
+    return table[table.year == str(year)].drop(columns="year").reset_index(drop=True)
 
 
 def attributes_of(table: pd.DataFrame, name: str) -> dict[str, str]:
