@@ -30,7 +30,9 @@ def test_the_means_that_are_stated_are_those_of_the_rows(year, mean):
     table = table[table.machine_type != "mean"]
     for _, rows in table.groupby(["system", "machine_type", "figure"]):
         stated = rows.value[rows.machine_id == "mean"].item()
-        assert stated == pytest.approx(mean(rows.value[rows.machine_id != "mean"]), abs=0.0011)
+        assert stated == pytest.approx(
+            mean(rows.value[rows.machine_id != "mean"]), abs=0.0016
+        )  # of rounded figures
 
 
 def test_every_row_names_a_public_repository_and_its_revision():

@@ -34,6 +34,11 @@ DIFFERENCE_COLUMNS = [
     *("method", "other", "machine_type", "figure"),
     *("difference", "low", "high", "clear"),
 ]
+RESULT_COLUMNS = [
+    *("system", "origin", "machine_type", "machine_id", "figure"),
+    *("mean", "std", "seeds", "low", "high", "source"),
+]
+MEASURED, PUBLISHED = "measured here", "published"
 _BY_ID = 2020  # figures of machine IDs, and arithmetic means; later harmonic ones
 _EPSILON = np.finfo(float).eps
 
@@ -92,6 +97,54 @@ def figures_over_seeds(
             list(_differences(by_method, settings.confidence)), columns=DIFFERENCE_COLUMNS
         ),
     )
+
+
+def beside_published(figures: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Put published figures beside those of this project.
+
+    Only those that were measured here too are taken. A published mean is left out where it is over
+    other machine IDs, or over other machine types, than the mean here.
+
+    Args:
+        figures: FIGURE_COLUMNS.
+        published: ``system, machine_type, machine_id, figure, value, source``.
+
+    Returns:
+        RESULT_COLUMNS, those measured here first.
+    """
+    own = figures.rename(columns={"method": "system"}).assign(origin=MEASURED, source="")
+    keys = ["machine_type", "machine_id", "figure"]
+    kept = published.merge(figures[keys].drop_duplicates(), on=keys)
+    alike = [
+        _is_over_the_same(kind, machine_id, figures, published, system)
+        for kind, machine_id, system in zip(
+            kept.machine_type, kept.machine_id, kept.system, strict=True
+        )
+    ]
+    theirs = kept[np.array(alike, dtype=bool)].rename(columns={"value": "mean"})
+    nothing = dict.fromkeys(("std", "seeds", "low", "high"), np.nan)
+    theirs = theirs.assign(origin=PUBLISHED, **nothing)
+    tables = [table[RESULT_COLUMNS] for table in (own, theirs) if len(table)]
+    return pd.concat(tables, ignore_index=True).astype({"seeds": "Int64"})
+
+
+def _is_over_the_same(
+    machine_type: str, machine_id: str, here: pd.DataFrame, published: pd.DataFrame, system: str
+) -> bool:
+    """Whether a mean is over the same here and there; of a single machine ID it is."""
+    if machine_id != MEAN:
+        return True
+    theirs = published[published.system == system]
+    if machine_type != MEAN:
+        return _machine_ids(here, machine_type) == _machine_ids(theirs, machine_type)
+    types = set(theirs.machine_type) - {MEAN}
+    return types == set(here.machine_type) - {MEAN} and all(
+        _machine_ids(here, one) == _machine_ids(theirs, one) for one in types
+    )
+
+
+def _machine_ids(table: pd.DataFrame, machine_type: str) -> set[str]:
+    return set(table.machine_id[table.machine_type == machine_type]) - {MEAN}
 
 
 def mean_of(year: int | None) -> Callable[[np.ndarray], np.ndarray]:
