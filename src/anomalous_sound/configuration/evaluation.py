@@ -38,6 +38,13 @@ class CompareSettings(Settings):
     score: ScoreSettings = Field(description="of the rows without training; as the networks'")
 
 
+class CampaignSettings(Settings):
+    """The table of several runs."""
+
+    names: list[str] | None = Field(description="the runs whose results are joined; null: all")
+    title: str | None = Field(description="of the table; null: the challenge, or the machine types")
+
+
 class ExploreSettings(Settings):
     """A look at the raw sound."""
 
