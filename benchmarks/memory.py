@@ -33,6 +33,7 @@ CLIPS_PER_MACHINE_ID = {
     "anomalous_test_clips": 267,
 }
 MACHINE_IDS = ["00", "02", "04"]
+NAME = "memory"  # of the detector
 PREPARATION = [
     f"preparation.{name}"
     for name in ("check_clips", "extract_log_mel", "fit_scaling", "index_windows")
@@ -78,7 +79,8 @@ def part_of(corpus: Path, clips: int, folder: Path) -> Path:
 def kedro_run(project: Path, audio: Path, nodes: list[str], epochs: int) -> tuple[float, float]:
     """Return seconds and peak resident memory (MB) of one run."""
     command = [*KEDRO, "run", "--pipelines", "lstm", "--nodes", ",".join(nodes)]
-    command += ["--params", f"audio_dir={audio},profile=fast,lstm.training.epochs={epochs}"]
+    given = f"audio_dir={audio},detector={NAME},profile=fast,lstm.training.epochs={epochs}"
+    command += ["--params", given]
     started = time.perf_counter()
     with (project / "log.txt").open("ab") as log:
         process = subprocess.Popen(command, cwd=project, env=environment(), stdout=log, stderr=log)
@@ -109,8 +111,8 @@ def measure(corpus: Path, clips: int, folder: Path, epochs: int) -> dict[str, tu
         print(clips, stage, *(f"{value:.0f}" for value in measured[stage]), flush=True)
     again = partial(kedro_run, project, audio, PREPARATION, epochs)
     measured["preparation again, nothing changed"] = again()
-    (project / "data" / "02_intermediate" / "clip_checks.parquet").unlink()
-    shutil.rmtree(project / "data" / "03_primary" / "log_mel")
+    (project / "data" / "02_intermediate" / NAME / "clip_checks.parquet").unlink()
+    shutil.rmtree(project / "data" / "03_primary" / NAME / "log_mel")
     measured["preparation, all anew"] = again()
     return measured
 

@@ -169,8 +169,12 @@ class Project:
         with self.session(env, **parameters) as session:
             session.run(pipeline_names=[pipeline])
 
-    def load(self, name: str, env: str | None = None) -> Any:
-        with self.session(env) as session:
+    def load(self, name: str, env: str | None = None, **parameters: Any) -> Any:
+        """Load a dataset of the only detector, or of the one that the parameters name."""
+        called = [folder.name for folder in self.data("02_intermediate").glob("*/")]
+        if len(called) == 1 and not parameters:
+            parameters = {"detector": called[0]}
+        with self.session(env, **parameters) as session:
             return session.load_context().catalog.load(name)
 
     def load_corpus(self, folder: Path) -> Any:

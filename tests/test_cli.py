@@ -84,8 +84,8 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     result = kedro(project, "run", "--pipeline", "lstm", "--params", f"audio_dir={dcase_folder}")
     assert result.returncode == 0, result.stderr
     assert "Epoch 2 of 2: training loss" in result.stdout
-    assert "Report: data/08_reporting/lstm/report.md" in result.stdout
-    assert "To hear: data/08_reporting/lstm/report.html" in result.stdout
+    assert "Report: data/08_reporting/slider/lstm/report.md" in result.stdout
+    assert "To hear: data/08_reporting/slider/lstm/report.html" in result.stdout
     decisions = project.load("lstm.decisions").set_index("clip_id")
     test = decisions[decisions.index.str.startswith("test/")]
     anomalous = test[test.decision == "anomalous"].score
@@ -93,7 +93,7 @@ def test_a_run_shows_its_epochs_and_ends_with_where_to_look(project, dcase_folde
     assert told in result.stdout
     if len(anomalous):
         assert f"anomalous; the worst: {anomalous.idxmax()}." in result.stdout
-    command = "anomalous-sound score RECORDINGS --detector data/06_models/lstm/detector"
+    command = "anomalous-sound score RECORDINGS --detector slider/lstm"
     assert command in result.stdout
 
 
@@ -151,7 +151,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     experiment = client.get_experiment_by_name("anomalous-sound")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "KILLED"
-    checkpoint = project.data("06_models", "lstm", "checkpoint.ckpt")
+    checkpoint = project.data("06_models", "slider", "lstm", "checkpoint.ckpt")
     kept = torch.load(checkpoint, weights_only=True)
     done = kept["epoch"]
     assert done >= 3
@@ -177,6 +177,10 @@ def test_a_machine_id_is_text_and_no_number():
     }
     assert given("jobs=2") == {"jobs": 2}
     assert given("") == {}
+    # and so is what a detector is called, alone or beside its group
+    assert given("detector=007,jobs=2") == {"detector": {"name": "007"}, "jobs": 2}
+    for together in ("detector=1e3,detector.folds=1", "detector.folds=1, detector.name=1e3"):
+        assert given(together) == {"detector": {"name": "1e3", "folds": 1}}
     # Kedro would split a list at its commas
     lists = "corpus.parts=[additional_training, evaluation],jobs=2,corpus.machine_ids=[00,'02']"
     assert given(lists) == {

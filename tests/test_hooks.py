@@ -161,7 +161,7 @@ def test_a_store_that_cannot_be_used_costs_no_result(project, dcase_folder, capl
     started = time.monotonic()
     project.run("explore", audio_dir=str(dcase_folder))
     assert time.monotonic() - started < 30
-    assert "data/08_reporting/explore/report.md" in results_of(project)
+    assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     first, last = (record.getMessage() for record in caplog.records if "MLflow" in record.message)
     assert f"mlflow.db ({reason}" in first
     assert "\n" not in first + last
@@ -183,7 +183,7 @@ def test_a_server_that_is_not_there_costs_no_result_and_no_patience(
     started = time.monotonic()
     project.run("explore", audio_dir=str(dcase_folder))
     assert time.monotonic() - started < 30
-    assert "data/08_reporting/explore/report.md" in results_of(project)
+    assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     assert "MLflow cannot use http://127.0.0.1:9" in caplog.text
     assert "cret" not in caplog.text
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "ada"
@@ -204,7 +204,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_result(
     monkeypatch.setattr(mlflow, "log_artifact", fails)
     project.run("explore", audio_dir=str(dcase_folder))
     assert len(calls) == 2  # nothing is asked of MLflow after it has failed
-    assert "data/08_reporting/explore/report.md" in results_of(project)
+    assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     assert "no record of: rejected_clips, corpus_summary, tags, explore." in caplog.text
     assert the_only_run(project).info.status == "FINISHED"
 
@@ -246,8 +246,8 @@ def test_the_next_run_ends_those_whose_process_is_gone(project, dcase_folder):
 def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, caplog):
     project.configure("globals", {"runs": {"wait_s": 1}})
     other = WriterLocks(project.path / ".locks")
-    other.acquire(["explore"], wait_s=1)
-    with pytest.raises(InputError, match="writing the data of 'explore' for more than 1 s"):
+    other.acquire(["slider.explore"], wait_s=1)
+    with pytest.raises(InputError, match="writing the data of 'slider.explore' for more than 1 s"):
         project.run("explore", audio_dir=str(dcase_folder))
     assert "waiting for it, at most 1 s" in caplog.text
     other.release()
@@ -257,8 +257,8 @@ def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, 
 def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folder):
     project.configure("globals", {"runs": {"wait_s": 1}})
     other = WriterLocks(project.path / ".locks")
-    other.acquire(["preparation"], wait_s=1)
-    with pytest.raises(InputError, match="writing the data of 'preparation'"):
+    other.acquire(["slider.preparation"], wait_s=1)
+    with pytest.raises(InputError, match="writing the data of 'slider.preparation'"):
         project.run("explore", audio_dir=str(dcase_folder))
 
 

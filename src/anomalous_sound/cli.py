@@ -49,6 +49,8 @@ def _run(**options: Any) -> Any:
         told.exit_code = getattr(stopped, "exit_code", 130)
         raise told from None
     except OmegaConfBaseException as error:
+        if mistake := _input_error(error):
+            raise click.ClickException(str(mistake)) from error
         raise click.ClickException(
             f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "
             "in conf/base/globals.yml)."
@@ -62,9 +64,14 @@ def _run(**options: Any) -> Any:
 
 
 def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Read ``--params`` as Kedro does, but lists whole, and machine IDs as text: 00 is not 0."""
+    """Read ``--params`` as Kedro does, but lists whole, and machine IDs as text: 00 is not 0.
+
+    ``detector=press_3`` is short for ``detector.name=press_3``.
+    """
     if not isinstance(value, str):
         return _KEDRO_PARAMS.callback(context, option, value)
+    names = _DETECTOR.findall(value)
+    value = _DETECTOR.sub("", value).strip(",")
     lists = {key.strip(): words for key, words in _LIST.findall(value)}
     given = _KEDRO_PARAMS.callback(context, option, _LIST.sub("", value).strip(","))
     for key, words in lists.items():
@@ -76,11 +83,14 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
     machine_id = _MACHINE_ID.search(value)
     if machine_id:
         given["inference"]["machine_id"] = machine_id[1].strip()
+    if names:
+        given.setdefault("detector", {})["name"] = names[-1].strip()
     return given
 
 
 # Kedro splits at the commas within; all lists among the parameters are of text
 _LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
+_DETECTOR = re.compile(r"(?:(?<=,)|^)\s*detector(?:\.name)?\s*=([^,]*)(?:,|$)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
 run = copy.copy(kedro_run)
 run.callback = _run

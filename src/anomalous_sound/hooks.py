@@ -24,8 +24,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
+from anomalous_sound.command import choice
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.decision.verdict import in_one_sentence
+from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
 from anomalous_sound.tracking import nesting
@@ -190,6 +192,73 @@ class TrackingHooks(MlflowHook):
             dataset._logging_activated = is_on
 
 
+class NameHooks:
+    """Keep what one detector is made of apart from what another is."""
+
+    _PLACE, _JUDGING = "corpus_place", "score.detector"
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember how to ask for the name."""
+        self._context = context
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Choose the detector that judges; refuse to write over the data of other recordings.
+
+        Raises:
+            InputError: it is not clear which detector is meant, or other recordings are called so.
+        """
+        self._place = None
+        if self._JUDGING in pipeline.inputs():
+            self._choose(pipeline, catalog)
+        if "corpus_summary" in pipeline.all_outputs():
+            self._claim(catalog)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Remember whose recordings are called so."""
+        if dataset_name == "corpus_summary" and self._place is not None:
+            self._place.save(self._claimed)
+
+    def _choose(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        loader = self._context.config_loader
+        chosen = choice.to_judge_with(
+            self._context.project_path,
+            loader.given_name,
+            loader.detector_method,
+            names_method=loader.names_method,
+            audio_dir=loader["parameters"]["audio_dir"],
+        )
+        loader.judge_with(chosen.name, chosen.method)
+        of_detector = self._context.catalog
+        for name in pipeline.datasets() - pipeline.inputs() | {self._JUDGING}:
+            catalog[name] = of_detector[name]
+
+    def _claim(self, catalog: CatalogProtocol) -> None:
+        loader, place = self._context.config_loader, catalog.get("raw_audio").place
+        self._place = catalog.get(self._PLACE)
+        self._claimed = {"place": str(_below(place, Path(self._context.project_path)))}
+        if not self._place.exists():
+            return
+        earlier = self._place.load()["place"]
+        if earlier == self._claimed["place"]:
+            return
+        name, audio_dir = loader.detector_name, loader["parameters"]["audio_dir"]
+        if loader.given_name is not None and audio_dir is not None:
+            return
+        told = f"what is called '{name}' was made of the recordings in {earlier}, and these are in"
+        if loader.given_name is not None:
+            raise InputError(
+                f"{told} {place}; to go on with those, add audio_dir={earlier} to --params, or "
+                "give these another name: --params detector=NAME."
+            )
+        raise InputError(
+            f"{told} {place}; give these a name of their own, as in --params detector={name}_2; "
+            f"or, to replace what was made of the others: --params detector={name}."
+        )
+
+
 class LockHooks:
     """Let one run at a time write the data of a method, and those that all methods share."""
 
@@ -200,6 +269,7 @@ class LockHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Find out where the locks are."""
+        self._context = context
         self._settings = _run_settings(context)
         self._folder = Path(context.project_path) / self._settings.locks
 
@@ -212,7 +282,8 @@ class LockHooks:
         """
         self._release()  # of a run in this process that was interrupted
         outputs = pipeline.all_outputs()
-        parts = {name.split(".")[0] if "." in name else "preparation" for name in outputs}
+        of = self._context.config_loader.name_of_run
+        parts = {f"{of}.{name.split('.')[0] if '.' in name else 'preparation'}" for name in outputs}
         self._locks = WriterLocks(self._folder)
         self._locks.acquire(parts, wait_s=self._settings.wait_s)
 
@@ -235,6 +306,11 @@ class SummaryHooks:
     """End a run by saying what it found, where its results are, and what to type next."""
 
     @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember how to ask for the detector's name."""
+        self._context = context
+
+    @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Log what each method found, and the path of each page that the run wrote."""
         outputs = sorted(pipeline.all_outputs())
@@ -243,8 +319,11 @@ class SummaryHooks:
                 clips = "score.clips" if name.startswith("score.") else "clips"
                 logger.info("%s", findings(catalog.load(name), catalog.load(clips)))
             if name.endswith(".detector"):
-                folder = _short(Path(catalog.get(name)._describe()["filepath"]))
-                logger.info("To judge: anomalous-sound score RECORDINGS --detector %s", folder)
+                method, _, _ = name.partition(".")
+                logger.info(
+                    "To judge: anomalous-sound score RECORDINGS --detector %s/%s",
+                    *(self._context.config_loader.name_of_run, method),
+                )
         for name in outputs:
             if name.endswith(".page"):
                 logger.info("To hear: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
@@ -389,5 +468,10 @@ def _in_project(uri: str, project_path: Path) -> str:
     return f"sqlite:///{(project_path / path).as_posix()}"
 
 
+def _below(place: Path, folder: Path) -> Path:
+    """Return where something lies in a folder, or its whole path if it lies elsewhere."""
+    return place.relative_to(folder) if place.is_relative_to(folder) else place
+
+
 def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return _below(path, Path.cwd())

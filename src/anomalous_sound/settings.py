@@ -25,9 +25,10 @@ for other in caught:
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
-from anomalous_sound.hooks import LockHooks, SummaryHooks, TrackingHooks  # noqa: E402
+from anomalous_sound.hooks import LockHooks, NameHooks, SummaryHooks, TrackingHooks  # noqa: E402
 
-HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks())
+# the last comes first: which detector it is about says which locks are taken
+HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks(), NameHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
 CONFIG_LOADER_CLASS = TypedConfigLoader

@@ -29,7 +29,7 @@ def clips(simulated_run):
 
 @pytest.fixture
 def folder(simulated_run):
-    return simulated_run.data("06_models/lstm/detector")
+    return simulated_run.data("06_models/slider/lstm/detector")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def events(result):
 def test_library_pipeline_and_command_agree(simulated_run, clips, folder, command, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
-    shutil.copytree(folder, project.data("06_models/lstm/detector"))
+    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     project.run("score", audio_dir=str(clips), thresholds={"false_alarm_rate": 0.4})
     expected = project.load("score.decisions").set_index("clip_id")
     found = events(command("score", clips, "--false-alarm-rate", 0.4, "--json"))
@@ -65,7 +65,7 @@ def test_library_pipeline_and_command_agree(simulated_run, clips, folder, comman
         assert line["threshold"] == pytest.approx(row.threshold)
         assert line["p_value"] == pytest.approx(row.p_value)
         assert line["detector"] == detector.identity.model_dump()
-    report = project.data("08_reporting/score/report.md").read_text()
+    report = project.data("08_reporting/slider/score/report.md").read_text()
     assert "- Threshold: conformal;" in report
 
 
@@ -184,16 +184,13 @@ def test_the_detector_is_the_only_one_or_named(command, folder, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     none = command("score", clips, detector=None)
     assert none.exit_code == 2
-    assert "there is no detector (data/06_models/*/detector, below " in none.stderr
-    shutil.copytree(folder, "data/06_models/lstm/detector")
+    assert "there is no detector (data/06_models/*/*/detector, below " in none.stderr
+    shutil.copytree(folder, "data/06_models/slider/lstm/detector")
     assert command("info", detector=None).exit_code == 0
-    shutil.copytree(folder, "data/06_models/gru/detector")
+    shutil.copytree(folder, "data/06_models/slider/gru/detector")
     several = command("score", clips, detector=None)
     assert several.exit_code == 2
-    assert (
-        "choose one: --detector data/06_models/gru/detector or --detector "
-        "data/06_models/lstm/detector" in several.stderr
-    )
+    assert "choose one: --detector slider/gru or --detector slider/lstm" in several.stderr
 
 
 def test_the_default_place_is_that_of_the_catalog(simulated_run):
@@ -250,7 +247,7 @@ def test_the_pipeline_judges_a_single_file_and_nothing_that_was_not_given(
         project.run("score", audio_dir=str(path))
     assert not project.data("01_raw").exists()
     assert not project.data("02_intermediate").exists()
-    shutil.copytree(folder, project.data("06_models/lstm/detector"))
+    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     project.run("score", audio_dir=str(path))
     (row,) = project.load("score.decisions").itertuples()
     (line,) = events(command("score", path, "--json"))

@@ -128,7 +128,7 @@ def test_a_stall_is_told_again_and_again_and_never_counted(clock, tmp_path):
 
 @pytest.fixture
 def detector_folder(simulated_run):
-    return simulated_run.data("06_models/lstm/detector")
+    return simulated_run.data("06_models/slider/lstm/detector")
 
 
 def start(folder, *arguments, **options):

@@ -45,7 +45,7 @@ def trained(request, tmp_path_factory):
 
 @pytest.fixture
 def detector(trained):
-    return Detector.load(trained[0].data("06_models/lstm/detector"))
+    return Detector.load(trained[0].data("06_models/slider/lstm/detector"))
 
 
 def table(project, name):
@@ -63,9 +63,9 @@ def places(verdict: Verdict) -> list[tuple[float, float, float]]:
 @pytest.mark.slow
 def test_the_library_agrees_with_the_training_run_bit_for_bit(trained, detector):
     project, folder = trained
-    clips = table(project, "07_model_output/lstm/clip_scores.parquet").set_index("clip_id")
-    decisions = table(project, "07_model_output/lstm/decisions.csv").set_index("clip_id")
-    localised = table(project, "08_reporting/lstm/localisation.csv")
+    clips = table(project, "07_model_output/slider/lstm/clip_scores.parquet").set_index("clip_id")
+    decisions = table(project, "07_model_output/slider/lstm/decisions.csv").set_index("clip_id")
+    localised = table(project, "08_reporting/slider/lstm/localisation.csv")
     assert len(clips) == len(FORMS) * 6
     for clip_id, clip in clips.iterrows():
         verdict = detector.judge_file(folder / clip_id, machine_id=clip.machine_id)
@@ -87,8 +87,8 @@ def test_the_library_agrees_with_the_training_run_bit_for_bit(trained, detector)
 def test_the_pipeline_score_agrees_with_the_library_bit_for_bit(trained, detector):
     project, folder = trained
     project.run("score", audio_dir=str(folder))
-    decisions = table(project, "07_model_output/score/decisions.csv").set_index("clip_id")
-    scores = table(project, "07_model_output/score/clip_scores.parquet").set_index("clip_id")
+    decisions = table(project, "07_model_output/slider/score/decisions.csv").set_index("clip_id")
+    scores = table(project, "07_model_output/slider/score/clip_scores.parquet").set_index("clip_id")
     assert len(decisions) == len(FORMS) * 6
     for clip_id, row in decisions.iterrows():
         verdict = detector.judge_file(folder / clip_id, machine_id=scores.machine_id[clip_id])
@@ -160,22 +160,22 @@ def test_a_recording_has_no_verdict_of_its_own(trained, detector, hour):
 def test_the_pipeline_score_judges_a_recording_as_the_library_does(trained, detector, hour):
     project, _ = trained
     project.run("score", audio_dir=str(hour))
-    decisions = table(project, "07_model_output/score/decisions.csv")
-    rejected = table(project, "02_intermediate/score/rejected_clips.csv")
+    decisions = table(project, "07_model_output/slider/score/decisions.csv")
+    rejected = table(project, "02_intermediate/slider/score/rejected_clips.csv")
     expected = {}
     for name in ("a.wav", "b.flac"):
         for clip in detector.judge_recording(hour / name):
             expected[f"{name}@{clip.start_s:010.3f}"] = clip
     assert set(decisions.clip_id) | set(rejected.clip_id) == set(expected)
-    localised = table(project, "08_reporting/score/localisation.csv")
+    localised = table(project, "08_reporting/slider/score/localisation.csv")
     assert set(localised.clip_id) == set(decisions.clip_id)
     for row in decisions.itertuples():
         clip = expected[row.clip_id]
         assert (clip.score, clip.decision) == (row.score, row.decision)
         assert (str(clip.source.name), clip.start_s) == (row.recording, row.start_s)
-    report = project.data("08_reporting/score/report.md").read_text()
+    report = project.data("08_reporting/slider/score/report.md").read_text()
     assert "| a.wav | 0:00:34 | 3 |" in report
-    assert project.data("08_reporting/score/recordings_figure.png").stat().st_size > 0
+    assert project.data("08_reporting/slider/score/recordings_figure.png").stat().st_size > 0
 
 
 @pytest.mark.slow
@@ -251,7 +251,7 @@ def test_a_detector_needs_neither_kedro_nor_mlflow(trained):
     program = f"""
 import sys
 from anomalous_sound import Detector
-detector = Detector.load({str(project.data("06_models/lstm/detector"))!r})
+detector = Detector.load({str(project.data("06_models/slider/lstm/detector"))!r})
 verdict = detector.judge_file({str(clip)!r}, machine_id="00")
 print(verdict.decision)
 print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"kedro", "mlflow"}}))

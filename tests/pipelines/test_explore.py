@@ -24,7 +24,10 @@ def explored(tmp_path_factory):
 
 
 def figures_of(project):
-    return [imread(project.data(f"08_reporting/explore/{figure}_figure.png")) for figure in FIGURES]
+    return [
+        imread(project.data(f"08_reporting/slider/explore/{figure}_figure.png"))
+        for figure in FIGURES
+    ]
 
 
 def files_of(project):
@@ -42,9 +45,9 @@ def test_nothing_is_made_that_a_look_does_not_need(explored):
     assert made == {
         "01_raw/simulated/slider/train",
         "01_raw/simulated/slider/test",
-        "02_intermediate",
-        "03_primary/log_mel",
-        "08_reporting/explore",
+        "02_intermediate/slider",
+        "03_primary/slider/log_mel",
+        "08_reporting/slider/explore",
     }
 
 

@@ -15,19 +15,19 @@ from anomalous_sound.training import loop as training_module
 pytestmark = pytest.mark.slow
 
 FILES = (
-    "06_models/lstm/network/weights.safetensors",
-    "06_models/lstm/detector/settings.json",
-    "06_models/lstm/training_history.csv",
-    "07_model_output/lstm/decisions.csv",
-    "08_reporting/lstm/metrics.json",
-    "08_reporting/lstm/classification_report.csv",
-    "08_reporting/lstm/report.md",
-    "08_reporting/lstm/report.html",
-    "08_reporting/lstm/events.csv",
-    "08_reporting/lstm/roc_figure.png",
-    "08_reporting/lstm/score_figure.png",
-    "08_reporting/lstm/history_figure.png",
-    "08_reporting/lstm/timeline_figure.png",
+    "06_models/slider/lstm/network/weights.safetensors",
+    "06_models/slider/lstm/detector/settings.json",
+    "06_models/slider/lstm/training_history.csv",
+    "07_model_output/slider/lstm/decisions.csv",
+    "08_reporting/slider/lstm/metrics.json",
+    "08_reporting/slider/lstm/classification_report.csv",
+    "08_reporting/slider/lstm/report.md",
+    "08_reporting/slider/lstm/report.html",
+    "08_reporting/slider/lstm/events.csv",
+    "08_reporting/slider/lstm/roc_figure.png",
+    "08_reporting/slider/lstm/score_figure.png",
+    "08_reporting/slider/lstm/history_figure.png",
+    "08_reporting/slider/lstm/timeline_figure.png",
 )
 
 
@@ -44,7 +44,7 @@ def test_everything_is_written(simulated_run):
 
 
 def test_the_page_plays_the_test_clips_and_says_that_they_are_simulated(simulated_run):
-    page = simulated_run.data("08_reporting/lstm/report.html").read_text(encoding="utf-8")
+    page = simulated_run.data("08_reporting/slider/lstm/report.html").read_text(encoding="utf-8")
     scores = simulated_run.load("lstm.clip_scores").query("split == 'test'")
     assert page.count("<audio ") == len(scores)
     for clip_id in scores.clip_id:
@@ -68,7 +68,9 @@ def test_the_default_corpus_is_simulated_and_split(simulated_run):
         for group, count in expected.items()
     }
     assert simulated_run.load("corpus_summary").simulated is True
-    assert "(simulated data)" in simulated_run.data("08_reporting/lstm/report.md").read_text()
+    assert (
+        "(simulated data)" in simulated_run.data("08_reporting/slider/lstm/report.md").read_text()
+    )
 
 
 def test_scores_are_the_mean_of_the_window_errors(simulated_run):
@@ -210,7 +212,7 @@ def test_bad_clips_do_not_stop_the_run(project, dcase_folder, write_clip):
     assert len(scores) == 17
     windows = project.load("lstm.window_errors").groupby("clip_id", observed=True).size()
     assert windows["train/normal_id_00_00000013.flac"] == 48000 // 512 + 1 - 10
-    report = project.data("08_reporting/lstm/report.md").read_text()
+    report = project.data("08_reporting/slider/lstm/report.md").read_text()
     assert "20 clips found = 17 used" in report
     assert "train/normal_id_00_00000010.wav | the file is empty" in report
 
@@ -224,7 +226,7 @@ def test_without_two_classes_all_else_still_works(project, dcase_folder, kept):
     metrics = project.load("lstm.metrics")
     assert metrics["auc_pooled"] is None
     assert "auc_pooled" in metrics["not_computed"]
-    assert "not computed" in project.data("08_reporting/lstm/report.md").read_text()
+    assert "not computed" in project.data("08_reporting/slider/lstm/report.md").read_text()
     assert len(project.load("lstm.decisions")) == len(project.load("clips"))
     for file in FILES:
         assert project.data(file).exists(), file

@@ -70,12 +70,12 @@ def test_the_level_is_the_clips_rms(compared_run):
 
 
 def test_the_report_says_whether_training_pays(compared_run):
-    report = compared_run.data("08_reporting/compare/report.md").read_text()
+    report = compared_run.data("08_reporting/slider/compare/report.md").read_text()
     assert "Simulated data" in report
     assert "lstm" in report and "persistence: AUC" in report
     assert "the log-mel spectrum under the same score, with 6 normal clips to learn" in report
     for file in ("roc_figure.png", "auc_figure.png", "agreement_figure.png"):
-        assert compared_run.data("08_reporting", "compare", file).stat().st_size > 0
+        assert compared_run.data("08_reporting", "slider", "compare", file).stat().st_size > 0
 
 
 def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, write_clip):

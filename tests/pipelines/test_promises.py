@@ -106,7 +106,7 @@ def test_the_timeline_is_the_mean_over_the_networks(in_folds):
 
 
 def test_the_report_says_observed_and_not_proven(in_folds):
-    report = in_folds.data("08_reporting/lstm/report.md").read_text()
+    report = in_folds.data("08_reporting/slider/lstm/report.md").read_text()
     assert "always, if the clips are exchangeable" not in report
     assert "observed, not proven, with folds; for the mixture of machine IDs, not" in report
 
@@ -141,13 +141,13 @@ def test_a_machine_id_without_training_clips_is_scored_but_not_decided(
     assert set(decisions.decision.drop(unseen.index)) <= {"normal", "anomalous"}
     metrics = project.load("lstm.metrics")
     assert metrics["deployed"]["undecided"] == 2
-    report = project.data("08_reporting/lstm/report.md").read_text()
+    report = project.data("08_reporting/slider/lstm/report.md").read_text()
     assert "**2 clips are undecided:**" in report
     # and the same of a clip that comes later
     project.run("score", audio_dir=str(dcase_folder))
     later = project.load("score.decisions").set_index("clip_id")
     assert later.decision[unseen.index].tolist() == ["undecided"] * 2
-    judged = project.data("08_reporting/score/report.md").read_text()
+    judged = project.data("08_reporting/slider/score/report.md").read_text()
     assert "undecided: 2.**" in judged
     verdict = project.load("lstm.detector").judge_file(
         dcase_folder / unseen.index[0], machine_id="07"
@@ -178,7 +178,7 @@ def nameless(in_folds, tmp_path):
 def elsewhere(in_folds, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
-    detector = "06_models/lstm/detector"
+    detector = "06_models/slider/lstm/detector"
     shutil.copytree(in_folds.data(detector), project.data(detector))
     return project
 
@@ -188,7 +188,7 @@ def test_the_user_says_which_machine_a_clip_without_a_name_is_of(in_folds, namel
     project = elsewhere(in_folds, tmp_path)
     project.run("score", audio_dir=str(folder))
     assert project.load("score.decisions").decision.tolist() == ["undecided"]
-    report = project.data("08_reporting/score/report.md").read_text()
+    report = project.data("08_reporting/slider/score/report.md").read_text()
     assert "`--params inference.machine_id=ID` (it knows 00, 02)" in report
     project.run("score", audio_dir=str(folder), inference={"machine_id": "02"})
     (found,) = project.load("score.decisions").to_dict("records")

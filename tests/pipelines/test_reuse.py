@@ -37,11 +37,11 @@ def test_a_second_run_computes_nothing(prepare, project):
     first = prepare()
     assert "Clips: 16 checked, 0 known from before." in first
     assert "16 clips computed" in first
-    written = project.data("03_primary/log_mel/index.parquet").stat().st_mtime_ns
+    written = project.data("03_primary/slider/log_mel/index.parquet").stat().st_mtime_ns
     second = prepare()
     assert "Clips: 0 checked, 16 known from before." in second
     assert "all 16 clips re-used, none computed" in second
-    assert project.data("03_primary/log_mel/index.parquet").stat().st_mtime_ns == written
+    assert project.data("03_primary/slider/log_mel/index.parquet").stat().st_mtime_ns == written
 
 
 def test_a_changed_clip_is_computed_again_and_no_other(prepare, project, dcase_folder, write_clip):
@@ -96,17 +96,17 @@ def test_other_code_recomputes_its_own_step(prepare, monkeypatch):
 
 def test_a_half_written_table_of_checks_is_not_trusted(prepare, project):
     prepare()
-    table = project.data("02_intermediate/clip_checks.parquet")
+    table = project.data("02_intermediate/slider/clip_checks.parquet")
     table.write_bytes(table.read_bytes()[:200])
     assert "Clips: 16 checked, 0 known from before." in prepare()
 
 
 def test_two_methods_share_clips_and_frames(compared_run):
     """The features were written by the first method's run and by none after it."""
-    written = compared_run.data("03_primary/log_mel/index.parquet").stat().st_mtime
-    network = compared_run.data("06_models/lstm/network/settings.json").stat().st_mtime
+    written = compared_run.data("03_primary/slider/log_mel/index.parquet").stat().st_mtime
+    network = compared_run.data("06_models/slider/lstm/network/settings.json").stat().st_mtime
     assert written < network
-    assert compared_run.data("06_models/gru/network/settings.json").exists()
+    assert compared_run.data("06_models/slider/gru/network/settings.json").exists()
 
 
 def test_one_network_a_machine_id(project, dcase_folder, write_clip):
@@ -116,7 +116,7 @@ def test_one_network_a_machine_id(project, dcase_folder, write_clip):
     scores = project.load("lstm.clip_scores").set_index("clip_id").score
     names = project.load("lstm.network").weights
     assert {name.partition("/")[0] for name in names} == {"id_00", "id_02"}
-    assert not list(project.data("06_models/lstm").glob("*.ckpt"))
+    assert not list(project.data("06_models/slider/lstm").glob("*.ckpt"))
     for number in range(4):
         write_clip(dcase_folder / "train" / f"normal_id_02_{number:08d}.wav", seed=50 + number)
     project.run(audio_dir=str(dcase_folder), **own)

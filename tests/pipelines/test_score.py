@@ -21,7 +21,7 @@ def trained(simulated_run, tmp_path):
     """A project of its own that holds no more than the detector of the LSTM."""
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
-    detector = "06_models/lstm/detector"
+    detector = "06_models/slider/lstm/detector"
     shutil.copytree(simulated_run.data(detector), project.data(detector))
     return project
 
@@ -42,7 +42,7 @@ def judged(project, folder, **parameters):
 def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, tmp_path, method):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
-    detector = f"06_models/{method}/detector"
+    detector = f"06_models/slider/{method}/detector"
     shutil.copytree(compared_run.data(detector), project.data(detector))
     # what the parameters say now does not matter: the detector has its own
     changed = {"log_mel": {"n_mels": 40, "n_fft": 1024}, "thresholds": {"k": 9.0}}
@@ -73,8 +73,8 @@ def test_a_file_of_any_name_is_judged(trained, a_clip, tmp_path, simulated_run):
     assert found.score[new.name] == pytest.approx(expected.score[f"test/{a_clip.name}"])
     marks = trained.load("score.localisation")
     assert set(marks.axis) == {"time", "frequency"}
-    assert trained.data("08_reporting/score/timeline_figure.png").stat().st_size > 0
-    report = trained.data("08_reporting/score/report.md").read_text()
+    assert trained.data("08_reporting/slider/score/timeline_figure.png").stat().st_size > 0
+    report = trained.data("08_reporting/slider/score/report.md").read_text()
     assert "**It was trained on simulated data:**" in report
     held_out = (simulated_run.load("clips").split == "validation").sum()
     assert f"never below 1 in {held_out + 1}" in report
@@ -93,7 +93,8 @@ def test_every_clip_is_judged_or_rejected_with_its_reason(trained, a_clip, tmp_p
     assert set(found.index) == {"whole.wav"}
     assert set(rejected.index) == {"half.wav", "empty.wav"}
     assert "truncated" in rejected["half.wav"]
-    assert "3 clips found = 1 used" in trained.data("08_reporting/score/report.md").read_text()
+    report = trained.data("08_reporting/slider/score/report.md").read_text()
+    assert "3 clips found = 1 used" in report
     (folder / "whole.wav").unlink()
     with pytest.raises(InputError, match="none of the 2 clips found can be used"):
         judged(trained, folder)
@@ -108,7 +109,7 @@ def test_what_has_no_threshold_of_its_own_is_not_called_normal(project, dcase_fo
     undecided = found[found.decision == "undecided"]
     assert list(undecided.index) == ["test/normal_id_07_00000000.wav"]
     assert undecided[["threshold", "p_value"]].isna().all(axis=None)
-    report = project.data("08_reporting/lstm/report.md").read_text()
+    report = project.data("08_reporting/slider/lstm/report.md").read_text()
     assert "| **validation mean, machine ID 00** | normal-only |" in report
     assert "| **validation mean** |" not in report
 
@@ -137,12 +138,13 @@ def test_clips_of_another_machine_type_beside_the_detectors_are_not_judged(
 
 
 def test_without_a_detector_the_command_that_trains_one_is_named(project, dcase_folder):
-    with pytest.raises(DatasetError, match="gru/detector holds no detector; train one first"):
+    trains = "there is no detector of the method gru; train one first: kedro run --pipeline gru"
+    with pytest.raises(InputError, match=trains):
         project.run("score", audio_dir=str(dcase_folder), inference={"method": "gru"})
 
 
 def test_a_detector_of_an_earlier_version_is_to_be_trained_again(trained, a_clip, tmp_path):
-    path = trained.data("06_models/lstm/detector/settings.json")
+    path = trained.data("06_models/slider/lstm/detector/settings.json")
     settings = json.loads(path.read_text())
     del settings["calibration"]
     path.write_text(json.dumps(settings))
@@ -165,7 +167,7 @@ def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"decisions.csv", "localisation.csv", "report.md", "timeline_figure.png"} <= artifacts
     assert {"events.csv", "report.html"} <= artifacts
-    page = trained.data("08_reporting/score/report.html").read_text(encoding="utf-8")
+    page = trained.data("08_reporting/slider/score/report.html").read_text(encoding="utf-8")
     assert page.count("<audio ") == 1
     assert f'<span class="name">{a_clip.name}</span>' in page
 
@@ -173,11 +175,11 @@ def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_
 def test_page_and_report_name_the_rate_that_was_asked_for(trained, a_clip, tmp_path):
     (tmp_path / "new").mkdir()
     shutil.copy(a_clip, tmp_path / "new")
-    detector = Detector.load(trained.data("06_models/lstm/detector"))
+    detector = Detector.load(trained.data("06_models/slider/lstm/detector"))
     rate = 0.4  # two clips calibrate it
     judged(trained, tmp_path / "new", inference={"false_alarm_rate": rate, "machine_id": "00"})
     expected = detector.at_rate(rate).thresholds
     assert expected.shared != detector.thresholds.shared
     assert trained.load("score.decisions").threshold.iloc[0] == expected.shared
-    page = trained.data("08_reporting/score/report.html").read_text(encoding="utf-8")
+    page = trained.data("08_reporting/slider/score/report.html").read_text(encoding="utf-8")
     assert "at most 40.0% false alarms among normal clips" in page

@@ -38,7 +38,9 @@ def test_every_so_manieth_window_is_trained_on(monkeypatch, stride, expected):
     clips = pd.DataFrame(
         {"clip_id": ["a", "b"], "machine_id": "00", "split": ["train", "validation"]}
     )
-    detector = DetectorSettings(per="machine_type", folds=1, left_out="clip", left_out_fits=9)
+    detector = DetectorSettings(
+        name=None, per="machine_type", folds=1, left_out="clip", left_out_fits=9
+    )
     seen = []
     monkeypatch.setattr(training_module, "train_network", lambda *views, **_: seen.extend(views))
     nodes.train_network(

@@ -1,7 +1,10 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.storage.locks import LivingRuns, WriterLocks, one_writer
 
 
 def test_a_part_is_held_by_one_and_let_go_by_all_ends(tmp_path):
@@ -36,3 +39,18 @@ def test_a_run_has_died_if_its_process_let_go_of_it(tmp_path):
     living.end("b")
     assert other.died() == []
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_written_by_one_at_a_time_is_waited_for(tmp_path):
+    order = []
+
+    def write(name):
+        with one_writer(tmp_path / "corpus"):
+            order.append(f"{name} begins")
+            time.sleep(0.05)
+            order.append(f"{name} ends")
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(write, "ab"))
+    first, second = order[0][0], order[2][0]
+    assert order == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]

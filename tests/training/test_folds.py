@@ -8,7 +8,13 @@ from anomalous_sound.training.folds import assign_folds, clips_left_out, clips_o
 
 
 def detector(**changed):
-    values = {"per": "machine_type", "folds": 3, "left_out": "clip", "left_out_fits": 100}
+    values = {
+        "name": None,
+        "per": "machine_type",
+        "folds": 3,
+        "left_out": "clip",
+        "left_out_fits": 100,
+    }
     return DetectorSettings(**values | changed)
 
 

@@ -64,9 +64,9 @@ def main() -> None:
 
 _detector = click.option(
     "--detector",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="The detector's folder; default: the only one that was trained here.",
+    "chosen",
+    metavar="NAME|FOLDER",
+    help="As press_3, press_3/gru or its folder; default: the only one that was trained here.",
 )
 _machine_id = click.option("--machine-id", help="Of recordings whose files name none.")
 _rate = click.option(
@@ -86,7 +86,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="JSON lines instead
 @_json
 def score(
     places: tuple[str, ...],
-    folder: Path | None,
+    chosen: str | None,
     machine_id: str | None,
     rate: float | None,
     as_json: bool,
@@ -100,7 +100,7 @@ def score(
 
     if "-" in places and len(places) > 1:
         raise InputError("- is standard input, and must be alone; give files without it.")
-    detector = open_detector(folder, rate=rate, machine_id=machine_id)
+    detector = open_detector(chosen, rate=rate, machine_id=machine_id)
     from anomalous_sound.command.recordings import find_recordings, judge, judge_standard_input
 
     if places == ("-",):
@@ -131,12 +131,12 @@ def _print_results(
 @main.command()
 @_detector
 @_json
-def info(folder: Path | None, as_json: bool) -> None:
+def info(chosen: str | None, as_json: bool) -> None:
     """Say what a detector was trained on, and what it promises."""
     from anomalous_sound.command.choice import detector_folder, open_detector
 
-    place = detector_folder(folder)
-    detector = open_detector(place)
+    place = detector_folder(chosen)
+    detector = open_detector(str(place))
     from anomalous_sound.command.description import facts, in_lines
 
     if as_json:
@@ -158,7 +158,7 @@ def info(folder: Path | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 def recalibrate(
     place: Path,
-    folder: Path | None,
+    chosen: str | None,
     machine_id: str | None,
     rate: float | None,
     out: Path | None,
@@ -173,9 +173,9 @@ def recalibrate(
 
     if out is not None and out.exists():
         raise InputError(f"--out: {out} exists already; give a folder that does not.")
-    old = detector_folder(folder)
+    old = detector_folder(chosen)
     # a machine ID that is new to it is what it may be recalibrated for
-    detector = open_detector(old)
+    detector = open_detector(str(old))
     from anomalous_sound.command import recalibration
 
     change = recalibration.recalibrate(detector, place, rate=rate, machine_id=machine_id)
@@ -248,7 +248,7 @@ def recalibrate(
 )
 def watch(
     place: Path,
-    folder: Path | None,
+    chosen: str | None,
     machine_id: str | None,
     rate: float | None,
     as_json: bool,
@@ -274,7 +274,7 @@ def watch(
         raise InputError("watch - needs the sample rate of the samples: --rate HZ.")
     if not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
-    detector = open_detector(folder, rate=rate, machine_id=machine_id)
+    detector = open_detector(chosen, rate=rate, machine_id=machine_id)
     from anomalous_sound.command.following import Follower, watch_folder
     from anomalous_sound.command.stream import segment_samples, watch_stream
     from anomalous_sound.command.watching import Watch

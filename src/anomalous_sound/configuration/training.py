@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from anomalous_sound.configuration.base import (
     Accelerator,
@@ -14,6 +14,7 @@ from anomalous_sound.configuration.base import (
     Settings,
 )
 from anomalous_sound.configuration.features import WindowSettings
+from anomalous_sound.configuration.names import ACCEPTED, is_name
 
 
 class TrainingSettings(Settings):
@@ -46,9 +47,18 @@ class SegmentTrainingSettings(TrainingSettings):
         return WindowSettings(length=self.segment, next_frame=True)
 
 
-class DetectorSettings(Settings):
-    """Which clips share a network, and which of them a network does not hear."""
+def _checked_name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(f"parameter 'detector.name' is {name!r}; accepted: {ACCEPTED}")
+    return name
 
+
+class DetectorSettings(Settings):
+    """What it is called, which clips share a network, and which of them a network does not hear."""
+
+    name: Annotated[str, AfterValidator(_checked_name)] | None = Field(
+        description="of the folders of all that a run makes; null: that of the corpus"
+    )
     per: Literal["machine_type", "machine_id"] = Field(
         description="machine_type: networks for all machine IDs; machine_id: of their own for each"
     )

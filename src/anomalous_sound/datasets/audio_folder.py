@@ -49,6 +49,11 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
         self._audio_dir = None if audio_dir is None else str(audio_dir)
         self.metadata = metadata
 
+    @property
+    def place(self) -> Path | None:
+        """Where the recordings lie, absolute; None: nowhere. Nothing is read or made."""
+        return None if self._audio_dir is None else Path(self._audio_dir).expanduser().resolve()
+
     def _folder(self) -> Path:
         if self._audio_dir is None:
             raise InputError(

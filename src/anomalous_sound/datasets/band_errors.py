@@ -30,7 +30,7 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     ```yaml
     "{model}.band_errors":
       type: anomalous_sound.datasets.BandErrorsDataset
-      filepath: data/07_model_output/{model}/band_errors
+      filepath: data/07_model_output/press_3/{model}/band_errors
     ```
 
     Example usage for the Python API:

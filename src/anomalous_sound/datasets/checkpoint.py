@@ -21,7 +21,7 @@ class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
     ```yaml
     "{model}.checkpoint":
       type: anomalous_sound.datasets.CheckpointDataset
-      filepath: data/06_models/{model}/checkpoint.ckpt
+      filepath: data/06_models/press_3/{model}/checkpoint.ckpt
     ```
 
     Example usage for the Python API:

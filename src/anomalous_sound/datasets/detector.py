@@ -22,7 +22,7 @@ class DetectorDataset(AbstractDataset["Detector", "Detector"]):
     ```yaml
     "{model}.detector":
       type: anomalous_sound.datasets.DetectorDataset
-      filepath: data/06_models/{model}/detector
+      filepath: data/06_models/press_3/{model}/detector
     ```
 
     Example usage for the Python API:

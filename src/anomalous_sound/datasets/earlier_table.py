@@ -19,7 +19,7 @@ class EarlierTableDataset(ParquetDataset):
     ```yaml
     earlier_clip_checks:
       type: anomalous_sound.datasets.EarlierTableDataset
-      filepath: data/02_intermediate/clip_checks.parquet
+      filepath: data/02_intermediate/press_3/clip_checks.parquet
     ```
 
     Example usage for the Python API:

@@ -26,7 +26,7 @@ class FigureDataset(AbstractDataset["Figure", bytes]):
     ```yaml
     "{model}.{kind}_figure":
       type: anomalous_sound.datasets.FigureDataset
-      filepath: data/08_reporting/{model}/{kind}_figure.png
+      filepath: data/08_reporting/press_3/{model}/{kind}_figure.png
       dpi: 130
     ```
 

@@ -39,7 +39,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     ```yaml
     log_mel:
       type: anomalous_sound.datasets.FramesDataset
-      filepath: data/03_primary/log_mel
+      filepath: data/03_primary/press_3/log_mel
     ```
 
     Example usage for the Python API:

@@ -27,7 +27,7 @@ class JSONObjectDataset(AbstractDataset[Any, Any]):
     scaling:
       type: anomalous_sound.datasets.JSONObjectDataset
       object: anomalous_sound.features.scaling.Scaling
-      filepath: data/04_feature/scaling.json
+      filepath: data/04_feature/press_3/scaling.json
     ```
 
     Example usage for the Python API:

@@ -27,7 +27,7 @@ class NetworkDataset(AbstractDataset[TrainedNetworks, TrainedNetworks]):
     ```yaml
     "{model}.network":
       type: anomalous_sound.datasets.NetworkDataset
-      filepath: data/06_models/{model}/network
+      filepath: data/06_models/press_3/{model}/network
     ```
 
     Example usage for the Python API:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from anomalous_sound.sources.dcase.published import evaluation_labels
 from anomalous_sound.sources.download.archive import ensure_unpacked, is_unpacked
 from anomalous_sound.sources.download.settings import PublishedArchives
 from anomalous_sound.sources.layout import EXPECTED_NAMES, ClipFacts, identify_clips
+from anomalous_sound.storage.locks import one_writer
 from anomalous_sound.vocabulary import Label, Split
 
 logger = logging.getLogger(__name__)
@@ -126,7 +128,9 @@ class PublishedAudioDataset(AudioFolderDataset):
         root = self._folder()
         for name, (part, file) in published.choose(self._machine_type, self._parts).items():
             folder = self._unpacked(name)
-            ensure_unpacked(folder, root / ARCHIVES_FOLDER, part, file, published.download)
+            # runs of other names read the same data set
+            with nullcontext() if is_unpacked(folder, file) else one_writer(folder):
+                ensure_unpacked(folder, root / ARCHIVES_FOLDER, part, file, published.download)
             found = list_recordings(root, folder)
             if not found:
                 raise InputError(

@@ -16,7 +16,7 @@ class ResultsDataset(PartitionedDataset):
     ```yaml
     compare.results:
       type: anomalous_sound.datasets.ResultsDataset
-      path: data/07_model_output
+      path: data/07_model_output/press_3
       filename_suffix: /result.json
       dataset: json.JSONDataset
     ```

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anomalous_sound.datasets.audio_folder import AudioFolderDataset
+from anomalous_sound.storage.locks import one_writer
 
 
 class SimulatedAudioDataset(AudioFolderDataset):
@@ -67,7 +68,9 @@ class SimulatedAudioDataset(AudioFolderDataset):
 
             settings = SimulationSettings.parse(self._simulation)
             if not is_current(folder, settings):
-                write_corpus(folder, settings, jobs=self._jobs)
+                with one_writer(folder):  # runs of other names read the same corpus
+                    if not is_current(folder, settings):
+                        write_corpus(folder, settings, jobs=self._jobs)
         return folder
 
     def _exists(self) -> bool:

@@ -38,7 +38,7 @@ class CSVDataset(_WholeFile, pandas.CSVDataset):
     ```yaml
     rejected_clips:
       type: anomalous_sound.datasets.CSVDataset
-      filepath: data/02_intermediate/rejected_clips.csv
+      filepath: data/02_intermediate/press_3/rejected_clips.csv
     ```
 
     Example usage for the Python API:
@@ -63,7 +63,7 @@ class ParquetDataset(_WholeFile, pandas.ParquetDataset):
     ```yaml
     clips:
       type: anomalous_sound.datasets.ParquetDataset
-      filepath: data/02_intermediate/clips.parquet
+      filepath: data/02_intermediate/press_3/clips.parquet
     ```
 
     Example usage for the Python API:
@@ -88,7 +88,7 @@ class JSONDataset(_WholeFile, json.JSONDataset):
     ```yaml
     "{model}.metrics":
       type: anomalous_sound.datasets.JSONDataset
-      filepath: data/08_reporting/{model}/metrics.json
+      filepath: data/08_reporting/press_3/{model}/metrics.json
     ```
 
     Example usage for the Python API:
@@ -112,7 +112,7 @@ class TextDataset(_WholeFile, text.TextDataset):
     ```yaml
     "{model}.report":
       type: anomalous_sound.datasets.TextDataset
-      filepath: data/08_reporting/{model}/report.md
+      filepath: data/08_reporting/press_3/{model}/report.md
     ```
 
     Example usage for the Python API:
@@ -136,7 +136,7 @@ class FolderDataset(partitions.PartitionedDataset):
     ```yaml
     "{model}.submission":
       type: anomalous_sound.datasets.FolderDataset
-      path: data/08_reporting/{model}/submission
+      path: data/08_reporting/press_3/{model}/submission
       filename_suffix: .txt
       dataset: anomalous_sound.datasets.TextDataset
     ```

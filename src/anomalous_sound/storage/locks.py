@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -14,6 +15,28 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import told_if_unwritable
 
 logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def one_writer(path: Path) -> Iterator[None]:
+    """Wait until nobody else writes a file or folder, however long it takes.
+
+    The lock is a hidden file beside it.
+    """
+    lock_path = path.with_name(f".{path.name}.lock")
+    with told_if_unwritable(lock_path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_path.touch()
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning("Another run writes %s: waiting for it.", path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class WriterLocks:

@@ -46,6 +46,7 @@ def select_results(
     log_mel: LogMelSettings,
     scaling: Scaling,
     audio_dir: str | None,
+    detector: DetectorSettings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Take the results on this corpus and on these clips; say what is missing and how to make it.
 
@@ -57,11 +58,11 @@ def select_results(
     """
     features = FeatureSettings(audio=audio, log_mel=log_mel).model_dump(mode="json")
     features["scaling"] = scaling.to_json()
+    values = {"audio_dir": audio_dir, "detector": detector.name}
+    given = ",".join(f"{name}={value}" for name, value in values.items() if value is not None)
     taken, missing = {}, {}
     for method in compare.methods or discovery.methods():
-        command = f"kedro run --pipeline {method}"
-        if audio_dir is not None:
-            command += f" --params audio_dir={audio_dir}"
+        command = f"kedro run --pipeline {method}" + (f" --params {given}" if given else "")
         result = results[method]() if method in results else None
         if result is None:
             missing[method] = f"it has not been run; run: {command}"

@@ -37,6 +37,7 @@ def _rows() -> list:
                 "params:log_mel",
                 "scaling",
                 "params:audio_dir",
+                "params:detector",
             ],
             outputs=["method_results", "missing"],
             name="select_results",
