@@ -49,7 +49,7 @@ def _run(**options: Any) -> Any:
         told.exit_code = getattr(stopped, "exit_code", 130)
         raise told from None
     except OmegaConfBaseException as error:
-        if mistake := _input_error(error):
+        if mistake := input_error_behind(error):
             raise click.ClickException(str(mistake)) from error
         raise click.ClickException(
             f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "

@@ -64,10 +64,11 @@ def test_data_flows_from_layer_to_layer_and_never_back(pipelines, context):
 
 
 def test_every_parameter_that_a_node_reads_is_configured(pipelines, context):
+    catalog = context.catalog  # made anew at each access
     for pipeline in pipelines.values():
         for name in pipeline.inputs():
             if name.startswith("params:"):
-                assert name in context.catalog
+                assert name in catalog
 
 
 def test_every_node_is_named_by_what_it_does(pipelines):

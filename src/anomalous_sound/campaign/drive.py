@@ -43,10 +43,7 @@ def run_campaign(run_kedro: RunKedro, options: Mapping[str, Any]) -> None:
         context = session.load_context()
         method = _method(names)
         plan = make_plan(params, context.params, context.config_loader["globals"])
-        if method == COMPARE:
-            record = None
-        else:
-            record = _record(context, plan, method, env)
+        record = None if method == COMPARE else _record(context, plan, method, env)
     if record is None:
         _run_table(run_kedro, options, plan)
         return

@@ -138,7 +138,7 @@ def _places(
     published = PublishedArchives.read(of_globals["archives"], of_globals["download"])
     parts = parameters["corpus"].parts or of_globals["parts"]
     if wanted == ALL:
-        names = [name for name in published.machine_types(parts)]
+        names = published.machine_types(parts)
         if not names:
             raise InputError(
                 f"corpus.parts is [{', '.join(parts)}], which have no machine type in common; take "

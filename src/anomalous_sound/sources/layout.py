@@ -179,7 +179,7 @@ def identify_new_clips(
 
 
 def is_part_of_a_machine(folder: str) -> bool:
-    """Whether a folder is so called as parts of one machine type are: ``train``, ``id_00``, …
+    """Whether a folder is called as parts of one machine type are.
 
     >>> is_part_of_a_machine("train"), is_part_of_a_machine("id_00"), is_part_of_a_machine("fan")
     (True, True, False)
