@@ -11,6 +11,7 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 # from the top down; those of one line do not know each other
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
+    {"campaign"},
     {"hooks", "pipelines", "config_loader", "command"},
     {"tracking"},
     {"parameters", "reporting", "datasets", "serving"},
@@ -26,7 +27,7 @@ ORDER = [
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),
-    *("hooks", "pipelines", "datasets", "tracking"),
+    *("hooks", "pipelines", "datasets", "tracking", "campaign"),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

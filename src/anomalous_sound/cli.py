@@ -12,20 +12,15 @@ from kedro.framework.project import pipelines
 from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound import interruption
-from anomalous_sound.errors import InputError
+from anomalous_sound.campaign.drive import run_campaign
+from anomalous_sound.campaign.plan import is_campaign
+from anomalous_sound.errors import input_error_behind
 from anomalous_sound.hooks import mark_as_killed
 
 
 @click.group(name=__package__)
 def cli() -> None:
     """Commands of this project."""
-
-
-def _input_error(error: BaseException | None) -> InputError | None:
-    """Find the InputError behind an error: Kedro wraps what a dataset raises."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__
-    return error
 
 
 def _check_pipelines(names: list[str]) -> None:
@@ -43,6 +38,9 @@ def _run(**options: Any) -> Any:
         options |= {"pipelines": [options["pipeline"]], "pipeline": ""}
     interruption.raise_stopped()
     try:
+        if is_campaign(options["params"] or {}):
+            _check_pipelines(options["pipelines"])
+            return run_campaign(kedro_run.callback, options)
         return kedro_run.callback(**options)
     except KeyboardInterrupt as stopped:
         interruption.ignore_further()
@@ -51,7 +49,7 @@ def _run(**options: Any) -> Any:
         told.exit_code = getattr(stopped, "exit_code", 130)
         raise told from None
     except OmegaConfBaseException as error:
-        if mistake := _input_error(error):
+        if mistake := input_error_behind(error):
             raise click.ClickException(str(mistake)) from error
         raise click.ClickException(
             f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "
@@ -59,7 +57,7 @@ def _run(**options: Any) -> Any:
         ) from error
     except Exception as error:
         _check_pipelines(options["pipelines"])
-        mistake = _input_error(error)
+        mistake = input_error_behind(error)
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error

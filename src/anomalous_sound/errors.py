@@ -11,6 +11,13 @@ class InputError(ValueError):
     """
 
 
+def input_error_behind(error: BaseException | None) -> InputError | None:
+    """Find the InputError behind an error: Kedro wraps what a dataset raises."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__
+    return error
+
+
 class UnreadableClipError(ValueError):
     """One recording cannot be used; the message is the reason listed in ``rejected_clips``."""
 

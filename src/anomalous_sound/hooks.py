@@ -20,6 +20,7 @@ from kedro.pipeline.node import Node
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
@@ -29,6 +30,7 @@ from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.tracking import nesting
 from anomalous_sound.tracking.corpus import log_corpus
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
@@ -98,11 +100,18 @@ class TrackingHooks(MlflowHook):
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         prepare_store(mlflow.get_tracking_uri(), self._settings.mlflow_timeout_s)
+        place = nesting.current()
+        continues = place is not None and place.continues
+        if place is not None and continues:
+            self._go_on_with(place.parent)
         super().after_context_created(self._context)
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self.run_id is None:  # tracking is switched off for this pipeline
             return
-        if not self._already_active_mlflow:
+        if place is not None and not continues:
+            mlflow.set_tag(MLFLOW_PARENT_RUN_ID, place.parent)
+            mlflow.set_tag(MLFLOW_RUN_NAME, place.name)
+        if not self._already_active_mlflow and not continues:
             self._living.begin(self.run_id)
         for died in self._living.died():
             client = mlflow.MlflowClient()
@@ -110,9 +119,18 @@ class TrackingHooks(MlflowHook):
                 client.set_terminated(died, "KILLED")
             self._living.end(died)
 
+    def _go_on_with(self, run_id: str) -> None:
+        """Let the run be one that was begun before."""
+        loader = self._context.config_loader
+        tracking = dict(loader["mlflow"]["tracking"])
+        tracking["run"] = {**tracking["run"], "id": run_id}
+        loader["mlflow"] = {**loader["mlflow"], "tracking": tracking}
+
     def _describe_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         mlflow.set_tags(git_revision(Path(self._context.project_path)))
         mlflow.log_dict(environment(), "environment.json")
+        if (place := nesting.current()) is not None and place.continues:
+            return  # MLflow refuses another value of a parameter, and this may be another time
         parameters = parameters_of(pipeline, catalog)
         # MLflow would truncate a long parameter
         long = {key for key, value in parameters.items() if len(value) > MAX_PARAM_VAL_LENGTH}

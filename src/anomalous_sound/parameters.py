@@ -12,10 +12,11 @@ from typing import Any, Self
 
 from pydantic import ValidationError, create_model, model_validator
 
-from anomalous_sound.configuration.base import Jobs, Seed, Settings
+from anomalous_sound.configuration.base import Jobs, PositiveInt, Seed, Settings
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
 from anomalous_sound.configuration.evaluation import (
+    CampaignSettings,
     CompareSettings,
     EvaluationSettings,
     ExploreSettings,
@@ -44,6 +45,8 @@ class SharedParameters(Settings):
     jobs: Jobs
     profile: str
     seed: Seed
+    seeds: PositiveInt | None
+    campaign: CampaignSettings
     corpus: CorpusSettings
     audio: AudioSettings
     log_mel: LogMelSettings

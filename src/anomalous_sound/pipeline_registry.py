@@ -3,7 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from anomalous_sound.methods.discovery import methods
-from anomalous_sound.pipelines import compare, detection, explore, preparation, score
+from anomalous_sound.pipelines import compare, detection, explore, preparation, results, score
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -23,6 +23,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     return pipelines | {
         "compare": frames + compare.create_pipeline(),
         "explore": frames.to_outputs("log_mel") + explore.create_pipeline(),
+        "results": results.create_pipeline(),
         "score": score.create_pipeline(),
         "__default__": pipelines["lstm"],
     }

@@ -43,6 +43,21 @@ def test_agrees_with_the_formula(n_fft):
     np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
+def test_decibels_of_the_power_itself_are_those_of_the_challenge_s_baseline():
+    """As ``common.py`` of the 2020 baseline computes them, but with zeros beyond the ends."""
+    import librosa
+
+    samples = np.random.default_rng(4).normal(scale=0.01, size=16000).astype(np.float32)
+    samples[8000:12000] = 0
+    mel = librosa.feature.melspectrogram(y=samples, sr=16000, n_fft=1024, hop_length=512, power=2.0)
+    expected = 20.0 / 2.0 * np.log10(mel + np.finfo(float).eps)
+    actual = log_mel_spectrogram(samples, features_with(n_fft=1024, top_db=None))
+    inside = slice(2, -2)
+    np.testing.assert_allclose(actual[inside], expected.T[inside], atol=2e-2)
+    loud = log_mel_spectrogram(10 * samples, features_with(n_fft=1024, top_db=None))
+    np.testing.assert_allclose(loud[2:14] - actual[2:14], 20, atol=1e-3)
+
+
 @pytest.mark.filterwarnings("ignore:Empty filters:UserWarning", "ignore:n_fft=:UserWarning")
 @pytest.mark.parametrize("n_samples", [1, 513, 2047, 16000, 176001])
 @pytest.mark.parametrize(

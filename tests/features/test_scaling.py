@@ -44,7 +44,13 @@ def test_scaling_by_band():
     np.testing.assert_allclose(scaling.scaled(CLIPS["b.wav"]), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["clip", "corpus", "band"])
+def test_decibels_stay_where_nothing_is_scaled():
+    scaling = fit("none", "a.wav")
+    assert scaling.to_json() == {"method": "none"}
+    np.testing.assert_array_equal(scaling.scaled(CLIPS["b.wav"]), CLIPS["b.wav"])
+
+
+@pytest.mark.parametrize("method", ["clip", "corpus", "band", "none"])
 def test_the_same_scaling_comes_back_from_json(method):
     scaling = fit(method, "a.wav", "c.wav")
     again = Scaling.from_json(json.loads(json.dumps(scaling.to_json())))
@@ -58,7 +64,7 @@ def test_only_the_method_of_the_clip_is_written():
     assert fit("clip", "a.wav").to_json() == {"method": "clip"}
 
 
-@pytest.mark.parametrize("method", ["clip", "corpus", "band"])
+@pytest.mark.parametrize("method", ["clip", "corpus", "band", "none"])
 def test_frames_without_any_spread_do_not_divide_by_zero(method):
     silence = {"a.wav": np.full((20, 6), -80, np.float32)}
     assert np.isfinite(fit(method, "a.wav", clips=silence).scaled(silence["a.wav"])).all()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.covariance import LedoitWolf
 from support import SMALL_SIMULATION
 
@@ -55,6 +56,44 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
     # the lab report holds validation clips out of one network
     assert parameters(project, profile="report")["detector"]["folds"] == 1
     assert parameters(project, profile="standard")["detector"]["folds"] == 4
+
+
+def test_the_baseline_has_the_features_and_the_training_that_its_authors_published(project):
+    """``baseline.yaml`` and ``common.py`` of the 2020 baseline; 128 mel bands as the task says."""
+    values = parameters(project, "dcase2020", profile="baseline")
+    assert values["log_mel"] == {"n_fft": 1024, "hop_length": 512, "n_mels": 128, "top_db": None}
+    assert values["scaling"]["method"] == "none"
+    assert values["corpus"]["machine_ids"] is None
+    assert values["corpus"]["validation_fraction"] == 0.1
+    own = values["autoencoder"]
+    assert own["windows"] == {"length": 5, "next_frame": False}
+    assert REPORT_SCORE.items() <= own["score"].items()
+    training = {name: own["training"][name] for name in ("epochs", "batch_size", "learning_rate")}
+    assert training == {"epochs": 100, "batch_size": 512, "learning_rate": 1e-3}
+    assert (own["training"]["stride"], own["training"]["precision"]) == (1, "32-true")
+    assert values["detector"]["folds"] == 1
+    # the other profiles keep the features of the lab report
+    for profile in ("report", "standard", "dcase", "fast"):
+        others = parameters(project, "dcase2020", profile=profile)
+        assert others["log_mel"]["n_fft"] == 2048
+        assert others["log_mel"]["top_db"] == 80.0
+        assert others["scaling"]["method"] == "clip"
+
+
+@pytest.mark.slow
+def test_a_run_with_the_baseline_profile_scores_by_the_mean_squared_error_in_decibels(
+    project, dcase_folder
+):
+    own = {"training": {"epochs": 1}, "network": {"hidden_size": 16}}
+    project.run("autoencoder", profile="baseline", audio_dir=str(dcase_folder), autoencoder=own)
+    frames, network = project.load("log_mel"), project.load("autoencoder.network").build()
+    scores = project.load("autoencoder.clip_scores").set_index("clip_id").score
+    for clip_id in scores.index[::5]:
+        decibels = frames.clip(clip_id)
+        stacked = np.stack([decibels[n : n + 5].ravel() for n in range(len(decibels) - 4)])
+        with torch.no_grad():
+            rebuilt = network.layers(torch.from_numpy(stacked)).numpy()
+        assert scores[clip_id] == pytest.approx(np.square(rebuilt - stacked).mean(), rel=1e-4)
 
 
 @pytest.mark.slow

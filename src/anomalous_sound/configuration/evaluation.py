@@ -42,6 +42,13 @@ class CompareSettings(Settings):
     )
 
 
+class CampaignSettings(Settings):
+    """The table of several runs."""
+
+    names: list[str] | None = Field(description="the runs whose results are joined; null: all")
+    title: str | None = Field(description="of the table; null: the challenge, or the machine types")
+
+
 class ExploreSettings(Settings):
     """A look at the raw sound."""
 

@@ -29,14 +29,18 @@ class LogMelSettings(Settings):
     n_fft: PositiveInt = Field(description="samples of a frame")
     hop_length: PositiveInt = Field(description="samples from one frame to the next")
     n_mels: PositiveInt = Field(description="mel bands")
-    top_db: PositiveFloat = Field(description="dB kept below the clip's maximum")
+    top_db: PositiveFloat | None = Field(
+        description="dB kept below the clip's maximum, to which all values are relative; null: "
+        "decibels of the power itself, nothing cut"
+    )
 
 
 class ScalingSettings(Settings):
     """How decibels are scaled for the networks."""
 
-    method: Literal["clip", "corpus", "band"] = Field(
-        description="clip or corpus: to [0, 1]; band: to mean 0 and standard deviation 1"
+    method: Literal["clip", "corpus", "band", "none"] = Field(
+        description="clip or corpus: to [0, 1]; band: to mean 0 and standard deviation 1; none: "
+        "decibels as they are"
     )
 
 

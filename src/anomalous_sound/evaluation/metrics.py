@@ -108,6 +108,64 @@ def draw_resamples(is_anomalous: np.ndarray, resamples: int, seed: int | list[in
     )
 
 
+def resample_counts(strata: np.ndarray, resamples: int, seed: int | list[int]) -> np.ndarray:
+    """Draw how often each clip is in each resample, as often as there are clips of its stratum.
+
+    Args:
+        strata: one per clip: clips of one value are drawn from each other.
+        resamples: number of them.
+        seed: of the draws.
+
+    Returns:
+        float64, resamples × clips.
+    """
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((resamples, len(strata)))
+    for stratum in np.unique(strata):
+        places = np.flatnonzero(strata == stratum)
+        counts[:, places] = rng.multinomial(
+            len(places), np.full(len(places), 1 / len(places)), resamples
+        )
+    return counts
+
+
+def weighted_areas(
+    is_anomalous: np.ndarray, scores: np.ndarray, counts: np.ndarray, max_fpr: float = 1.0
+) -> np.ndarray:
+    """Return the AUC, or the standardised pAUC, of many resamples at once.
+
+    The same as :func:`auc` and :func:`pauc` of clips repeated as often as they are counted.
+
+    Args:
+        is_anomalous: boolean, one per clip; both classes are there.
+        scores: one per clip.
+        counts: resamples × clips.
+        max_fpr: false-positive rate up to which the area reaches; 1: all of it.
+
+    Returns:
+        One area per resample.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # ties are one step
+
+    def rate(of_class: np.ndarray) -> np.ndarray:
+        reached = np.cumsum(counts[:, order] * of_class[order], axis=1)[:, ends]
+        return np.pad(reached / reached[:, -1:], ((0, 0), (1, 0)))
+
+    tpr, fpr = rate(is_anomalous), rate(~is_anomalous)
+    steps = np.diff(fpr, axis=1)
+    inside = np.diff(np.minimum(fpr, max_fpr), axis=1)
+    rise = np.diff(tpr, axis=1) * np.divide(
+        inside, steps, out=np.zeros_like(steps), where=steps > 0
+    )
+    areas: np.ndarray = (inside * (tpr[:, :-1] + rise / 2)).sum(axis=1)
+    if max_fpr == 1:
+        return areas
+    by_chance = max_fpr**2 / 2
+    return 0.5 * (1 + (areas - by_chance) / (max_fpr - by_chance))
+
+
 def classification(is_anomalous: np.ndarray, decided: np.ndarray) -> dict[str, float]:
     """Return rates, precision, recall and F1 per class of a decision.
 

@@ -18,6 +18,7 @@ pAUC reaches to a false-positive rate of 0.1 and is standardised (McClish 1989).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,40 +104,76 @@ def _mean(values: Iterable[float | None], mean: Callable[[Iterable[float]], floa
     )
 
 
+@dataclass(frozen=True)
+class FigureClips:
+    """Which test clips of a section a figure is computed of.
+
+    Attributes:
+        chosen: boolean, one per clip.
+        max_fpr: false-positive rate up to which the area reaches; 1: the whole AUC.
+        of: what to add to the section's name, in a message.
+    """
+
+    chosen: np.ndarray
+    max_fpr: float
+    of: str = ""
+
+    def area(self, is_anomalous: np.ndarray, scores: np.ndarray) -> float:
+        """Return the AUC or the pAUC."""
+        return (
+            auc(is_anomalous, scores)
+            if self.max_fpr == 1
+            else pauc(is_anomalous, scores, self.max_fpr)
+        )
+
+
+def clips_of_figures(
+    test: pd.DataFrame, year: int, *, max_fpr: float = MAX_FPR
+) -> dict[str, FigureClips]:
+    """Say of which clips each figure of a section is computed.
+
+    Args:
+        test: ``label, domain``, the labelled test clips of one section.
+        year: of the challenge.
+        max_fpr: of pAUC.
+    """
+    everything = np.ones(len(test), dtype=bool)
+    figures: dict[str, FigureClips] = {}
+    if year != _BY_DOMAIN:
+        figures["auc"] = FigureClips(everything, 1)
+    if year == _BY_ID:
+        return figures | {"pauc": FigureClips(everything, max_fpr)}
+    for domain in Domain:
+        own = (test.domain == domain).to_numpy()
+        of = f", {domain} domain"
+        anomalies_of_all = own | (test.label == Label.ANOMALOUS).to_numpy()
+        compared = own if year == _BY_DOMAIN else anomalies_of_all
+        figures[f"auc_{domain}"] = FigureClips(compared, 1, of)
+        if year == _BY_DOMAIN:
+            figures[f"pauc_{domain}"] = FigureClips(own, max_fpr, of)
+    if year != _BY_DOMAIN:
+        figures["pauc"] = FigureClips(everything, max_fpr)
+    return figures
+
+
 def _section(
     machine_id: str, test: pd.DataFrame, year: int, not_computed: dict[str, str]
 ) -> _Values:
     section = f"{'machine ID' if year == _BY_ID else 'section'} {machine_id or '(none given)'}"
     values: _Values = {}
-
-    def compute(
-        figure: str, clips: pd.DataFrame, of: str, area: Callable[[np.ndarray, np.ndarray], float]
-    ) -> None:
-        is_anomalous = (clips.label == Label.ANOMALOUS).to_numpy()
-        reason = why_no_roc(is_anomalous)
-        values[figure] = None if reason else area(is_anomalous, clips.score.to_numpy())
+    is_anomalous = (test.label == Label.ANOMALOUS).to_numpy()
+    scores = test.score.to_numpy()
+    for figure, clips in clips_of_figures(test, year).items():
+        reason = why_no_roc(is_anomalous[clips.chosen])
+        values[figure] = (
+            None if reason else clips.area(is_anomalous[clips.chosen], scores[clips.chosen])
+        )
         if reason:
-            not_computed[f"sections.{machine_id}.{figure}"] = f"{section}{of}: {reason}"
-
-    def partial(is_anomalous: np.ndarray, scores: np.ndarray) -> float:
-        return pauc(is_anomalous, scores, MAX_FPR)
-
-    if year != _BY_DOMAIN:
-        compute("auc", test, "", auc)
+            not_computed[f"sections.{machine_id}.{figure}"] = f"{section}{clips.of}: {reason}"
     if year == _BY_ID:
-        compute("pauc", test, "", partial)
         return values
-    of_domain = {domain: test[test.domain == domain] for domain in Domain}
-    for domain, own in of_domain.items():
-        anomalies_of_all = (test.domain == domain) | (test.label == Label.ANOMALOUS)
-        compared = own if year == _BY_DOMAIN else test[anomalies_of_all]
-        compute(f"auc_{domain}", compared, f", {domain} domain", auc)
-        if year == _BY_DOMAIN:
-            compute(f"pauc_{domain}", own, f", {domain} domain", partial)
-    if year != _BY_DOMAIN:
-        compute("pauc", test, "", partial)
-    for domain, own in of_domain.items():
-        for figure, value in _of_decisions(own).items():
+    for domain in Domain:
+        for figure, value in _of_decisions(test[test.domain == domain]).items():
             values[f"{figure}_{domain}"] = value
             if value is None:
                 not_computed[f"sections.{machine_id}.{figure}_{domain}"] = (

@@ -19,6 +19,7 @@ from anomalous_sound.configuration.features import FeatureSettings
 logger = logging.getLogger(__name__)
 
 _LEAST_POWER = 1e-10  # smaller powers count as this, so that their logarithm is finite
+_EPSILON = np.float32(np.finfo(float).eps)  # added to a power that is relative to nothing
 
 # few and large, and yet matrix products too small to be given two threads
 _FRAMES_A_BLOCK = 320
@@ -37,13 +38,15 @@ def log_mel_spectrogram(samples: np.ndarray, settings: FeatureSettings) -> np.nd
 
     The same as librosa's power mel spectrogram (Slaney mel scale, Hann window, centred frames,
     zeros beyond the ends), in dB relative to the clip's own maximum and cut ``top_db`` below it.
+    Where that is None, it is in dB of the power itself and a smallest number is added to it, as the
+    baseline of DCASE 2020 Task 2 does.
 
     Args:
         samples: float32 mono samples, at ``settings.audio.sample_rate``.
         settings: of the spectrogram.
 
     Returns:
-        float32, frames × mel bands, between -top_db and 0 dB.
+        float32, frames × mel bands, between -top_db and 0 dB, if there is a top_db.
     """
     n_fft, n_mels = settings.log_mel.n_fft, settings.log_mel.n_mels
     padded = np.pad(samples.astype(np.float32, copy=False), n_fft // 2)
@@ -55,6 +58,8 @@ def log_mel_spectrogram(samples: np.ndarray, settings: FeatureSettings) -> np.nd
         power = _power_spectra(frames[block], _hann_window(n_fft))
         for bands, frequencies, weights in bank:
             np.matmul(power[:, frequencies], weights, out=mel[block, bands])
+    if settings.log_mel.top_db is None:
+        return _decibels(mel + _EPSILON)
     return _decibels_below_maximum(mel, settings.log_mel.top_db)
 
 
@@ -153,8 +158,13 @@ def _hann_window(length: int) -> np.ndarray:
 
 
 def _decibels_below_maximum(power: np.ndarray, top_db: float) -> np.ndarray:
-    decibels: np.ndarray = np.log(np.maximum(power, _LEAST_POWER))  # a quarter of the time of log10
-    decibels *= 10 / np.log(10)
+    decibels = _decibels(np.maximum(power, _LEAST_POWER))
     decibels -= decibels.max()
     np.maximum(decibels, -top_db, out=decibels)
+    return decibels
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    decibels: np.ndarray = np.log(power)  # a quarter of the time of log10
+    decibels *= 10 / np.log(10)
     return decibels

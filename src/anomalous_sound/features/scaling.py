@@ -11,7 +11,8 @@ import numpy as np
 from anomalous_sound.configuration.features import ScalingSettings
 from anomalous_sound.features.frames import Frames
 
-Method = Literal["clip", "corpus", "band"]
+Method = Literal["clip", "corpus", "band", "none"]
+_NOTHING_FITTED = ("clip", "none")
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Scaling:
 
     Attributes:
         method: ``clip``: each clip's own minimum and maximum become 0 and 1, and nothing is
-            fitted; ``corpus`` or ``band``: see :func:`fit_scaling`.
-        offset: dB; one number, or one per mel band; none for ``clip``.
+            fitted; ``corpus`` or ``band``: see :func:`fit_scaling`; ``none``: decibels stay.
+        offset: dB; one number, or one per mel band; none where nothing is fitted.
         span: dB, above 0; as many numbers.
     """
 
@@ -32,7 +33,8 @@ class Scaling:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ValueError(f"unknown scaling method {self.method!r}")
-        if len(self.offset) != len(self.span) or (self.method == "clip") != (not self.span):
+        has_none = self.method in _NOTHING_FITTED
+        if len(self.offset) != len(self.span) or has_none != (not self.span):
             raise ValueError(
                 f"scaling method {self.method!r} with {len(self.offset)} offsets and "
                 f"{len(self.span)} spans"
@@ -56,6 +58,8 @@ class Scaling:
         if self.method == "clip":
             offset = np.array([clip_frames.min()], dtype=np.float32)
             span = np.array([clip_frames.max()], dtype=np.float32) - offset
+        elif self.method == "none":
+            offset, span = np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32)
         else:
             offset = np.array(self.offset, dtype=np.float32)
             span = np.array(self.span, dtype=np.float32)
@@ -63,7 +67,7 @@ class Scaling:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; :meth:`from_json` gives the same scaling, bit for bit."""
-        if self.method == "clip":
+        if self.method in _NOTHING_FITTED:
             return {"method": self.method}
         return {"method": self.method, "offset": list(self.offset), "span": list(self.span)}
 
@@ -84,7 +88,7 @@ def fit_scaling(
     """Fit the scaling on normal training clips.
 
     ``corpus``: their minimum and maximum become 0 and 1. ``band``: each mel band gets mean 0 and
-    standard deviation 1 over them. ``clip``: nothing is fitted.
+    standard deviation 1 over them. ``clip`` and ``none``: nothing is fitted.
 
     Args:
         frames: log-mel frames, dB.
@@ -99,8 +103,8 @@ def fit_scaling(
         # clip by clip, so that memory does not grow with the corpus
         return (frames.clip(name) for name in frames.index.clip_id if name in training_clip_ids)
 
-    if settings.method == "clip":
-        return Scaling("clip")
+    if settings.method in _NOTHING_FITTED:
+        return Scaling(settings.method)
     if settings.method == "corpus":
         ends = [(float(clip.min()), float(clip.max())) for clip in training()]
         low, high = min(low for low, _ in ends), max(high for _, high in ends)

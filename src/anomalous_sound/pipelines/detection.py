@@ -9,6 +9,7 @@ from anomalous_sound.pipelines.stages import in_stages
 _SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_clips", "scaling"}
 _SHARED_PARAMETERS = {
     "params:audio",
+    "params:corpus",
     "params:detector",
     "params:evidence",
     "params:evaluation",
@@ -17,6 +18,7 @@ _SHARED_PARAMETERS = {
     "params:localisation",
     "params:log_mel",
     "params:page",
+    "params:scaling",
     "params:seed",
     "params:thresholds",
 }

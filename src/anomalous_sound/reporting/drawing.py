@@ -19,6 +19,7 @@ else:
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 
+_SHOWN_DB = 80.0  # of a spectrogram that is not cut below its maximum
 _TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
@@ -66,13 +67,14 @@ def say(axes: Axes, text: str) -> None:
 
 def draw_spectrogram(axes: Axes, decibels: np.ndarray, features: FeatureSettings) -> AxesImage:
     """Draw a log-mel spectrogram, frames × mel bands, with seconds and hertz on the axes."""
+    lowest, highest = decibel_range(decibels, features)
     image = axes.imshow(
         decibels.T,
         origin="lower",
         aspect="auto",
         cmap="magma",
-        vmin=-features.log_mel.top_db,
-        vmax=0,
+        vmin=lowest,
+        vmax=highest,
         # frames are centred: frame n lies around n hops
         extent=(
             -features.frame_s / 2,
@@ -83,6 +85,19 @@ def draw_spectrogram(axes: Axes, decibels: np.ndarray, features: FeatureSettings
     )
     label_mel_axis(axes, features)
     return image
+
+
+def decibel_range(decibels: np.ndarray, features: FeatureSettings) -> tuple[float, float]:
+    """Return the lowest and the highest value that a picture of a spectrogram shows, dB."""
+    if features.log_mel.top_db is None:
+        highest = float(decibels.max())
+        return highest - _SHOWN_DB, highest
+    return -features.log_mel.top_db, 0.0
+
+
+def decibel_label(features: FeatureSettings) -> str:
+    """Say what the values of a spectrogram are."""
+    return "dB" if features.log_mel.top_db is None else "dB below the clip's maximum"
 
 
 def label_mel_axis(axes: Axes, features: FeatureSettings) -> None:

@@ -18,6 +18,7 @@ from anomalous_sound.reporting.drawing import (
     GREY,
     VERMILION,
     Figure,
+    decibel_label,
     draw_spectrogram,
     new_figure,
 )
@@ -114,7 +115,7 @@ def spectrogram_figure(
     figure, grid = _clip_grid(shown, draw, row_inches=2.8, sharey=True)
     image = next(axes.images[0] for axes in grid.flat if axes.images)
     aspect = max(20, 8 * len(grid))  # as wide beside many rows as beside few
-    figure.colorbar(image, ax=grid, label="dB below the clip's maximum", pad=0.01, aspect=aspect)
+    figure.colorbar(image, ax=grid, label=decibel_label(features), pad=0.01, aspect=aspect)
     _label_edges(grid, "time in the clip (s)", "frequency (Hz)")
     figure.suptitle(_title("Log-mel spectrograms", corpus, shown.note))
     return figure

@@ -21,6 +21,7 @@ from anomalous_sound.reporting.drawing import (
     VERMILION,
     Figure,
     blank_roc,
+    decibel_label,
     draw_spectrogram,
     label_mel_axis,
     legend_beside,
@@ -239,7 +240,7 @@ def timeline_figure(
     axes[2, 0].set_ylim(bottom=0)
     axes[2, 0].set_ylabel("window error\n(dashed: mean of the clip)")
     figure.colorbar(heat, ax=axes[0, :], label="error, std. dev. above normal", pad=0.01)
-    figure.colorbar(image, ax=axes[1, :], label="dB below the clip's maximum", pad=0.01)
+    figure.colorbar(image, ax=axes[1, :], label=decibel_label(features), pad=0.01)
     figure.suptitle(
         f"Deviation from normal in time and frequency – {corpus_title(corpus)}\n"
         "green: the time segments and mel bands that contribute most",

@@ -12,7 +12,7 @@ from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.configuration.reporting import PageSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
-from anomalous_sound.reporting.drawing import mel_ticks
+from anomalous_sound.reporting.drawing import decibel_range, mel_ticks
 from anomalous_sound.reporting.embedding import audio_uri, map_uri
 from anomalous_sound.vocabulary import Decision, Split
 
@@ -160,8 +160,9 @@ def _shown_events(events: pd.DataFrame, features: FeatureSettings) -> Iterator[S
 
 
 def _spectrogram(decibels: np.ndarray, features: FeatureSettings) -> Picture:
+    lowest, highest = decibel_range(decibels, features)
     return Picture(
-        uri=map_uri(decibels, lowest=-features.log_mel.top_db, highest=0, colours="magma"),
+        uri=map_uri(decibels, lowest=lowest, highest=highest, colours="magma"),
         start_s=-features.frame_s / 2,  # frames are centred: frame n lies around n hops
         length_s=len(decibels) * features.frame_s,
     )

@@ -39,6 +39,7 @@ _DCASE_SECTION = re.compile(
     r"^section_(?P<machine_id>[0-9]+)_(?:(?P<domain>source|target)_)?(?:(?:train|test)_)?"
     r"(?:(?P<label>normal|anomaly)_)?[0-9]+(?:_(?P<attributes>.*))?$"
 )
+_LABEL_FOLDERS = ("normal", "abnormal")
 _NO_ATTRIBUTES = "noattribute"  # since 2024, where they are kept secret
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
@@ -176,6 +177,19 @@ def identify_new_clips(
     }, absent
 
 
+def is_part_of_a_machine(folder: str) -> bool:
+    """Whether a folder is called as parts of one machine type are.
+
+    >>> is_part_of_a_machine("train"), is_part_of_a_machine("id_00"), is_part_of_a_machine("fan")
+    (True, True, False)
+    """
+    return (
+        folder in _SPLIT_FOLDERS
+        or folder in _LABEL_FOLDERS
+        or _MIMII_FOLDER.match(folder) is not None
+    )
+
+
 def _refuse_names_of_faults(clip_ids: Sequence[str], folder_name: str) -> None:
     """Refuse a plain folder in which a name speaks of a fault or of a test.
 
@@ -218,7 +232,7 @@ def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
             domain=told.get("domain", ""),
             attributes="" if attributes.lower() == _NO_ATTRIBUTES else attributes,
         )
-    if len(folders) >= 2 and folders[-1] in ("normal", "abnormal"):
+    if len(folders) >= 2 and folders[-1] in _LABEL_FOLDERS:
         match = _MIMII_FOLDER.match(folders[-2])
         if match:
             return ClipIdentity(

@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.configuration.decision import ThresholdSettings
+from anomalous_sound import __version__
+from anomalous_sound.configuration.corpus import CorpusSettings
+from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
 from anomalous_sound.configuration.evaluation import EvaluationSettings
-from anomalous_sound.configuration.scoring import LocalisationSettings
+from anomalous_sound.configuration.features import (
+    AudioSettings,
+    LogMelSettings,
+    ScalingSettings,
+    WindowSettings,
+)
+from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
+from anomalous_sound.configuration.training import DetectorSettings, TrainingSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.split import calibration_clips
 from anomalous_sound.corpus.summary import CorpusSummary
@@ -20,15 +29,17 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.errors import InputError
 from anomalous_sound.evaluation import metrics as metric
-from anomalous_sound.evaluation import official
+from anomalous_sound.evaluation import official, run_result
 from anomalous_sound.evaluation.calibration_table import calibration_table
 from anomalous_sound.evaluation.localisation_rates import hit_rates
 from anomalous_sound.evaluation.threshold_table import threshold_table
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
-from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods.base import NetworkSettings
+from anomalous_sound.methods.discovery import method_of, methods
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.reporting import (
+    card_page,
     challenge,
     figures,
     judgement_page,
@@ -165,6 +176,38 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
     return found
 
 
+def describe_run(
+    network: NetworkSettings,
+    training: TrainingSettings,
+    score: ScoreSettings,
+    windows: WindowSettings,
+    corpus: CorpusSettings,
+    audio: AudioSettings,
+    log_mel: LogMelSettings,
+    scaling: ScalingSettings,
+    detector: DetectorSettings,
+    thresholds: ThresholdSettings,
+    evidence: EvidenceSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Describe how this run is made; see :func:`.run_result.describe`."""
+    return run_result.describe(
+        method_of(network).name,
+        seed,
+        network=network,
+        training=training,
+        score=score,
+        windows=windows,
+        corpus=corpus,
+        audio=audio,
+        log_mel=log_mel,
+        scaling=scaling,
+        detector=detector,
+        thresholds=thresholds,
+        evidence=evidence,
+    )
+
+
 def summarise_result(
     clip_scores: pd.DataFrame,
     deployed: Thresholds,
@@ -172,11 +215,14 @@ def summarise_result(
     training_history: pd.DataFrame,
     band_errors: BandErrors,
     detector: Detector,
+    run_description: dict[str, Any],
 ) -> dict[str, Any]:
-    """Put into one file all that a comparison with other methods needs."""
+    """Put into one file all that a comparison with other methods and runs needs."""
     description = network.description
     features = description.features.model_dump(mode="json")
     return {
+        "run": run_description,
+        "test": run_result.test_table(clip_scores),
         "corpus": description.corpus.model_dump(mode="json"),
         "features": {**features, "scaling": description.scaling.to_json()},
         "scores": dict(zip(clip_scores.clip_id, clip_scores.score.astype(float), strict=True)),
@@ -277,6 +323,37 @@ def write_report(
         calibration=calibration,
         classification=classification,
         rejected_clips=rejected_clips,
+    )
+
+
+def write_card(
+    network: TrainedNetworks,
+    run_description: dict[str, Any],
+    training_history: pd.DataFrame,
+    metrics: dict[str, Any],
+    fitted_score: Score,
+    deployed: Thresholds,
+    calibration_scores: CalibrationScores,
+    calibration: pd.DataFrame,
+    corpus_summary: CorpusSummary,
+) -> str:
+    """Write the card of the detector: for what it is made, of what, and how well it does."""
+    method = methods()[network.description.method]
+    return card_page.card_page(
+        method=method.title,
+        summary=method.summary,
+        corpus=corpus_summary,
+        made=run_description,
+        trained_on=network.description.trained_on,
+        networks=len(network.members()),
+        parameters=network.count_parameters(),
+        training_s=float(training_history.seconds.sum()),
+        metrics=metrics,
+        unit=fitted_score.unit,
+        deployed=deployed,
+        calibration_clips=len(calibration_scores.scores),
+        calibration=calibration,
+        version=__version__,
     )
 
 

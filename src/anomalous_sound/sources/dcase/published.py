@@ -1,14 +1,18 @@
-"""Labels of the evaluation sets, and attributes that tables beside the clips state."""
+"""Labels of the evaluation sets, attributes beside the clips, and figures of the baselines."""
 
 from __future__ import annotations
 
 import io
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import ClipFacts
 from anomalous_sound.sources.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME_COLUMN = "file_name"
 
@@ -33,6 +37,25 @@ def evaluation_labels(year: int, machine_type: str) -> dict[str, ClipFacts]:
     own = table[table.machine_type == machine_type]
     columns = own[["file", "label", "domain", "attributes"]]
     return {file: ClipFacts(*facts) for file, *facts in columns.itertuples(index=False)}
+
+
+@cache
+def published_figures(year: int) -> pd.DataFrame:
+    """Return what the organisers have published of their baselines; where, says ``source``.
+
+    Args:
+        year: of the challenge.
+
+    Returns:
+        ``part, system, machine_type, machine_id, figure, value, source``; ``mean`` as machine ID is
+        the mean over those of the machine type. Empty where nothing has been published that could
+        be read from a public repository.
+    """
+    import pandas as pd
+
+    file = resources.files(__package__) / "figures" / "published.csv"
+    table = pd.read_csv(io.BytesIO(file.read_bytes()), dtype=str).astype({"value": float})
+    return table[table.year == str(year)].drop(columns="year").reset_index(drop=True)
 
 
 def attributes_of(table: Table, name: str) -> dict[str, str]:

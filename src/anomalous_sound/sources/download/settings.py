@@ -86,6 +86,20 @@ class PublishedArchives(Settings):
                 f"the archives or download settings in globals.yml: {'; '.join(problems)}."
             ) from None
 
+    def machine_types(self, parts: list[str]) -> list[str]:
+        """Return the machine types that each of these parts has.
+
+        Raises:
+            InputError: the data set has no such part.
+        """
+        for name in parts:
+            if name in self.archives:  # one that it has, for the other message
+                self.choose(next(iter(self.archives[name].files)), [name])
+            else:
+                self.choose(None, [name])
+        first, *others = (self.archives[name].files for name in parts)
+        return [name for name in first if all(name in files for files in others)]
+
     def choose(
         self, machine_type: str | None, parts: list[str] | None
     ) -> dict[str, tuple[Part, ArchiveFile]]:
