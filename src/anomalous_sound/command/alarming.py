@@ -308,7 +308,10 @@ def _promise(
 ) -> Event:
     said = []
     values: dict[str, Any] = {"spacing_s": spacing_s, "clips": clips}
-    of = ", ".join(f"{name or '(no machine ID)'}: {count}" for name, count in clips.items())
+    of = ", ".join(
+        f"{count} normal clips" + f" of machine ID {name}" * bool(name)
+        for name, count in clips.items()
+    )
     if rule is not None and terms.false_alarm_every_s is not None:
         assumed = (
             f"segments {in_time(spacing_s)} apart, and the normal clips, are independent draws of "
@@ -330,7 +333,7 @@ def _promise(
         said.append(
             "Promised for each machine ID, on average, while all is well: at most one false alarm "
             f"in {in_time(terms.false_alarm_every_s)}. {proof}, if {assumed} "
-            f"(normal clips of {of})."
+            f"({of})."
         )
         values |= {
             "false_alarm_every_s": terms.false_alarm_every_s,

@@ -153,9 +153,9 @@ class Watch:
             self._last_beat = moment
             self._counts("heartbeat", {"waiting": waiting})
 
-    def end(self) -> None:
-        """Tell that the watch has ended."""
-        self._counts("end", {})
+    def end(self, reason: str) -> None:
+        """Tell that the watch has ended, and why."""
+        self._counts("end", {"reason": reason})
 
     def _verdict(self, verdict: Verdict, found: list[Doubt]) -> None:
         kinds = [str(one.kind) for one in found]
@@ -195,17 +195,18 @@ class Watch:
             whose = f" of machine ID {machine_id}" if machine_id else ""
             self._text(f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s")
 
-    def _counts(self, event: str, more: dict[str, int]) -> None:
-        counts = self.tally.counts() | {"doubtful": self.tally.doubtful} | more
+    def _counts(self, event: str, more: Mapping[str, object]) -> None:
+        counts = self.tally.counts() | {"doubtful": self.tally.doubtful}
         wrong = sorted({str(kind) for _, kind in self._wrong})
         on: list[str] = []
         if self._alarms is not None:
             counts |= self._alarms.counts
             on = self._alarms.on
         if self._as_json:
-            self._line(event, {**counts, "sensor": wrong, "alarms_on": on})
+            self._line(event, {**counts, **more, "sensor": wrong, "alarms_on": on})
         else:
             said = ", ".join(f"{n} {key}" for key, n in counts.items())
+            said += "".join(f"; {key}: {value}" for key, value in more.items())
             said += f"; sensor: {', '.join(wrong)}" if wrong else ""
             said += f"; alarm on: {', '.join(on)}" if on else ""
             self._text(f"{event}: {said}")
