@@ -240,6 +240,10 @@ def test_the_promise_is_told_in_two_sentences_and_numbers():
     assert "proven, if segments 1 min apart, and the normal clips, are independent" in promise
     assert "100 normal clips of machine ID 00, 80 normal clips of machine ID 02" in promise
     assert event.values["per_look"] * 43200 <= 1
+    assert event.values["recordings"] == 180
+    cut = tuple(f"{n // 60}.wav@{10 * (n % 60):010.3f}" for n in range(180))
+    pieces = replace(cheap, calibration=replace(cheap.calibration, clip_ids=cut))
+    assert "were cut from 3 recordings" in arm(pieces, TERMS)[2].values["said"][2]
     folds = replace(cheap, calibration=replace(cheap.calibration, in_folds=True))
     assert "not proven" in arm(folds, TERMS)[2].text
     assert not arm(folds, TERMS)[2].values["proven"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.corpus.segments import clock_time
+from anomalous_sound.corpus.segments import clock_time, recording_of
 from anomalous_sound.decision.alarms import AlarmState, Change, Looks, Step
 from anomalous_sound.decision.dependence import DependenceCheck
 from anomalous_sound.decision.detector import Detector
@@ -342,6 +342,14 @@ def _promise(
             "recover_after": terms.recover_after,
             **asdict(rule),
         }
+        recordings = len(set(map(recording_of, detector.calibration.clip_ids)))
+        if recordings < sum(clips.values()):
+            said.append(
+                f"But the normal clips were cut from {recordings} "
+                f"recording{'s' * (recordings != 1)}: clips of one hang together, which is not "
+                "counted; the more recordings, the better it holds."
+            )
+        values["recordings"] = recordings
     if terms.false_drift_every_s is not None:
         said.append(
             f"Drift: at most one false one in {in_time(terms.false_drift_every_s)}, if "
