@@ -9,12 +9,14 @@ import pytest
 
 import benchmarks
 import experiments
+from anomalous_sound.decision.alarms import AlarmState, Change
+from anomalous_sound.decision.promise import Wish, find_rule
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.scoring.band_errors import ClipErrors, squared
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import fit_score
 from benchmarks.configuration import method_settings
-from experiments import choose_score, false_alarms, promises
+from experiments import choose_score, false_alarms, promises, watching
 from experiments import left_out_errors as left_out
 
 MODULES = [
@@ -139,3 +141,27 @@ def test_the_stored_table_was_chosen_by_the_rule():
         choose_score.by_machine_type(table), sorted(set(table.machine_type))
     )
     assert chosen == choose_score.CHOSEN
+
+
+def test_a_stream_of_looks_is_counted_as_a_watch_counts_it():
+    rng, rule = np.random.default_rng(0), find_rule({"": 30}, Wish(3e4, 600.0, 60.0, True))
+    for rate in (0.02, 0.3, 0.8):
+        above = rng.random(2000) < rate
+        state = AlarmState(rule, watching.RECOVER_AFTER)
+        steps = [state.step(bool(one), is_look=True).change for one in above]
+        assert watching.false_alarms(above, rule) == steps.count(Change.BEGINS)
+
+
+def test_looks_are_drawn_with_the_correlation_that_is_asked_for():
+    for correlation in (0.0, 0.9):
+        scores = watching.drawn(50_000, correlation, np.random.default_rng(1))
+        assert scores.std() == pytest.approx(1, abs=0.05)
+        assert np.corrcoef(scores[:-1], scores[1:])[0, 1] == pytest.approx(correlation, abs=0.02)
+
+
+def test_watching_is_measured(monkeypatch):
+    monkeypatch.setattr(watching, "CLIPS", (24,))
+    monkeypatch.setattr(watching, "CORRELATIONS", (0.0,))
+    table = watching.streams(sets=3, drift_sets=1, seed=0)
+    assert set(table.assumes) == {"independence", "nothing"}
+    assert (table.bound <= 1 + 1e-9).all()

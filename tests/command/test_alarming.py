@@ -56,7 +56,7 @@ class Source:
 def listen(detector, segments, watch, **changed):
     known = {"place": Path("-"), "sample_rate": RATE, "segment": SEGMENT, "machine_id": "00"}
     watch_stream(detector, [Source(iter(segments))], watch, **known | changed)
-    watch.end()
+    watch.end("done")
 
 
 def test_a_day_is_told_with_little_memory():
@@ -235,11 +235,15 @@ def test_the_promise_is_told_in_two_sentences_and_numbers():
     cheap = CheapDetector.calibrated({"00": 100, "02": 80})
     _, _, event = arm(cheap, TERMS)
     rule, promise = event.values["said"]
-    assert f"{event.values['needed']} of the last 10 looks (one segment every 60 s)" in rule
+    assert f"{event.values['needed']} of the last 10 looks (one segment every 1 min)" in rule
     assert "at most one false alarm in 30 days" in promise
-    assert "proven, if segments 60 s apart, and the normal clips, are independent" in promise
-    assert "00: 100, 02: 80" in promise
+    assert "proven, if segments 1 min apart, and the normal clips, are independent" in promise
+    assert "100 normal clips of machine ID 00, 80 normal clips of machine ID 02" in promise
     assert event.values["per_look"] * 43200 <= 1
+    assert event.values["recordings"] == 180
+    cut = tuple(f"{n // 60}.wav@{10 * (n % 60):010.3f}" for n in range(180))
+    pieces = replace(cheap, calibration=replace(cheap.calibration, clip_ids=cut))
+    assert "were cut from 3 recordings" in arm(pieces, TERMS)[2].values["said"][2]
     folds = replace(cheap, calibration=replace(cheap.calibration, in_folds=True))
     assert "not proven" in arm(folds, TERMS)[2].text
     assert not arm(folds, TERMS)[2].values["proven"]
@@ -333,6 +337,26 @@ def test_a_pipe_whose_writer_goes_away_waits_for_the_next(tmp_path):
     threading.Thread(target=write).start()  # the reader waits for it, and for no more
 
 
+def test_a_device_that_is_pulled_out_is_no_normal_end():
+    class Pulled(Source):
+        def read1(self, size):
+            if part := super().read1(size):
+                return part
+            raise OSError(5, "Input/output error")
+
+    lines = []
+    watch = watch_of(lines.append)
+    watch_stream(
+        *(CheapDetector.calibrated({"00": 9}), [Pulled(iter([segment_of(0.0, SEGMENT)]))], watch),
+        **{"place": Path("-"), "sample_rate": RATE, "segment": SEGMENT, "machine_id": "00"},
+    )
+    found = [json.loads(line) for line in lines]
+    assert [(one["event"], one.get("kind")) for one in found] == [
+        ("verdict", None),
+        ("sensor", "gone"),
+    ]
+
+
 def test_a_folder_that_goes_and_comes_back_is_not_judged_again(tmp_path):
     folder, elsewhere, lines = tmp_path / "in", tmp_path / "elsewhere", []
     folder.mkdir()
@@ -385,12 +409,12 @@ def test_text_says_the_same(alarms):
     for number in range(5):
         watch.result(verdict("00", 0.0, f"n{number}.wav"))
     watch.result(Rejection(Path("s.wav"), "all samples are zero", is_silent=True))
-    watch.end()
+    watch.end("done")
     text = "\n".join(lines)
     for part in ("suppressed: machine ID 00, 0.wav", "ALARM: machine ID 00", "recovered: machine"):
         assert part in text
     assert "1 alarms" in lines[-1]
-    assert lines[-1].endswith("sensor: silence")
+    assert lines[-1].endswith("reason: done; sensor: silence")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_every_segment_above_the_threshold_makes_an_alarm_or_says_why_not(state)
             assert (step.suppressed == "") == (step.change == Change.BEGINS)
     reasons = [step.suppressed for step in found if step.suppressed]
     assert reasons[0] == "1 of the last 1 looks; an alarm needs 2 of 3"
-    assert reasons[1] == "between two looks, which are 60 s apart"
+    assert reasons[1] == "between two looks, which are 1 min apart"
     assert "the alarm is on already" in reasons
 
 

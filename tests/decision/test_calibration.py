@@ -128,6 +128,12 @@ def test_calibration_scores_of_all_clips_and_of_one_machine_id():
     assert scores.values().dtype == np.float64
 
 
+def test_scores_of_some_machine_ids():
+    scores = CalibrationScores(("a", "b", "c"), ("00", "02", "00"), (1.0, 2.0, 3.0), True)
+    assert scores.only(["00"]) == CalibrationScores(("a", "c"), ("00", "00"), (1.0, 3.0), True)
+    assert scores.only(["07"]).scores == ()
+
+
 def test_calibration_scores_survive_json_bit_by_bit():
     rng = np.random.default_rng(6)
     values = np.concatenate(

@@ -12,6 +12,7 @@ import soundfile
 from support import Project, noise
 
 from anomalous_sound import Detector, Rejection, Verdict
+from anomalous_sound.decision.calibration import conformal_threshold
 from anomalous_sound.errors import InputError, UnreadableClipError
 
 # sample rate (Hz), channels, seconds: as recorded
@@ -108,6 +109,31 @@ def test_samples_and_files_and_many_files_are_judged_alike(trained, detector):
         assert detector.judge(samples, rate, machine_id="00").score == verdict.score
         assert verdict.source == path
         json.dumps(verdict.to_json())
+
+
+@pytest.mark.slow
+def test_a_verdict_says_what_the_samples_say_of_the_sensor(trained, detector):
+    samples = noise(3, 2.0, rate=8000)
+    well = detector.judge(samples, 8000, machine_id="00").signal
+    assert (well.duration_s, well.full_scale_share) == (2.0, 0.0)
+    assert well.constant_s < 0.01
+    samples[:4000] = 0.25
+    samples[8000:8040] = 1.0
+    ill = detector.judge(samples, 8000, machine_id="00").signal
+    assert ill.full_scale_share == pytest.approx(40 / 16000)
+    assert ill.constant_s == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_thresholds_of_each_machine_id_on_request(trained, detector):
+    rate = 1 / (1 + min(len(detector.calibration.values(name)) for name in ("00", "02")))
+    found = detector.at_rate(rate, per="machine_id")
+    assert found.thresholds.per == "machine_id"
+    for name in ("00", "02"):
+        expected = conformal_threshold(detector.calibration.values(name), rate)
+        assert found.thresholds.of(name) == expected
+    assert not found.thresholds.judges("07")
+    assert detector.at_rate(rate).thresholds.per == detector.thresholds.per
 
 
 @pytest.fixture

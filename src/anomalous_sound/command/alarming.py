@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.corpus.segments import clock_time
+from anomalous_sound.corpus.segments import clock_time, recording_of
 from anomalous_sound.decision.alarms import AlarmState, Change, Looks, Step
 from anomalous_sound.decision.dependence import DependenceCheck
 from anomalous_sound.decision.detector import Detector
@@ -308,7 +308,10 @@ def _promise(
 ) -> Event:
     said = []
     values: dict[str, Any] = {"spacing_s": spacing_s, "clips": clips}
-    of = ", ".join(f"{name or '(no machine ID)'}: {count}" for name, count in clips.items())
+    of = ", ".join(
+        f"{count} normal clips" + f" of machine ID {name}" * bool(name)
+        for name, count in clips.items()
+    )
     if rule is not None and terms.false_alarm_every_s is not None:
         assumed = (
             f"segments {in_time(spacing_s)} apart, and the normal clips, are independent draws of "
@@ -330,7 +333,7 @@ def _promise(
         said.append(
             "Promised for each machine ID, on average, while all is well: at most one false alarm "
             f"in {in_time(terms.false_alarm_every_s)}. {proof}, if {assumed} "
-            f"(normal clips of {of})."
+            f"({of})."
         )
         values |= {
             "false_alarm_every_s": terms.false_alarm_every_s,
@@ -339,6 +342,14 @@ def _promise(
             "recover_after": terms.recover_after,
             **asdict(rule),
         }
+        recordings = len(set(map(recording_of, detector.calibration.clip_ids)))
+        if recordings < sum(clips.values()):
+            said.append(
+                f"But the normal clips were cut from {recordings} "
+                f"recording{'s' * (recordings != 1)}: clips of one hang together, which is not "
+                "counted; the more recordings, the better it holds."
+            )
+        values["recordings"] = recordings
     if terms.false_drift_every_s is not None:
         said.append(
             f"Drift: at most one false one in {in_time(terms.false_drift_every_s)}, if "

@@ -503,7 +503,8 @@ def watch(
                     interval_s=interval_s,
                     once=once,
                 )
+            reason = "the sensor has failed" if told.is_over else "there is nothing more to judge"
         except KeyboardInterrupt:
-            pass
-        told.end()
+            reason = "it was stopped"
+        told.end(reason)
     raise click.exceptions.Exit(told.exit_code)

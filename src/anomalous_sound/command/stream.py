@@ -22,7 +22,7 @@ _BYTES = 2  # of a sample
 _WAITING = 4  # segments that are read before they can be judged
 _LEAST_REST = 0.1  # of a segment; a shorter rest at the end is not judged
 _PATIENCE_S = 1.0  # from one look at the clock to the next
-_GONE = b""  # a source has ended, and another one is to follow
+_GONE = b""  # a source has ended, though another one is to follow, or has failed
 
 
 def segment_samples(detector: Detector, sample_rate: int, segment_s: float | None) -> int:
@@ -92,9 +92,8 @@ def watch_stream(
         received = reader.received
         watch.heard()
         if block == _GONE:
-            watch.sensor(
-                Sensor.GONE, place, "what wrote to it has ended; another one is waited for"
-            )
+            then = "what wrote to it has ended; the next is waited for"
+            watch.sensor(Sensor.GONE, place, then if goes_on else "it cannot be read any more")
             before = np.zeros(0, np.int16)
             continue
         watch.back(Sensor.GONE)
@@ -154,7 +153,7 @@ class _Reader(threading.Thread):
 
     Attributes:
         blocks: the bytes of a segment each, fewer at the end of a source; _GONE where another
-            source is to follow; None at the end.
+            source is to follow, or one has failed; None at the end.
         received: bytes so far.
         is_within_segment: whether a part of a segment has been read.
     """
@@ -169,8 +168,12 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         """Read until there is no more."""
         for source in self._sources:
-            self._read(source)
-            if self._goes_on:
+            is_well = True
+            try:
+                self._read(source)
+            except OSError:  # such as a device that is pulled out
+                is_well = False
+            if self._goes_on or not is_well:
                 self.blocks.put(_GONE)
         self.blocks.put(None)
 

@@ -169,9 +169,9 @@ class Watch:
             self._counts("heartbeat", {"waiting": waiting})
         self._tell_troubles()
 
-    def end(self) -> None:
-        """Tell that the watch has ended, and deliver what is soon delivered."""
-        self._counts("end", {})
+    def end(self, reason: str) -> None:
+        """Tell that the watch has ended, and why; deliver what is soon delivered."""
+        self._counts("end", {"reason": reason})
         self._outputs.flush()
         self._tell_troubles()
 
@@ -215,17 +215,19 @@ class Watch:
         text = f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s"
         self._tell("sensor_well", values, text)
 
-    def _counts(self, event: str, more: dict[str, int]) -> None:
-        counts = self.tally.counts() | {"doubtful": self.tally.doubtful} | more
+    def _counts(self, event: str, more: Mapping[str, object]) -> None:
+        counts = self.tally.counts() | {"doubtful": self.tally.doubtful}
         wrong = sorted({str(kind) for _, kind in self._wrong})
         on: list[str] = []
         if self._alarms is not None:
             counts |= self._alarms.counts
             on = self._alarms.on
         said = ", ".join(f"{n} {key}" for key, n in counts.items())
+        said += "".join(f"; {key}: {value}" for key, value in more.items())
         said += f"; sensor: {', '.join(wrong)}" if wrong else ""
         said += f"; alarm on: {', '.join(on)}" if on else ""
-        self._tell(event, {**counts, "sensor": wrong, "alarms_on": on}, f"{event}: {said}")
+        values = {**counts, **more, "sensor": wrong, "alarms_on": on}
+        self._tell(event, values, f"{event}: {said}")
 
     def _tell(self, event: str, values: Mapping[str, object], text: str) -> None:
         self._hand_on(new_event(event, values), text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
 # of a segment: a shorter rest at the end of a recording stays with the last clip
 _LEAST_REST = 0.1
+_PIECE = re.compile(r"@\d{6,}\.\d{3}$")
 
 
 class SegmentSettings(Protocol):
@@ -77,6 +79,15 @@ def piece_id(recording: str, start_s: float) -> str:
     'monday/press.wav@003620.000'
     """
     return f"{recording}@{start_s:010.3f}"
+
+
+def recording_of(clip_id: str) -> str:
+    """Return the recording of a clip: the clip itself, unless it was named by :func:`piece_id`.
+
+    >>> recording_of("monday/press.wav@003620.000"), recording_of("monday/press@2.wav")
+    ('monday/press.wav', 'monday/press@2.wav')
+    """
+    return _PIECE.sub("", clip_id)
 
 
 def clock_time(seconds: float) -> str:

@@ -179,9 +179,9 @@ def in_time(seconds: float) -> str:
     """Write a length of time in its largest fitting unit, rounded down to three digits.
 
     >>> in_time(86400 * 30), in_time(5400), in_time(90)
-    ('30 days', '1.5 h', '90 s')
+    ('30 days', '1.5 h', '1.5 min')
     """
-    units = ((2 * 86400.0, 86400.0, "days"), (3600.0, 3600.0, "h"), (120.0, 60.0, "min"))
+    units = ((2 * 86400.0, 86400.0, "days"), (3600.0, 3600.0, "h"), (60.0, 60.0, "min"))
     found = next((one for one in units if seconds >= one[0]), (0.0, 1.0, "s"))
     _, unit, name = found
     value = seconds / unit
