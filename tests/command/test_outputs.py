@@ -140,6 +140,34 @@ def test_judging_does_not_wait_for_a_server_that_hangs(
 
 
 @pytest.mark.slow
+def test_a_watch_that_begins_again_goes_on(detector_folder, recordings_folder, receiver):
+    options = ("--webhook", receiver.url, "--send", "verdict", "--resume", "--once")
+    options += ("--flush-for", 60)
+    watch(detector_folder, recordings_folder, *options)
+    assert len(receiver.taken) == 12
+    path = min(recordings_folder.glob("*.wav"))
+    shutil.copy(path, recordings_folder / f"new_{path.name}")
+    watch(detector_folder, recordings_folder, *options)
+    assert [event["source"] for event in receiver.taken[12:]] == [
+        str(recordings_folder / f"new_{path.name}")
+    ]
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_is_told(detector_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANOMALOUS_SOUND_MQTT_USER", "press")
+    monkeypatch.setenv("ANOMALOUS_SOUND_MQTT_PASSWORD", SECRET)
+    options = ("--mqtt", "mqtt://127.0.0.1:1/press", "--send", "end", "--flush-for", 0, "--once")
+    done = watch(detector_folder, tmp_path, *options)
+    assert done.exit_code == 3
+    assert "1 events stay in the queue" in done.stdout
+    assert SECRET.encode() not in done.output.encode() + everything_in(tmp_path)
+    monkeypatch.delenv("ANOMALOUS_SOUND_MQTT_USER")
+    done = watch(detector_folder, tmp_path, *options)
+    assert "there is a password and no user; give ANOMALOUS_SOUND_MQTT_USER" in done.stderr
+
+
+@pytest.mark.slow
 def test_only_what_is_selected_is_sent(detector_folder, recordings_folder, receiver):
     (recordings_folder / "broken_id_00_1.wav").write_bytes(b"RIFF")
     options = ("--webhook", receiver.url, "--once", "--flush-for", 60, "--unreadable-after", 0)
