@@ -10,6 +10,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 from event_receiver import EventReceiver
+from mosquitto import MOSQUITTO, Mosquitto
 
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
@@ -151,6 +152,20 @@ def test_a_watch_that_begins_again_goes_on(detector_folder, recordings_folder, r
     assert [event["source"] for event in receiver.taken[12:]] == [
         str(recordings_folder / f"new_{path.name}")
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MOSQUITTO is None, reason="no mosquitto is installed")
+def test_events_reach_a_real_broker(detector_folder, recordings_folder, tmp_path):
+    pytest.importorskip("paho.mqtt.client", reason="anomalous-sound[mqtt] is not installed")
+    server = Mosquitto(tmp_path)
+    server.listen(topic="press")
+    options = ("--mqtt", f"mqtt://127.0.0.1:{server.port}/press", "--send", "verdict")
+    done = watch(detector_folder, recordings_folder, *options, "--once", "--flush-for", 60)
+    told = [line for line in done.stdout.splitlines() if '"event": "verdict"' in line]
+    assert len(told) == 12
+    assert [server.next() for _ in told] == [("press", line, 1) for line in told]
+    server.stop()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.command.stream import judge_segment
+from anomalous_sound.command.stream import judged, recorded
 from anomalous_sound.command.watching import Sensor, Watch
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.errors import InputError
@@ -188,16 +188,15 @@ def watch_device(
                             raise DeviceLostError("no samples come from it") from None
                     else:
                         last = clock()
-                        if is_lost:
-                            watch.notice("device", f"{microphone.place} is back")
-                            is_lost = False
+                        watch.back(Sensor.GONE)
+                        is_lost = False
                         listener.hear(block, is_gap)
                     watch.beat(0)
                     watch.check_stall(microphone.place)
         except DeviceLostError as error:
             listener.forget()
             if not is_lost:
-                listener.tell(f"{error}; it is looked for")
+                listener.tell(Sensor.GONE, f"{error}; it is looked for")
                 is_lost = True
         watch.beat(0)
         watch.check_stall(microphone.place)
@@ -226,7 +225,7 @@ class _Listener:
         self._watch.heard()
         if is_gap:
             self.forget()  # it does not belong to what follows
-            self.tell("samples were lost: they come faster than they are judged")
+            self.tell(Sensor.GAP, "samples were lost: they come faster than they are judged")
         self._samples += block
         self._heard += len(block) // _BYTES
         size = self._segment * _BYTES
@@ -234,15 +233,16 @@ class _Listener:
             segment = np.frombuffer(self._samples[:size], dtype="<i2")
             start = self._heard - len(self._samples) // _BYTES
             self._samples = self._samples[size:]
-            judge_segment(
-                *(self._detector, self._watch, segment, self._sample_rate),
-                *(start / self._sample_rate, self._machine_id, self._place),
+            result = judged(
+                *(self._detector, segment, self._sample_rate, start / self._sample_rate),
+                *(self._machine_id, self._place),
             )
+            self._watch.result(result, recording=recorded(segment, self._sample_rate))
 
     def forget(self) -> None:
         """Leave out the segment that was begun."""
         self._samples = b""
 
-    def tell(self, what: str) -> None:
+    def tell(self, kind: Sensor, what: str) -> None:
         """Tell what is wrong with the device."""
-        self._watch.sensor(Sensor.DEVICE, self._place, what, self._heard / self._sample_rate)
+        self._watch.sensor(kind, self._place, what, self._heard / self._sample_rate)

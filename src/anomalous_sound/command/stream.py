@@ -14,7 +14,7 @@ from anomalous_sound.command.recordings import STANDARD_INPUT
 from anomalous_sound.command.watching import Watch
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.verdict import Rejection
+from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 
 _BYTES = 2  # of a sample
@@ -79,41 +79,42 @@ def watch_stream(
                 continue
             samples = np.concatenate([before, samples])[-segment:]
             begin = end - len(samples)
-        judge_segment(detector, watch, samples, sample_rate, begin / sample_rate, machine_id)
+        result = judged(detector, samples, sample_rate, begin / sample_rate, machine_id, place)
+        watch.result(result, recording=recorded(samples, sample_rate))
         watch.beat(blocks.qsize())
         first, before = end, samples
 
 
-def judge_segment(
+def judged(
     detector: Detector,
-    watch: Watch,
     samples: np.ndarray,
     sample_rate: int,
     start_s: float,
     machine_id: str | None,
-    place: Path = STANDARD_INPUT,
-) -> None:
-    """Judge 16-bit mono samples, and tell of it.
+    place: Path,
+) -> Verdict | Rejection:
+    """Judge a segment of 16-bit mono samples.
 
     Args:
         detector: what judges.
-        watch: what is told.
         samples: 16-bit integers.
         sample_rate: Hz.
-        start_s: of the samples since the start, s.
+        start_s: of the segment since the start, s.
         machine_id: of the machine.
-        place: where they come from.
+        place: where it comes from.
     """
-    # the same values as those of a 16-bit wav file
-    scaled = samples * np.float32(2**-15)
     try:
-        verdict = detector.judge(scaled, sample_rate, machine_id=machine_id)
+        samples = recorded(samples, sample_rate).samples
+        verdict = detector.judge(samples, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
         is_silent = isinstance(error, SilentClipError)
-        watch.result(Rejection(place, str(error), start_s, is_silent))
-    else:
-        recording = Recording(scaled[:, None], sample_rate)
-        watch.result(replace(verdict, source=place, start_s=start_s), recording)
+        return Rejection(place, str(error), start_s, is_silent)
+    return replace(verdict, source=place, start_s=start_s)
+
+
+def recorded(samples: np.ndarray, sample_rate: int) -> Recording:
+    """Return 16-bit mono samples with the values that they have in a wav file."""
+    return Recording((samples * np.float32(2**-15))[:, None], sample_rate)
 
 
 def _read(source: BinaryIO, size: int, blocks: queue.Queue[bytes | None]) -> None:

@@ -22,7 +22,8 @@ class Sensor(StrEnum):
     SILENCE = "silence"
     UNREADABLE = "unreadable"
     STALL = "stall"
-    DEVICE = "device"
+    GONE = "gone"
+    GAP = "gap"
 
 
 class Watch:
@@ -52,7 +53,7 @@ class Watch:
         """
         self._identity = identity.model_dump(mode="json")
         self._emit, self._as_json, self._clock = emit, as_json, clock
-        self._outputs = outputs or Outputs()
+        self._outputs, self._is_gone = outputs or Outputs(), False
         self._stalled_after_s, self._heartbeat_s = stalled_after_s, heartbeat_s
         self._last_heard = self._last_told = self._last_beat = clock()
         self.tally = Tally()
@@ -61,7 +62,7 @@ class Watch:
         """Take note that something has arrived."""
         self._last_heard = self._last_told = self._clock()
 
-    def result(self, result: Verdict | Rejection, recording: Recording | None = None) -> None:
+    def result(self, result: Verdict | Rejection, *, recording: Recording | None = None) -> None:
         """Tell of a verdict, or of a clip that could not be judged.
 
         Args:
@@ -86,11 +87,18 @@ class Watch:
 
     def sensor(self, kind: Sensor, source: Path, reason: str, start_s: float = 0.0) -> None:
         """Tell that something could not be judged, or that nothing comes."""
-        if kind not in (Sensor.STALL, Sensor.DEVICE):
+        if kind in (Sensor.SILENCE, Sensor.UNREADABLE):
             self.tally.not_judged += 1
+        self._is_gone = self._is_gone or kind == Sensor.GONE
         values = {"kind": kind, **Rejection(source, reason, start_s).to_json()}
         text = f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}"
         self._tell(new_event("sensor", values), text)
+
+    def back(self, kind: Sensor) -> None:
+        """Tell that the source is there again, if it was gone."""
+        if kind == Sensor.GONE and self._is_gone:
+            self._is_gone = False
+            self._tell(new_event("sensor_well", {"kind": kind}), f"sensor well again: no {kind}")
 
     def notice(self, about: str, what: str) -> None:
         """Tell of something beside the sound, such as a receiver that cannot be reached."""
