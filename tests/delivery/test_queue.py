@@ -127,6 +127,14 @@ def test_a_full_disk_changes_nothing_and_passes(path):
     assert [name for name, _ in rest(queue)] == ["a", "c"]
 
 
+def test_it_does_not_grow_on_disk(path):
+    queue = opened(path, limit_bytes=10_000)
+    for number in range(2000):
+        queue.put(str(number), 1000 * "x")
+    # sqlite copies its journal of 1000 pages into the file, and begins it anew
+    assert sum(file.stat().st_size for file in path.parent.iterdir()) < 5_000_000
+
+
 def test_its_size_is_known_after_all_that_happens(path):
     queue = opened(path, limit_bytes=40)
     for number in range(30):

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE TABLE IF NOT EXISTS dropped (count INTEGER NOT NULL, since TEXT NOT NULL);
 """
+_OLDEST = "SELECT number, id, size FROM events ORDER BY number"
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,11 @@ class EventQueue:
         gone = []
         with self._transaction() as connection:
             size = self._size + len(body)
-            oldest = connection.execute("SELECT number, id, size FROM events ORDER BY number")
-            while size > self._limit and (row := oldest.fetchone()) is not None:
-                gone.append(row)
-                size -= row[2]
+            # a query that is left open would keep the file from being tidied up
+            with closing(connection.execute(_OLDEST)) as oldest:
+                while size > self._limit and (row := oldest.fetchone()) is not None:
+                    gone.append(row)
+                    size -= row[2]
             if gone:
                 connection.execute("DELETE FROM events WHERE number <= ?", (gone[-1][0],))
                 self._count(connection, len(gone))
