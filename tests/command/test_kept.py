@@ -1,5 +1,7 @@
 """Clips are kept whole, within bounds, and labelled in one step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -60,12 +62,20 @@ def test_what_was_said_moves_a_clip_and_can_be_said_anew(kept):
     assert clip.event["id"] == event["id"]
 
 
-def test_an_alarm_stands_for_its_clips(kept):
-    first, second, other = add(kept), add(kept), add(kept)
-    alarm = new_event("alarm", {"verdicts": [first["id"], second["id"], "20260101T000000000-0"]})
-    Keeper(kept, None, most_clips=9, most_bytes=9).raised(alarm)
-    assert len(kept.label(alarm["id"], Feedback.NORMAL, "")) == 2
-    assert names(kept) == [other["id"]]
+def test_an_alarm_stands_for_the_clips_that_voted(kept):
+    keeper = Keeper(kept, None, most_clips=9, most_bytes=10**9)
+    told = {}
+    for machine_id, number in (("00", 0), ("00", 1), ("02", 2), ("00", 3)):
+        told[number] = new_event("verdict", {"machine_id": machine_id})
+        recording = Recording(np.zeros((100, 1), np.float32), RATE)
+        one = replace(verdict(None), machine_id=machine_id)
+        keeper.keep(told[number], one, recording, print)
+    alarm = new_event("alarm", {"machine_id": "00", "votes": 2})
+    keeper.raised(alarm)
+    keeper.raised(new_event("alarm", {"machine_id": "07", "votes": 2}))
+    labelled = kept.label(alarm["id"], Feedback.NORMAL, "")
+    assert {clip.event["id"] for clip in labelled} == {told[1]["id"], told[3]["id"]}
+    assert sorted(names(kept)) == sorted([told[0]["id"], told[2]["id"]])
 
 
 @pytest.mark.parametrize("name", ["", "..", "../new", "new", "20260101T000000000-0000000000", "*"])

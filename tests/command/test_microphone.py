@@ -95,7 +95,9 @@ class Hearing:
         self.heard = []
 
     def judge(self, samples, sample_rate, machine_id):
-        self.heard.append((np.rint(samples * 2**15).astype(int).tolist(), sample_rate, machine_id))
+        self.heard.append(
+            (np.rint(samples[:, 0] * 2**15).astype(int).tolist(), sample_rate, machine_id)
+        )
         return Verdict(0.1, 0.2, Decision.NORMAL, 1.0, (), ())
 
     def model_dump(self, mode):
@@ -139,10 +141,10 @@ def test_a_device_that_is_lost_is_told_once_and_comes_back(card):
     assert [samples for samples, _, _ in heard] == [[1, 2, 3, 4], [6, 7, 8, 9]]
     assert [(one["event"], one.get("kind"), one.get("reason")) for one in told] == [
         ("verdict", None, None),
-        ("sensor", "device", "it has stopped; it is looked for"),
-        ("notice", None, "device USB is back"),
+        ("sensor", "gone", "it has stopped; it is looked for"),
+        ("sensor_well", "gone", None),
         ("verdict", None, None),
-        ("sensor", "device", "it has stopped; it is looked for"),
+        ("sensor", "gone", "it has stopped; it is looked for"),
     ]
     assert len(slept) == card.looked == 4
 
@@ -165,7 +167,7 @@ def test_samples_that_are_lost_are_told(card):
     card.sessions = [session(([1, 2, 3], WELL), ([7, 8, 9, 10], LOST))]
     heard, told, _ = run(card)
     assert [samples for samples, _, _ in heard] == [[7, 8, 9, 10]]
-    assert (told[0]["event"], told[0]["kind"]) == ("sensor", "device")
+    assert (told[0]["event"], told[0]["kind"]) == ("sensor", "gap")
     assert "samples were lost" in told[0]["reason"]
 
 

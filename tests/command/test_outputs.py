@@ -10,6 +10,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 from event_receiver import EventReceiver
+from mosquitto import MOSQUITTO, Mosquitto
 
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
@@ -137,6 +138,48 @@ def test_judging_does_not_wait_for_a_server_that_hangs(
         detector_folder, empty(tmp_path), *options[:2], "--once", "--flush-for", 60, "--queue-mb", 1
     )
     assert receiver.taken == told
+
+
+@pytest.mark.slow
+def test_a_watch_that_begins_again_goes_on(detector_folder, recordings_folder, receiver):
+    options = ("--webhook", receiver.url, "--send", "verdict", "--resume", "--once")
+    options += ("--flush-for", 60)
+    watch(detector_folder, recordings_folder, *options)
+    assert len(receiver.taken) == 12
+    path = min(recordings_folder.glob("*.wav"))
+    shutil.copy(path, recordings_folder / f"new_{path.name}")
+    watch(detector_folder, recordings_folder, *options)
+    assert [event["source"] for event in receiver.taken[12:]] == [
+        str(recordings_folder / f"new_{path.name}")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MOSQUITTO is None, reason="no mosquitto is installed")
+def test_events_reach_a_real_broker(detector_folder, recordings_folder, tmp_path):
+    pytest.importorskip("paho.mqtt.client", reason="anomalous-sound[mqtt] is not installed")
+    server = Mosquitto(tmp_path)
+    server.listen(topic="press")
+    options = ("--mqtt", f"mqtt://127.0.0.1:{server.port}/press", "--send", "verdict")
+    done = watch(detector_folder, recordings_folder, *options, "--once", "--flush-for", 60)
+    told = [line for line in done.stdout.splitlines() if '"event": "verdict"' in line]
+    assert len(told) == 12
+    assert [server.next() for _ in told] == [("press", line, 1) for line in told]
+    server.stop()
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_is_told(detector_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANOMALOUS_SOUND_MQTT_USER", "press")
+    monkeypatch.setenv("ANOMALOUS_SOUND_MQTT_PASSWORD", SECRET)
+    options = ("--mqtt", "mqtt://127.0.0.1:1/press", "--send", "end", "--flush-for", 0, "--once")
+    done = watch(detector_folder, tmp_path, *options)
+    assert done.exit_code == 3
+    assert "1 events stay in the queue" in done.stdout
+    assert SECRET.encode() not in done.output.encode() + everything_in(tmp_path)
+    monkeypatch.delenv("ANOMALOUS_SOUND_MQTT_USER")
+    done = watch(detector_folder, tmp_path, *options)
+    assert "there is a password and no user; give ANOMALOUS_SOUND_MQTT_USER" in done.stderr
 
 
 @pytest.mark.slow

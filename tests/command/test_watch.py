@@ -17,7 +17,9 @@ from support import RATE, noise
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
 from anomalous_sound.command.following import Follower
+from anomalous_sound.command.memory import Judged
 from anomalous_sound.command.watching import Watch
+from anomalous_sound.errors import InputError
 
 
 class Clock:
@@ -96,6 +98,41 @@ def test_files_that_are_there_can_be_passed_over(tmp_path, write_clip, follower,
     assert names(follower) == [("b.wav", "")]
     (tmp_path / "a.wav").unlink()
     assert names(follower) == []
+
+
+def test_what_was_judged_is_remembered(tmp_path, write_clip, clock):
+    folder, memory = tmp_path / "in", tmp_path / "queue" / "judged.db"
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_clip(folder / "clip.wav").rename(folder / name)
+
+    def follow(*judged):
+        clock.now += 10.0
+        options = {"settled_s": 0.0, "give_up_s": 0.0, "clock": clock}
+        return Follower(folder, judged=Judged(memory, folder), **options)
+
+    killed = follow().complete()
+    assert [next(killed)[0] for _ in range(2)] == ["a.wav", "b.wav"]
+    killed.close()  # while it was busy with the second
+    assert names(follow()) == [("b.wav", ""), ("c.wav", "")]
+    assert names(follow()) == []
+    write_clip(folder / "a.wav", seed=1)
+    (folder / "c.wav").unlink()
+    assert names(follow()) == [("a.wav", "")]
+    write_clip(folder / "c.wav")
+    assert names(follow()) == [("c.wav", "")]
+    # another folder with the same memory
+    write_clip(tmp_path / "other" / "c.wav")
+    other = Judged(memory, tmp_path / "other")
+    found = Follower(tmp_path / "other", settled_s=0.0, give_up_s=0.0, judged=other)
+    assert names(found) == [("c.wav", "")]
+    assert names(follow()) == []
+    assert memory.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_memory_that_is_damaged_is_told(tmp_path):
+    (tmp_path / "judged.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match="--resume: .*judged.db cannot be used .*; move it away"):
+        Judged(tmp_path / "judged.db", tmp_path)
 
 
 def test_a_stall_is_told_again_and_again_and_never_counted(clock, tmp_path):

@@ -1,8 +1,5 @@
 """Events reach a real broker, in order, though it goes away; others see when the watch does."""
 
-import getpass
-import os
-import queue
 import shutil
 import signal
 import socket
@@ -11,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from mosquitto import MOSQUITTO, SBIN, Mosquitto
 from pydantic import SecretStr
 
 from anomalous_sound.delivery.address import broker_address
@@ -20,72 +18,9 @@ from anomalous_sound.delivery.event import new_event, to_line
 from anomalous_sound.delivery.queue import EventQueue
 from anomalous_sound.errors import InputError
 
-client = pytest.importorskip("paho.mqtt.client", reason="anomalous-sound[mqtt] is not installed")
-SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-MOSQUITTO = shutil.which("mosquitto", path=SBIN)
+pytest.importorskip("paho.mqtt.client", reason="anomalous-sound[mqtt] is not installed")
 real = pytest.mark.skipif(MOSQUITTO is None, reason="no mosquitto is installed")
 SECRET = "s3cret"
-
-
-class Mosquitto:
-    """A real broker on this machine, and somebody who listens to it."""
-
-    def __init__(self, folder, *settings):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", *settings]
-        if os.geteuid() == 0:  # else it could not read the folder
-            lines.append(f"user {getpass.getuser()}")
-        if not settings:
-            lines.append("allow_anonymous true")
-        self._config.write_text("\n".join(lines) + "\n")
-        self.received = queue.Queue()
-        self._listener = None
-        self.start()
-
-    def start(self):
-        self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        for line in self._process.stderr:
-            if b"running" in line:
-                break
-        else:
-            raise RuntimeError("mosquitto has not started")
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
-
-    def listen(self, user=None, ca=None, topic="press/#"):
-        listener = client.Client(client.CallbackAPIVersion.VERSION2)
-        listener.reconnect_delay_set(1, 1)
-        if user:
-            listener.username_pw_set(*user)
-        if ca:
-            listener.tls_set(str(ca))
-        subscribed = threading.Event()
-        listener.on_connect = lambda *_: listener.subscribe(topic, qos=1)
-        listener.on_subscribe = lambda *_: subscribed.set()
-        listener.on_message = lambda _, __, got: self.received.put(
-            (got.topic, got.payload.decode(), got.qos)
-        )
-        listener.connect("localhost", self.port)
-        listener.loop_start()
-        assert subscribed.wait(60)
-        self._listener = listener
-        return subscribed
-
-    def next(self):
-        return self.received.get(timeout=60)
-
-    def stop(self):
-        if self._listener is not None:
-            self._listener.disconnect()
-            self._listener.loop_stop()
-        self.kill()
 
 
 @pytest.fixture

@@ -28,7 +28,10 @@ def test_no_text_breaks_a_line():
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        *(({"event": name}, True) for name in ("alarm", "recovered", "drift", "sensor")),
+        *(
+            ({"event": name}, True)
+            for name in ("alarm", "recovered", "drift", "sensor", "sensor_well")
+        ),
         *(({"event": name}, False) for name in ("heartbeat", "end", "notice")),
         ({"event": "verdict", "decision": "anomalous"}, True),
         ({"event": "verdict", "decision": "normal"}, False),

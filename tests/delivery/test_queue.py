@@ -113,6 +113,47 @@ def test_what_is_refused_is_kept_and_out_of_the_way(path):
     assert queue.put("c", "c") == ["a"]  # it is bounded like the others
 
 
+def test_a_full_disk_changes_nothing_and_passes(path):
+    queue = opened(path, limit_bytes=10**6)
+    queue.put("a", "a")
+    ((pages,),) = queue._connection.execute("PRAGMA page_count")
+    queue._connection.execute(f"PRAGMA max_page_count = {pages}")
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            queue.put("b", 10**5 * "b")
+    assert queue.waiting == 1
+    queue._connection.execute("PRAGMA max_page_count = 10000")
+    queue.put("c", "c")
+    assert [name for name, _ in rest(queue)] == ["a", "c"]
+
+
+def test_it_does_not_grow_on_disk(path):
+    queue = opened(path, limit_bytes=10_000)
+    for number in range(2000):
+        queue.put(str(number), 1000 * "x")
+    # sqlite copies its journal of 1000 pages into the file, and begins it anew
+    assert sum(file.stat().st_size for file in path.parent.iterdir()) < 5_000_000
+
+
+def test_its_size_is_known_after_all_that_happens(path):
+    queue = opened(path, limit_bytes=40)
+    for number in range(30):
+        queue.put(str(number), (number % 13) * "x")
+        if number % 3 == 0 and (entry := queue.first()) is not None:
+            queue.done(entry)
+        if number % 7 == 0 and (entry := queue.first()) is not None:
+            queue.refuse(entry)
+        ((size,),) = queue._connection.execute("SELECT TOTAL(LENGTH(body)) FROM events")
+        ((dropped,),) = queue._connection.execute(
+            "SELECT TOTAL(LENGTH(body)) FROM events WHERE body LIKE '%dropped%'"
+        )
+        assert queue._size == size
+        assert size - dropped <= 40
+        if number == 20:
+            queue.close()
+            queue = opened(path, limit_bytes=40)
+
+
 def test_only_its_user_can_read_it(path):
     path.parent.mkdir()
     path.touch(mode=0o644)

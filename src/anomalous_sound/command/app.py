@@ -346,6 +346,11 @@ def _list_devices(context: click.Context, option: click.Parameter, is_given: boo
 @click.option("--once", is_flag=True, help="End when every file that is there has been judged.")
 @click.option("--from-now", is_flag=True, help="Leave out the files that are there already.")
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Leave out the files that an earlier watch with --resume has judged (see --queue).",
+)
+@click.option(
     *("--stalled-after", "stalled_after_s"),
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds without anything new after which the sensor counts as stalled; default: 600 for "
@@ -405,6 +410,7 @@ def watch(
     device: str | None,
     once: bool,
     from_now: bool,
+    resume: bool,
     stalled_after_s: float | None,
     settled_s: float,
     give_up_s: float,
@@ -420,7 +426,7 @@ def watch(
     its own, and never counts as normal. Exit code: as of score; with --false-alarm-every, 1 means
     that there was an alarm.
     """
-    from anomalous_sound.command.choice import detector_folder, open_detector
+    from anomalous_sound.command.choice import detector_folder, open_detector, queue_folder
 
     if (place is None) == (device is None):
         raise InputError("watch: say what to watch, one of a folder, a pipe, - and --device.")
@@ -433,6 +439,7 @@ def watch(
     detector = open_detector(str(there), rate=rate, machine_id=machine_id)
     from anomalous_sound.command.alarming import Terms, arm
     from anomalous_sound.command.following import Follower, watch_folder
+    from anomalous_sound.command.memory import Judged
     from anomalous_sound.command.microphone import Microphone, watch_device
     from anomalous_sound.command.outputs import open_outputs
     from anomalous_sound.command.stream import named_pipe, segment_samples, watch_stream
@@ -494,7 +501,11 @@ def watch(
                     goes_on=is_pipe,
                 )
             elif place is not None:
-                follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s)
+                judged = None
+                if resume:
+                    memory = queue_folder(outputs.queue, there) / "judged.db"
+                    judged = Judged(memory, place)
+                follower = Follower(place, settled_s=settled_s, give_up_s=give_up_s, judged=judged)
                 if from_now:
                     follower.pass_over()
                 watch_folder(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from anomalous_sound.command.memory import Judged
 from anomalous_sound.command.recordings import Wanted, judge, select
 from anomalous_sound.command.watching import Watch
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
@@ -47,6 +48,7 @@ class Follower:
         *,
         settled_s: float,
         give_up_s: float,
+        judged: Judged | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with no file found.
@@ -55,10 +57,11 @@ class Follower:
             folder: the folder; folders below it are followed too.
             settled_s: how long a file must stay the same, s.
             give_up_s: how long a file may stay the same and be unreadable, s.
+            judged: the files that an earlier process has judged; None: none.
             clock: tells the time, s.
         """
         self._folder, self._settled_s, self._give_up_s = folder, settled_s, give_up_s
-        self._clock = clock
+        self._judged, self._clock = judged, clock
         self._seen: dict[str, _Seen] = {}
         self._device = folder.stat().st_dev
 
@@ -100,6 +103,8 @@ class Follower:
         """
         found = list_recordings(self._folder, self._folder)
         self._seen = {name: seen for name, seen in self._seen.items() if name in found}
+        if self._judged is not None:
+            self._judged.keep({*found})
         for name, file in found.items():
             try:
                 status = file.path.stat()
@@ -108,7 +113,8 @@ class Follower:
             state, now = (status.st_size, status.st_mtime_ns), self._clock()
             seen = self._seen.get(name)
             if seen is None or seen.state != state:
-                self._seen[name] = seen = _Seen(state, now)
+                is_known = self._judged is not None and self._judged.knows(name, state)
+                self._seen[name] = seen = _Seen(state, now, is_known)
             same_s = now - seen.since
             if seen.is_done or same_s < self._settled_s:
                 continue
@@ -116,6 +122,8 @@ class Follower:
             if not problem or same_s >= self._give_up_s:
                 seen.is_done = True
                 yield name, file, problem
+                if self._judged is not None:  # what became of it has been told now
+                    self._judged.add(name, state)
 
 
 def _problem(file: AudioFile) -> str:

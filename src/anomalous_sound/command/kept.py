@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from anomalous_sound.storage.atomic import replaced_file, replaced_folder
 
 _EVENT_FILE, _INCOMPLETE = "event.json", ".incomplete"
 _EVENT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{10}")
+_REMEMBERED = 100  # clips of each machine ID that an alarm may be about
 _TOLD_EVERY = 100  # clips that had to go
 _NAMED = 3  # of the clips that are there, in a message
 
@@ -169,6 +171,7 @@ class Keeper:
         self._kept, self._description = kept, description
         self._most_clips, self._most_bytes = most_clips, most_bytes
         self._dropped = 0
+        self._recent = defaultdict[str, deque[str]](lambda: deque(maxlen=_REMEMBERED))
 
     def keep(
         self,
@@ -190,6 +193,7 @@ class Keeper:
             UnreadableClipError: the source cannot be read any more.
         """
         self._kept.add(event, recording or self._read(verdict))
+        self._recent[verdict.machine_id].append(event["id"])
         dropped = self._kept.drop_oldest(self._most_clips, self._most_bytes)
         before, self._dropped = self._dropped, self._dropped + dropped
         if dropped and (not before or before // _TOLD_EVERY < self._dropped // _TOLD_EVERY):
@@ -200,8 +204,9 @@ class Keeper:
             )
 
     def raised(self, alarm: Event) -> None:
-        """Remember which clips an alarm is about, if it says so (``verdicts``)."""
-        self._kept.raised(alarm["id"], alarm.get("verdicts", ()))
+        """Remember which clips an alarm is about: of its machine ID, the last, as many as voted."""
+        recent = list(self._recent[alarm.get("machine_id", "")])
+        self._kept.raised(alarm["id"], recent[-max(1, int(alarm.get("votes", 1))) :])
 
     def _read(self, verdict: Verdict) -> Recording:
         assert verdict.source is not None

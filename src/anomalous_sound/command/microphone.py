@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.command.stream import judge_segment
+from anomalous_sound.command.stream import judged, recorded
 from anomalous_sound.command.watching import Watch
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
@@ -189,16 +189,15 @@ def watch_device(
                             raise DeviceLostError("no samples come from it") from None
                     else:
                         last = clock()
-                        if is_lost:
-                            watch.back(Sensor.DEVICE)
-                            is_lost = False
+                        watch.back(Sensor.GONE)
+                        is_lost = False
                         listener.hear(block, is_gap)
                     watch.beat(0)
                     watch.check_stall(microphone.place)
         except DeviceLostError as error:
             listener.forget()
             if not is_lost:
-                listener.tell(Sensor.DEVICE, f"{error}; it is looked for")
+                listener.tell(Sensor.GONE, f"{error}; it is looked for")
                 is_lost = True
         watch.beat(0)
         watch.check_stall(microphone.place)
@@ -235,10 +234,11 @@ class _Listener:
             segment = np.frombuffer(self._samples[:size], dtype="<i2")
             start = self._heard - len(self._samples) // _BYTES
             self._samples = self._samples[size:]
-            judge_segment(
-                *(self._detector, self._watch, segment, self._sample_rate),
-                *(start / self._sample_rate, self._machine_id, self._place),
+            result = judged(
+                *(self._detector, segment, self._sample_rate, start / self._sample_rate),
+                *(self._machine_id, self._place),
             )
+            self._watch.result(result, recording=recorded(segment, self._sample_rate))
 
     def forget(self) -> None:
         """Leave out the segment that was begun."""

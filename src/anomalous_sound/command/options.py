@@ -16,7 +16,7 @@ TOKEN, MQTT_USER, MQTT_PASSWORD = (
     "ANOMALOUS_SOUND_MQTT_PASSWORD",
 )
 WEBHOOK, MQTT = "ANOMALOUS_SOUND_WEBHOOK", "ANOMALOUS_SOUND_MQTT"
-_SENT = "alarm,recovered,drift,sensor,anomalous"
+_SENT = "alarm,recovered,drift,sensor,sensor_well,anomalous"
 
 
 @dataclass(frozen=True)

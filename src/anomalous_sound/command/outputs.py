@@ -48,7 +48,10 @@ class Outputs:
     def put(self, event: Event) -> None:
         """Hand on an event."""
         if self.keeper is not None and event["event"] == "alarm":
-            self.keeper.raised(event)
+            try:
+                self.keeper.raised(event)
+            except (OSError, ValueError) as error:
+                self.trouble("kept", f"which clips {event['id']} is about is not kept: {error}")
         if is_selected(event, self.selected):
             for courier in self.couriers:
                 courier.put(event)

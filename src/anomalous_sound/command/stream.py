@@ -15,7 +15,7 @@ from anomalous_sound.command.watching import Watch
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
-from anomalous_sound.decision.verdict import Rejection
+from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
 
 _BYTES = 2  # of a sample
@@ -105,47 +105,42 @@ def watch_stream(
                 continue
             samples = np.concatenate([before, samples])[-segment:]
             begin = end - len(samples)
-        judge_segment(
-            *(detector, watch, samples, sample_rate, begin / sample_rate, machine_id, place),
-            has_gap=has_gap,
-        )
+        result = judged(detector, samples, sample_rate, begin / sample_rate, machine_id, place)
+        watch.result(result, recording=recorded(samples, sample_rate), has_gap=has_gap)
         watch.beat(reader.blocks.qsize())
         first, before, has_gap = end, samples, False
 
 
-def judge_segment(
+def judged(
     detector: Detector,
-    watch: Watch,
     samples: np.ndarray,
     sample_rate: int,
     start_s: float,
     machine_id: str | None,
     place: Path,
-    *,
-    has_gap: bool = False,
-) -> None:
-    """Judge 16-bit mono samples, and tell of it.
+) -> Verdict | Rejection:
+    """Judge a segment of 16-bit mono samples.
 
     Args:
         detector: what judges.
-        watch: what is told.
         samples: 16-bit integers.
         sample_rate: Hz.
-        start_s: of the samples since the start, s.
+        start_s: of the segment since the start, s.
         machine_id: of the machine.
-        place: where they come from.
-        has_gap: whether the sound paused within them.
+        place: where it comes from.
     """
-    # the same values as those of a 16-bit wav file
-    scaled = samples * np.float32(2**-15)
     try:
-        verdict = detector.judge(scaled, sample_rate, machine_id=machine_id)
+        samples = recorded(samples, sample_rate).samples
+        verdict = detector.judge(samples, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
         is_silent, known_as = isinstance(error, SilentClipError), detector.known_as(machine_id)
-        watch.result(Rejection(place, str(error), start_s, is_silent, known_as))
-    else:
-        recording = Recording(scaled[:, None], sample_rate)
-        watch.result(replace(verdict, source=place, start_s=start_s), recording, has_gap=has_gap)
+        return Rejection(place, str(error), start_s, is_silent, known_as)
+    return replace(verdict, source=place, start_s=start_s)
+
+
+def recorded(samples: np.ndarray, sample_rate: int) -> Recording:
+    """Return 16-bit mono samples with the values that they have in a wav file."""
+    return Recording((samples * np.float32(2**-15))[:, None], sample_rate)
 
 
 class _Reader(threading.Thread):

@@ -84,8 +84,8 @@ class Watch:
     def result(
         self,
         result: Verdict | Rejection,
-        recording: Recording | None = None,
         *,
+        recording: Recording | None = None,
         has_gap: bool = False,
         written_at: float | None = None,
     ) -> None:
@@ -200,7 +200,7 @@ class Watch:
 
     def _no_longer(self, machine_id: str, found: list[Doubt]) -> None:
         """Tell what a clip that could be judged shows to be well again."""
-        still = {one.kind for one in found} | {Sensor.STALL, Sensor.GONE, Sensor.DEVICE}
+        still = {one.kind for one in found} | {Sensor.STALL, Sensor.GONE}  # of the source
         for machine, kind in list(self._wrong):
             if machine in ("", machine_id) and kind not in still:
                 self._well(machine, kind)

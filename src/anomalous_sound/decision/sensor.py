@@ -19,7 +19,6 @@ class Sensor(StrEnum):
     UNREADABLE = "unreadable"
     STALL = "stall"
     GONE = "gone"
-    DEVICE = "device"
     CLIPPING = "clipping"
     STUCK = "stuck"
     LEVEL = "level"

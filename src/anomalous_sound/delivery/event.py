@@ -13,8 +13,8 @@ from anomalous_sound.errors import InputError
 Event = Mapping[str, Any]
 
 ANOMALOUS = "anomalous"  # of the verdicts, those that are
-DEFAULT = ("alarm", "recovered", "drift", "sensor", ANOMALOUS)
-SELECTABLE = (*DEFAULT, "verdict", "heartbeat", "end")
+DEFAULT = ("alarm", "recovered", "drift", "sensor", "sensor_well", ANOMALOUS)
+SELECTABLE = (*DEFAULT, "verdict", "suppressed", "promise", "promise_broken", "heartbeat", "end")
 
 
 def new_event(event: str, values: Mapping[str, Any]) -> dict[str, Any]:

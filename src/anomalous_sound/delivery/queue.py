@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE TABLE IF NOT EXISTS dropped (count INTEGER NOT NULL, since TEXT NOT NULL);
 """
+_OLDEST = "SELECT number, id, size FROM events ORDER BY number"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class EventQueue:
     """Events in the order in which they happened, bounded in size; threads may share it.
 
     An event is on disk when :meth:`put` returns, and stays there until :meth:`done`. If they are
-    too many, the oldest are dropped; when the receiver can be reached again, an event ``dropped``
-    tells it how many.
+    too many, the oldest are dropped, never the newest; when the receiver can be reached again, an
+    event ``dropped`` tells it how many.
     """
 
     def __init__(self, path: Path, *, limit_bytes: int) -> None:
@@ -85,6 +86,8 @@ class EventQueue:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_TABLES)
+            ((size,),) = self._connection.execute("SELECT TOTAL(size) FROM events")
+            self._size = int(size)  # kept here, so that no event waits for a sum over all others
         except sqlite3.Error as error:
             self.close()
             raise InputError(
@@ -101,21 +104,20 @@ class EventQueue:
         Raises:
             sqlite3.Error: it cannot be written; nothing has changed.
         """
+        gone = []
         with self._transaction() as connection:
-            self._insert(connection, event_id, body)
-            ((size,),) = connection.execute("SELECT SUM(size) FROM events")
-            gone = []
-            oldest = connection.execute("SELECT number, id, size FROM events ORDER BY number")
-            while size > self._limit:
-                number, name, its_size = oldest.fetchone()
-                if name == event_id:  # larger than all that may wait; one is always kept
-                    break
-                gone.append((number, name))
-                size -= its_size
+            size = self._size + len(body)
+            # a query that is left open would keep the file from being tidied up
+            with closing(connection.execute(_OLDEST)) as oldest:
+                while size > self._limit and (row := oldest.fetchone()) is not None:
+                    gone.append(row)
+                    size -= row[2]
             if gone:
                 connection.execute("DELETE FROM events WHERE number <= ?", (gone[-1][0],))
                 self._count(connection, len(gone))
-            return [name for _, name in gone]
+            self._insert(connection, event_id, body)
+            self._size = size
+        return [name for _, name, _ in gone]
 
     def first(self) -> Entry | None:
         """Return the event that is next to be delivered; None if none waits."""
@@ -129,6 +131,7 @@ class EventQueue:
         """Take out an event that was delivered."""
         with self._transaction() as connection:
             deleted = connection.execute("DELETE FROM events WHERE number = ?", (entry.number,))
+            size = self._size - len(entry.body) * deleted.rowcount
             if not deleted.rowcount:  # dropped while it was on its way
                 connection.execute("UPDATE dropped SET count = count - 1")
             row = connection.execute("SELECT count, since FROM dropped").fetchone()
@@ -138,7 +141,10 @@ class EventQueue:
                 reason = "the queue was full; the oldest events were dropped"
                 values = {"count": row[0], "since": row[1], "reason": reason}
                 event = new_event("dropped", values)
-                self._insert(connection, event["id"], to_line(event))
+                body = to_line(event)
+                self._insert(connection, event["id"], body)
+                size += len(body)
+            self._size = size
 
     def refuse(self, entry: Entry) -> None:
         """Set aside an event that the receiver will never take; it is kept, and not sent again."""
@@ -178,10 +184,13 @@ class EventQueue:
         with self._lock:
             if self._connection is None:
                 raise sqlite3.ProgrammingError("the queue is closed")
+            size = self._size
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._size = size
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
