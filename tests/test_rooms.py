@@ -12,7 +12,8 @@ PACKAGE = Path(anomalous_sound.__file__).parent
 ORDER = [
     {"__main__", "cli", "settings", "pipeline_registry"},
     {"campaign"},
-    {"hooks", "pipelines", "config_loader", "command"},
+    {"hooks", "pipelines", "config_loader"},
+    {"command"},
     {"tracking"},
     {"parameters", "reporting", "datasets", "serving"},
     {"evaluation"},
