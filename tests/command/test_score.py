@@ -240,14 +240,14 @@ def test_the_pipeline_judges_a_single_file_and_nothing_that_was_not_given(
 ):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
+    path = min(clips.glob("test/anomaly_id_00_*.wav"))
+    with pytest.raises(InputError, match="there is no detector; train one first"):
+        project.run("score", audio_dir=str(path))
+    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     with pytest.raises(DatasetError, match="there are no recordings to read: give a folder"):
         project.run("score")
-    path = min(clips.glob("test/anomaly_id_00_*.wav"))
-    with pytest.raises(DatasetError, match="holds no detector; train one first"):
-        project.run("score", audio_dir=str(path))
     assert not project.data("01_raw").exists()
     assert not project.data("02_intermediate").exists()
-    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     project.run("score", audio_dir=str(path))
     (row,) = project.load("score.decisions").itertuples()
     (line,) = events(command("score", path, "--json"))
