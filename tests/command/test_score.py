@@ -69,6 +69,14 @@ def test_library_pipeline_and_command_agree(simulated_run, clips, folder, comman
     assert "- Threshold: conformal;" in report
 
 
+def test_recordings_are_judged_side_by_side_as_one_after_the_other(clips, command):
+    alone = command("score", clips, "--json").stdout
+    assert command("score", clips, "--json", "--jobs", 2).stdout == alone
+    first = min(clips.glob("test/*.wav"))
+    assert command("score", first, "--jobs", -1).stdout == command("score", first).stdout
+    assert "--jobs is 0; give" in command("score", first, "--jobs", 0).stderr
+
+
 def test_a_line_of_json_holds_the_whole_verdict(clips, command):
     path = min(clips.glob("test/anomaly_id_00_*.wav"))
     (line,) = events(command("score", path, "--json"))

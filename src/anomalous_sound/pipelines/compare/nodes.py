@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.configuration.command_lines import kedro_run
 from anomalous_sound.configuration.evaluation import CompareSettings, EvaluationSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -59,11 +60,10 @@ def select_results(
     """
     features = FeatureSettings(audio=audio, log_mel=log_mel).model_dump(mode="json")
     features["scaling"] = scaling.to_json()
-    values = {"audio_dir": audio_dir, "detector": detector.name}
-    given = ",".join(f"{name}={value}" for name, value in values.items() if value is not None)
     taken, missing = {}, {}
     for method in compare.methods or discovery.methods():
-        command = f"kedro run --pipeline {method}" + (f" --params {given}" if given else "")
+        given = {"audio_dir": audio_dir, "detector": detector.name}
+        command = kedro_run(method, **given)
         result = results[method]() if method in results else None
         if result is None:
             missing[method] = f"it has not been run; run: {command}"
@@ -72,9 +72,8 @@ def select_results(
         if is_other and set(result["scores"]) == set(clips.clip_id):
             missing[method] = (
                 "it was run on clips of the same names that were divided or labelled otherwise, or "
-                f"have changed since: with another seed, say; run: {command}"
-                + ("," if given else " --params ")
-                + f"seed={seed}"
+                "have changed since: with another seed, say; run: "
+                + kedro_run(method, **given, seed=seed)
             )
         elif is_other:
             other = result["corpus"]["name"]
