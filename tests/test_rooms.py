@@ -24,7 +24,7 @@ ORDER = [
     {"sources", "features"},
     {"compute", "delivery"},
     {"storage", "configuration"},
-    {"vocabulary", "errors", "interruption"},
+    {"vocabulary", "errors", "interruption", "console"},
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),

@@ -15,7 +15,9 @@ from anomalous_sound.errors import SilentClipError
 from anomalous_sound.features.levels import full_scale_share, longest_constant
 from anomalous_sound.vocabulary import Decision
 
-IDENTITY = Identity(method="none", trained_at="", version="", digest="", recalibrated_at=None)
+IDENTITY = Identity(
+    method="none", trained_at="", version="", digest="", recalibrated_at=None, exported_from=None
+)
 
 
 @dataclass(frozen=True)
