@@ -26,25 +26,33 @@ from experiments.rule import (
 )
 
 KEYS = ["corpus", "machine_type", "fold", "method", "networks", "cpu_s"]
+SIMULATED = "simulated"
+_RESAMPLED = ["corpus", "method", "networks"]
 
 
 class Choice:
     """The scores of all test clips, and what the rule makes of them."""
 
-    def __init__(self, scores: pd.DataFrame, resamples: int) -> None:
+    def __init__(
+        self, scores: pd.DataFrame, resamples: int, stored: pd.DataFrame | None = None
+    ) -> None:
         """Take the scores.
 
         Args:
             scores: KEYS, ``clip_id, is_anomalous``, and a column for each candidate.
             resamples: of the intervals.
+            stored: KEYS, ``score, auc`` of an earlier run; used where there are no scores, and
+                without an interval.
         """
         self.scores = scores
         self.candidates = [
             name for name in scores.columns if name not in {*KEYS, "clip_id", "is_anomalous"}
         ]
-        self.methods = [name for name in METHODS if name in set(scores.method)]
-        tables = dict(list(scores.groupby(["corpus", "method", "networks"], sort=False)))
-        self._resampled = ResampledCorpora(tables, resamples)
+        self._stored = stored
+        self.methods = [name for name in METHODS if name in set(self.aucs.method)]
+        tables = dict(list(scores.groupby(_RESAMPLED, sort=False)))
+        of_corpora = self.aucs.groupby([*_RESAMPLED, "score"]).auc.mean().to_dict()
+        self._resampled = ResampledCorpora(tables, resamples, of_corpora)
 
     @cached_property
     def aucs(self) -> pd.DataFrame:
@@ -55,7 +63,12 @@ class Choice:
             rows += [
                 (*key, name, auc(is_anomalous, table[name].to_numpy())) for name in self.candidates
             ]
-        return pd.DataFrame(rows, columns=[*KEYS, "score", "auc"])
+        found = pd.DataFrame(rows, columns=[*KEYS, "score", "auc"])
+        if self._stored is None:
+            return found
+        has_scores = set(found[_RESAMPLED].itertuples(index=False, name=None))
+        earlier = self._stored[_RESAMPLED].apply(tuple, axis=1)
+        return pd.concat([found, self._stored[~earlier.isin(has_scores)]], ignore_index=True)
 
     @cached_property
     def of_scores(self) -> pd.DataFrame:
@@ -93,8 +106,14 @@ class Choice:
         return _corpora(self.compared)
 
     def columns(self) -> dict[str, dict[str, list[str]]]:
-        """Return what columns of a table average over: each machine type, and all of them."""
+        """Return what columns of a table average over: each machine type, and all of them.
+
+        The recorded ones are averaged as well, if there are others.
+        """
         of_each = {name: {name: corpora} for name, corpora in self.machine_types.items()}
+        recorded = {name: of for name, of in self.machine_types.items() if name != SIMULATED}
+        if 0 < len(recorded) < len(of_each):
+            of_each |= {"mean of recorded": recorded}
         return of_each | {"mean": self.machine_types}
 
     def resampled(
@@ -179,6 +198,8 @@ def _difference(
 
 def _bracketed(values: np.ndarray, sign: str = "") -> str:
     value, low, high = interval(values)
+    if np.isnan(low):
+        return f"{value:{sign}.3f}"
     return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 

@@ -23,7 +23,8 @@ is judged by. Intervals are bootstrap intervals over the test clips (:mod:`exper
 they say nothing of other training clips or other seeds.
 
 The scores of the test clips are kept in a folder outside of the repository's files (``--scores``);
-what is there already is not computed again. Writes to results/: choose_score.csv (the AUC of each
+what is there already is not computed again. Corpora whose scores are not there keep the AUC of
+choose_score.csv, without an interval. Writes to results/: choose_score.csv (the AUC of each
 corpus, fold, method and number of networks, a column for each score), choose_score_intervals.csv,
 choose_score.md and, with ``--times``, training_times.csv: seconds of a clock on the slide rail.
 """
@@ -49,7 +50,7 @@ from anomalous_sound.scoring.band_errors import squared
 from anomalous_sound.scoring.pooling import pool_over_time
 from anomalous_sound.vocabulary import Label
 from benchmarks.configuration import REPOSITORY
-from experiments.choice_page import Choice, intervals, page
+from experiments.choice_page import KEYS, SIMULATED, Choice, intervals, page
 from experiments.left_out_errors import (
     Corpus,
     LeftOutErrors,
@@ -367,7 +368,7 @@ def tasks_of(recordings: Path) -> Iterator[Task]:
     """Yield what is computed: what chooses the score first, and what costs most last."""
     folders = sorted(folder for folder in recordings.iterdir() if folder.is_dir())
     real = [Corpus(folder.name, folder.name, str(folder)) for folder in folders]
-    simulated = [Corpus(f"simulated {seed}", "simulated", seed=seed) for seed in SEEDS]
+    simulated = [Corpus(f"simulated {seed}", SIMULATED, seed=seed) for seed in SEEDS]
     yield from _tasks([*real, *simulated], METHODS, STANDARD)
     compared = [*real, *(corpus for corpus in simulated if corpus.seed in NETWORK_SEEDS)]
     for networks in sorted(NETWORKS, key=lambda one: one.count):
@@ -402,15 +403,22 @@ def measure_times(corpus: Corpus) -> None:
                 pd.DataFrame(rows, columns=columns).round(2).to_csv(TIMES, index=False)
 
 
+def stored_aucs() -> pd.DataFrame | None:
+    """Return the AUCs of results/choose_score.csv, a row for each score; None if there are none."""
+    file = RESULTS / "choose_score.csv"
+    if not file.exists():
+        return None
+    return pd.read_csv(file, dtype={"networks": str}).melt(KEYS, var_name="score", value_name="auc")
+
+
 def write_results(scores: pd.DataFrame) -> None:
-    """Write the tables and the page of results/."""
-    choice = Choice(scores, RESAMPLES)
-    wide = choice.aucs.pivot_table(
-        index=["corpus", "machine_type", "fold", "method", "networks", "cpu_s"],
-        columns="score",
-        values="auc",
-        sort=False,
-    ).reset_index()
+    """Write the tables and the page of results/; what has no scores keeps its stored AUC."""
+    choice = Choice(scores, RESAMPLES, stored_aucs())
+    # a pivot table leaves out rows whose seconds are missing
+    wide = choice.aucs.fillna({"cpu_s": -1.0}).pivot_table(
+        index=KEYS, columns="score", values="auc", sort=False
+    )
+    wide = wide[choice.candidates].reset_index().replace({"cpu_s": {-1.0: np.nan}})
     wide.round(4).to_csv(RESULTS / "choose_score.csv", index=False)
     found = intervals(choice, chosen=CHOSEN, without=WITHOUT, shown=SHOWN)
     found.round(4).to_csv(RESULTS / "choose_score_intervals.csv", index=False)

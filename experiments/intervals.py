@@ -64,15 +64,23 @@ def resampled_auc(is_anomalous: np.ndarray, scores: np.ndarray, counts: np.ndarr
 class ResampledCorpora:
     """The AUC of resampled corpora: the same resamples for all scores, methods and networks."""
 
-    def __init__(self, scores: Mapping[tuple[str, str, str], pd.DataFrame], resamples: int) -> None:
+    def __init__(
+        self,
+        scores: Mapping[tuple[str, str, str], pd.DataFrame],
+        resamples: int,
+        without_scores: Mapping[tuple[str, str, str, str], float] | None = None,
+    ) -> None:
         """Draw the resamples.
 
         Args:
-            scores: by corpus, method and networks: ``machine_type, clip_id, fold, is_anomalous``,
-                and a column for each score.
+            scores: by corpus, method and networks: ``clip_id, fold, is_anomalous``, and a column
+                for each score.
             resamples: how many.
+            without_scores: by corpus, method, networks and score: an AUC of which there is nothing
+                to resample; its resamples are NaN.
         """
-        self._scores = scores
+        self._scores, self._resamples = scores, resamples
+        self._without_scores = without_scores or {}
         self._counts: dict[str, pd.DataFrame] = {}
         self._known: dict[tuple[str, str, str, str], np.ndarray] = {}
         for (corpus, _, _), table in scores.items():
@@ -83,6 +91,8 @@ class ResampledCorpora:
     def of(self, corpus: str, method: str, networks: str, score: str) -> np.ndarray:
         """Return the AUC of a corpus, averaged over its folds: of all clips, and resampled."""
         key = (corpus, method, networks, score)
+        if key[:3] not in self._scores:
+            return np.array([self._without_scores[key], *[np.nan] * self._resamples])
         if key not in self._known:
             of_folds = [
                 resampled_auc(

@@ -197,6 +197,15 @@ def test_scores_are_kept_and_become_a_page(tiny, tmp_path, monkeypatch):
     assert page.count("\n| rail | ") == 2  # left out: of the scores, and of the networks
     table = pd.read_csv(tmp_path / "choose_score.csv")
     assert len(table) == len(tasks)
+    assert pd.read_csv(tmp_path / "choose_score_intervals.csv").low.notna().all()
+    # what has no scores any more keeps its AUC, and has no interval
+    choose_score.write_results(scores[scores.corpus != "simulated 3"])
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "choose_score.csv").sort_values(choice_page.KEYS, ignore_index=True),
+        table.sort_values(choice_page.KEYS, ignore_index=True),
+    )
+    found = pd.read_csv(tmp_path / "choose_score_intervals.csv")
+    assert set(found.of[found.low.isna()]) == {"rail", "simulated 3", "mean of recorded", "mean"}
 
 
 def toy_choice(averages):
@@ -270,8 +279,7 @@ def test_networks_are_compared_where_all_were_trained():
 
 
 def test_the_stored_table_was_chosen_by_the_rule():
-    wide = pd.read_csv(choose_score.RESULTS / "choose_score.csv")
-    table = wide.melt(choice_page.KEYS, var_name="score", value_name="auc")
+    table = choose_score.stored_aucs()
     assert set(table.score) == set(choose_score.CANDIDATES)
     averages = rule.by_machine_type(table[table.networks == rule.STANDARD.name])
     assert rule.choose(averages, sorted(set(table.machine_type))) == choose_score.CHOSEN
