@@ -5,19 +5,35 @@
 DIR holds a folder of recordings for each machine type. Beside them stand simulated slide rails with
 five seeds, none of them that of the project's own simulated corpus.
 
-The rule, written down before this script was run: the score with the highest AUC, averaged over
-outer folds (see :mod:`experiments.left_out_errors`), then over the corpora of a machine type, then
-over machine types, then over the methods `lstm` and `gru`. To judge the rule itself, each machine
-type is left out in turn: what the others choose is what it is judged by.
+The rule, written down before this script was run:
 
-Writes results/choose_score.csv (a row for each corpus, fold, method and score) and
-results/choose_score.md.
+1. **The score**: with four networks, the score with the highest AUC, averaged over outer folds (see
+   :mod:`experiments.left_out_errors`), then over the corpora of a machine type, then over machine
+   types, then over the methods `lstm` and `gru`.
+2. **The number of networks**, for that score: among NETWORKS, those whose training takes at most
+   twice the time of one network. Of these the highest AUC, averaged in the same way; but if others
+   lie within .003 of it, the one of them with the fewest networks. The time is that of two
+   processes on two cores, which share the networks: seconds of a processor, so that what else the
+   machine does hardly counts, of all networks of all corpora, and for networks of K the part of
+   the process that has more of them, ceil(K / 2) / K. Networks are compared on the real recordings
+   and on the simulated corpora of NETWORK_SEEDS.
+
+To judge the rule itself, each machine type is left out in turn: what the others choose is what it
+is judged by. Intervals are bootstrap intervals over the test clips (:mod:`experiments.intervals`);
+they say nothing of other training clips or other seeds.
+
+The scores of the test clips are kept in a folder outside of the repository's files (``--scores``);
+what is there already is not computed again. Corpora whose scores are not there keep the AUC of
+choose_score.csv, without an interval. Writes to results/: choose_score.csv (the AUC of each
+corpus, fold, method and number of networks, a column for each score), choose_score_intervals.csv,
+choose_score.md and, with ``--times``, training_times.csv: seconds of a clock on the slide rail.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,17 +45,29 @@ from joblib import Parallel, delayed
 from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.scoring import BandDeviationSettings, Pooling
-from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.scoring.band_deviation import BandDeviationScore
 from anomalous_sound.scoring.band_errors import squared
 from anomalous_sound.scoring.pooling import pool_over_time
 from anomalous_sound.vocabulary import Label
-from experiments.left_out_errors import Corpus, LeftOutErrors, train
+from benchmarks.configuration import REPOSITORY
+from experiments.choice_page import KEYS, SIMULATED, Choice, intervals, page
+from experiments.left_out_errors import (
+    Corpus,
+    LeftOutErrors,
+    seconds_side_by_side,
+    train_with_seeds,
+)
+from experiments.rule import CHOOSING, METHODS, NETWORKS, ONE, PROCESSES, STANDARD, Networks
 
 RESULTS = Path(__file__).parent / "results"
-METHODS, CHOOSING = ("lstm", "gru", "lstm_dense"), ("lstm", "gru")
-SEEDS = (11, 12, 13, 14, 15)
+TIMES = RESULTS / "training_times.csv"
+SEEDS, NETWORK_SEEDS = (11, 12, 13, 14, 15), (11,)
 CHOSEN = "errors: Mahalanobis + spectrum: local density"
+WITHOUT = "spectrum: Mahalanobis + local density"  # the chosen score, frames in place of errors
+FORMER = "errors of clips heard: linear, Mahalanobis, one Gaussian (the former standard)"
+REPORTED = "errors: mean of windows (the report's)"
+SHOWN = {CHOSEN: "chosen", WITHOUT: "no network", FORMER: "former standard", REPORTED: "report's"}
+ROUNDS, RESAMPLES = 3, 2000
 
 ERRORS, HEARD, SPECTRUM = "errors", "errors, also of clips heard", "spectrum"
 RANKED = {"type": "ranked", "decay": 0.5}
@@ -154,10 +182,8 @@ _DENSE_SPECTRUM = Part(SPECTRUM, options=DENSITY)
 _MAHALANOBIS_SPECTRUM = Part(SPECTRUM, options=MAHALANOBIS)
 
 CANDIDATES: dict[str, tuple[Part, ...]] = {
-    "errors: mean of windows (the report's)": (Part(ERRORS, "mean"),),
-    "errors of clips heard: linear, Mahalanobis, one Gaussian (the former standard)": (
-        Part(HEARD, options=GAUSSIAN),
-    ),
+    REPORTED: (Part(ERRORS, "mean"),),
+    FORMER: (Part(HEARD, options=GAUSSIAN),),
     "errors of clips heard: Mahalanobis": (Part(HEARD, scale="logarithmic", options=MAHALANOBIS),),
     "errors: linear, Mahalanobis, one Gaussian": (Part(ERRORS, options=GAUSSIAN),),
     "errors: Mahalanobis": (_BEST_OF_ERRORS,),
@@ -183,7 +209,7 @@ CANDIDATES: dict[str, tuple[Part, ...]] = {
     "spectrum: local density, mean": (Part(SPECTRUM, "mean", options=DENSITY),),
     "spectrum: nearest neighbour": (Part(SPECTRUM, options=NEIGHBOURS),),
     "spectrum: sub-band neighbours": (Part(SPECTRUM, options={}, other=SubBandNeighbours),),
-    "spectrum: Mahalanobis + local density": (_MAHALANOBIS_SPECTRUM, _DENSE_SPECTRUM),
+    WITHOUT: (_MAHALANOBIS_SPECTRUM, _DENSE_SPECTRUM),
     "errors: Mahalanobis + local density": (_BEST_OF_ERRORS, _LOG(options=DENSITY)),
     "errors + spectrum: Mahalanobis": (_BEST_OF_ERRORS, _MAHALANOBIS_SPECTRUM),
     "errors + spectrum: local density": (_LOG(options=DENSITY), _DENSE_SPECTRUM),
@@ -200,14 +226,35 @@ CANDIDATES: dict[str, tuple[Part, ...]] = {
 }
 
 
-def score_fold(corpus: Corpus, method: str, tested: set[str]) -> list[tuple[str, float]]:
-    """Return the AUC of every candidate on one outer fold."""
+def tables_of(
+    corpus: Corpus, method: str, fold: int, tested: set[str], division: Networks
+) -> Iterator[tuple[Networks, pd.DataFrame]]:
+    """Yield the scores of the test clips of one outer fold, with one seed, with two, and so on.
+
+    Yields:
+        The networks, and ``corpus, machine_type, fold, method, networks, cpu_s, clip_id,
+        is_anomalous``, with a column for each candidate.
+    """
     clips, frames = corpus.loaded
-    errors = train(corpus, method, tested)
     by_id = clips.set_index("clip_id")
-    is_anomalous = (by_id.label[list(errors.test)] == Label.ANOMALOUS).to_numpy()
-    readings = Readings(errors, frames, by_id.machine_id)
-    return [(name, auc(is_anomalous, readings.joined(parts))) for name, parts in CANDIDATES.items()]
+    trained = train_with_seeds(corpus, method, tested, division)
+    for seeds, errors in enumerate(trained, start=1):
+        networks = Networks(division.folds, seeds)
+        readings = Readings(errors, frames, by_id.machine_id)
+        table = pd.DataFrame(
+            {
+                "corpus": corpus.name,
+                "machine_type": corpus.machine_type,
+                "fold": fold,
+                "method": method,
+                "networks": networks.name,
+                "cpu_s": sum(errors.cpu_s),
+                "clip_id": list(errors.test),
+                "is_anomalous": (by_id.label[list(errors.test)] == Label.ANOMALOUS).to_numpy(),
+            }
+        )
+        scores = {name: readings.joined(parts) for name, parts in CANDIDATES.items()}
+        yield networks, table.assign(**scores)
 
 
 class Readings:
@@ -218,15 +265,23 @@ class Readings:
     ) -> None:
         self._errors, self._frames, self._ids = errors, frames, machine_ids
         self._pooled: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._scored: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
 
     def joined(self, parts: Iterable[Part]) -> np.ndarray:
         """Return the score of each test clip: as the package's joined score."""
         parts = tuple(parts)
         scores = []
         for part in parts:
-            found, left_out = self._scores(part, left_out=len(parts) > 1)
-            scores.append((found - left_out.mean()) / left_out.std(ddof=1))
+            found, left_out = self._known_scores(part, left_out=len(parts) > 1)
+            spread = left_out.std(ddof=1)
+            scores.append((found - left_out.mean()) / (spread if spread > 0 else 1.0))
         return np.mean(scores, axis=0)
+
+    def _known_scores(self, part: Part, *, left_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        key = (part.reads, part.pooling, part.scale, str(part.options), part.other, left_out)
+        if key not in self._scored:
+            self._scored[key] = self._scores(part, left_out=left_out)
+        return self._scored[key]
 
     def _scores(self, part: Part, *, left_out: bool) -> tuple[np.ndarray, np.ndarray]:
         training, test = self._values(part)
@@ -238,8 +293,10 @@ class Readings:
         found = np.mean([fitted.score(of_network, test_ids) for of_network in test], axis=0)
         if not left_out:  # one part is not weighed against another
             return found, np.array([-1.0, 1.0])
+        # left out, the only clip of a machine ID would be compared with others alone
+        usual = np.array([(ids == own).sum() > 1 for own in ids])
         alone = []
-        for clip in range(len(training)):
+        for clip in np.flatnonzero(usual if usual.any() else ~usual):
             others = np.arange(len(training)) != clip
             without = part.fit(training[others], ids[others])
             alone.append(without.score(training[[clip]], ids[[clip]])[0])
@@ -270,89 +327,132 @@ class Readings:
         return (frames - frames.min()) / (frames.max() - frames.min())
 
 
-def rows_of(corpus: Corpus, method: str, fold: int, tested: set[str]) -> pd.DataFrame:
-    """Return ``corpus, machine_type, fold, method, score, auc`` of one outer fold."""
-    table = pd.DataFrame(score_fold(corpus, method, tested), columns=["score", "auc"])
-    return table.assign(
-        corpus=corpus.name, machine_type=corpus.machine_type, fold=fold, method=method
+@dataclass(frozen=True)
+class Task:
+    """The networks of one outer fold, and where the scores of its test clips are kept.
+
+    Attributes:
+        corpus: the clips.
+        method: whose networks.
+        fold: number of the outer fold.
+        tested: its test clips.
+        division: how many networks are trained; the scores of fewer seeds are kept as well.
+    """
+
+    corpus: Corpus
+    method: str
+    fold: int
+    tested: frozenset[str]
+    division: Networks
+
+    def file(self, folder: Path, seeds: int) -> Path:
+        """Return where the scores are kept."""
+        networks = f"{self.division.folds}x{seeds}"
+        return folder / f"{self.corpus.name}_{self.fold}_{self.method}_{networks}.parquet"
+
+    def is_done(self, folder: Path) -> bool:
+        """Say whether all its scores are kept."""
+        return all(self.file(folder, 1 + n).exists() for n in range(self.division.seeds))
+
+    def run(self, folder: Path) -> str:
+        """Compute the scores and keep them; return what was done."""
+        tables = tables_of(self.corpus, self.method, self.fold, set(self.tested), self.division)
+        for networks, table in tables:
+            file = self.file(folder, networks.seeds)
+            table.to_parquet(file.with_suffix(".new"))
+            file.with_suffix(".new").replace(file)
+        return f"{self.corpus.name} {self.fold} {self.method} {self.division.name}"
+
+
+def tasks_of(recordings: Path) -> Iterator[Task]:
+    """Yield what is computed: what chooses the score first, and what costs most last."""
+    folders = sorted(folder for folder in recordings.iterdir() if folder.is_dir())
+    real = [Corpus(folder.name, folder.name, str(folder)) for folder in folders]
+    simulated = [Corpus(f"simulated {seed}", SIMULATED, seed=seed) for seed in SEEDS]
+    yield from _tasks([*real, *simulated], METHODS, STANDARD)
+    compared = [*real, *(corpus for corpus in simulated if corpus.seed in NETWORK_SEEDS)]
+    for networks in sorted(NETWORKS, key=lambda one: one.count):
+        if networks != STANDARD:
+            yield from _tasks(compared, CHOOSING, networks)
+
+
+def _tasks(corpora: Iterable[Corpus], methods: Iterable[str], networks: Networks) -> Iterator[Task]:
+    for corpus in corpora:
+        for fold, tested in enumerate(corpus.tested()):
+            for method in methods:
+                yield Task(corpus, method, fold, frozenset(tested), networks)
+
+
+def measure_times(corpus: Corpus) -> None:
+    """Measure the seconds of a clock that networks take side by side, and write them.
+
+    In every round each number of networks has its turn, so that what else the machine does meets
+    all of them.
+    """
+    seconds_side_by_side(corpus, CHOOSING[0], ONE, processes=PROCESSES)  # for what is loaded once
+    seconds_side_by_side(corpus, CHOOSING[0], Networks(2), processes=PROCESSES)
+    rows = []
+    for number in range(1, ROUNDS + 1):
+        for networks in sorted(NETWORKS, key=lambda one: one.count):
+            for method in CHOOSING:
+                load = os.getloadavg()[0]
+                seconds = seconds_side_by_side(corpus, method, networks, processes=PROCESSES)
+                rows.append((number, method, networks.name, seconds, load))
+                print(*rows[-1], flush=True)
+                columns = ["round", "method", "networks", "seconds", "load_before"]
+                pd.DataFrame(rows, columns=columns).round(2).to_csv(TIMES, index=False)
+
+
+def stored_aucs() -> pd.DataFrame | None:
+    """Return the AUCs of results/choose_score.csv, a row for each score; None if there are none."""
+    file = RESULTS / "choose_score.csv"
+    if not file.exists():
+        return None
+    return pd.read_csv(file, dtype={"networks": str}).melt(KEYS, var_name="score", value_name="auc")
+
+
+def write_results(scores: pd.DataFrame) -> None:
+    """Write the tables and the page of results/; what has no scores keeps its stored AUC."""
+    choice = Choice(scores, RESAMPLES, stored_aucs())
+    # a pivot table leaves out rows whose seconds are missing
+    wide = choice.aucs.fillna({"cpu_s": -1.0}).pivot_table(
+        index=KEYS, columns="score", values="auc", sort=False
     )
-
-
-def by_machine_type(table: pd.DataFrame) -> pd.DataFrame:
-    """Average over folds and corpora: scores × (method, machine type)."""
-    of_corpus = table.groupby(["method", "machine_type", "corpus", "score"]).auc.mean()
-    of_type = of_corpus.groupby(["score", "method", "machine_type"]).mean().reset_index()
-    return of_type.pivot_table(index="score", columns=["method", "machine_type"], values="auc")
-
-
-def choose(averages: pd.DataFrame, machine_types: Iterable[str]) -> str:
-    """Apply the rule to some machine types; return the score that it chooses."""
-    kept = [(method, name) for method in CHOOSING for name in machine_types]
-    return str(averages[kept].mean(axis=1).idxmax())
-
-
-def report(table: pd.DataFrame) -> str:
-    """Write the table of candidates, and what the rule chooses without each machine type."""
-    averages = by_machine_type(table)
-    types = list(dict.fromkeys(table.machine_type))
-    methods = [name for name in METHODS if name in set(table.method)]
-    lines = [
-        "# How the standard score was chosen\n",
-        "AUC, averaged over outer folds and corpora; `mean` is over machine types. The rule takes "
-        "the highest mean over `lstm` and `gru`.\n",
-    ]
-    for method in methods:
-        of_method = averages[method][types].assign(mean=averages[method][types].mean(axis=1))
-        lines += [f"\n## {method}\n", "| score | " + " | ".join([*types, "mean"]) + " |"]
-        lines.append("|---|" + "---|" * (len(types) + 1))
-        for name, row in of_method.sort_values("mean", ascending=False).iterrows():
-            lines.append(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
-    lines += [
-        "\n## What the rule chooses without each machine type\n",
-        "| left out | chosen by the others | "
-        + " | ".join(f"AUC {name}" for name in methods)
-        + " |",
-        "|---|---|" + "---|" * len(methods),
-    ]
-    judged = []
-    for left_out in types:
-        chosen = choose(averages, [name for name in types if name != left_out])
-        judged.append([averages.loc[chosen, (method, left_out)] for method in methods])
-        lines.append(
-            f"| {left_out} | {chosen} | "
-            + " | ".join(f"{value:.3f}" for value in judged[-1])
-            + " |"
-        )
-    means = " | ".join(f"{value:.3f}" for value in np.mean(judged, axis=0))
-    lines.append(f"| mean of those left out | | {means} |")
-    lines.append(f"\nOf all machine types together it chooses: **{choose(averages, types)}**.")
-    return "\n".join(lines) + "\n"
+    wide = wide[choice.candidates].reset_index().replace({"cpu_s": {-1.0: np.nan}})
+    wide.round(4).to_csv(RESULTS / "choose_score.csv", index=False)
+    found = intervals(choice, chosen=CHOSEN, without=WITHOUT, shown=SHOWN)
+    found.round(4).to_csv(RESULTS / "choose_score_intervals.csv", index=False)
+    text = page(choice, chosen=CHOSEN, without=WITHOUT, shown=SHOWN)
+    (RESULTS / "choose_score.md").write_text(text, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--scores", type=Path, default=REPOSITORY / "build" / "choose_score")
+    parser.add_argument("--times", action="store_true", help="measure the clock as well")
+    parser.add_argument("--write-only", action="store_true", help="the results of what is there")
     arguments = parser.parse_args()
-    folders = sorted(folder for folder in arguments.recordings.iterdir() if folder.is_dir())
-    corpora = [Corpus(folder.name, folder.name, str(folder)) for folder in folders]
-    corpora += [Corpus(f"simulated {seed}", "simulated", seed=seed) for seed in SEEDS]
-    tasks = (
-        delayed(rows_of)(corpus, method, fold, tested)
-        for corpus in corpora
-        for method in arguments.methods
-        for fold, tested in enumerate(corpus.tested())
-    )
-    tables = []
-    for table in Parallel(arguments.jobs, return_as="generator")(tasks):
-        tables.append(table)
-        first = table.iloc[0]
-        print(first.corpus, first.fold, first.method, flush=True)
-    everything = pd.concat(tables, ignore_index=True)
-    RESULTS.mkdir(exist_ok=True)
-    everything.round(4).to_csv(RESULTS / "choose_score.csv", index=False)
-    (RESULTS / "choose_score.md").write_text(report(everything), encoding="utf-8")
+    arguments.scores.mkdir(parents=True, exist_ok=True)
+    if not arguments.write_only:
+        tasks = (
+            delayed(task.run)(arguments.scores)
+            for task in tasks_of(arguments.recordings)
+            if not task.is_done(arguments.scores)
+        )
+        side_by_side = Parallel(
+            arguments.jobs,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch=arguments.jobs,
+        )
+        for done in side_by_side(tasks):
+            print(done, flush=True)
+    if arguments.times:
+        measure_times(Corpus("slider", "slider", str(arguments.recordings / "slider")))
+    kept = [pd.read_parquet(file) for file in sorted(arguments.scores.glob("*.parquet"))]
+    write_results(pd.concat(kept, ignore_index=True))
 
 
 if __name__ == "__main__":

@@ -5,37 +5,45 @@ normal clips and all anomalous ones (of a simulated corpus its own test clips). 
 trained on as a detector does it, by networks that are each trained without an inner fold. Kept are
 the errors of each training clip by the network that has not heard it, those of the test clips by
 every network, and those of the first network for the clips it was trained on.
+
+With one network, validation clips are held out as a detector with `detector.folds=1` does it, and
+the errors kept are those of the clips that the network was trained on.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
-from functools import cached_property
+import time
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.compute.processes import in_processes
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.corpus.split import draw_folds
+from anomalous_sound.corpus.split import draw_folds, hold_out_validation
 from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.datasets import AudioFolderDataset, SimulatedAudioDataset
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.features.windows import WindowedFrames, index_windows
-from anomalous_sound.methods.trained import NetworkDescription
+from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.scoring.band_errors import squared
 from anomalous_sound.scoring.errors import WindowScoring
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_network
 from anomalous_sound.vocabulary import Label, Split
 from benchmarks.configuration import method_settings, parameters, simulation
+from experiments.rule import STANDARD, Networks
 
 OUTER_FOLDS, OUTER_SEED = 3, 77
-INNER_FOLDS = 4
+INNER_FOLDS = STANDARD.folds
+_BETWEEN_SEEDS = 100  # more than there are folds, each of which has a seed of its own
 
 
 @dataclass(frozen=True)
@@ -105,14 +113,92 @@ class LeftOutErrors:
     """Errors of the clips of one outer fold; each windows × mel bands, float16 roots.
 
     Attributes:
-        left_out: of each training clip, by the network that has not heard it.
+        left_out: of each training clip, by the network that has not heard it; with one network, of
+            each clip that it was trained on.
         test: of each test clip, by every network.
         heard: of the training clips of the first network, by that network.
+        cpu_s: seconds of a processor that the training of each network took.
     """
 
     left_out: dict[str, np.ndarray]
     test: dict[str, list[np.ndarray]]
     heard: dict[str, np.ndarray]
+    cpu_s: list[float] = field(default_factory=list)
+
+
+class _Training:
+    """How the networks of one outer fold are trained."""
+
+    def __init__(self, corpus: Corpus, method: str, tested: set[str], unused: Set[str]) -> None:
+        self.clips, of_clips = corpus.loaded
+        self.frames = Frames.in_memory(of_clips)
+        self.shared, self.own = parameters("standard"), method_settings(method, "standard")
+        is_normal = self.clips.label == Label.NORMAL
+        normal = self.clips[is_normal & ~self.clips.clip_id.isin(tested | unused)]
+        self.normal = normal.reset_index(drop=True)
+        self.description = NetworkDescription(
+            method=method,
+            network=self.own.network,
+            features=corpus.features,
+            windows=self.shared.windows,
+            scaling=Scaling("clip"),
+            machine_ids=tuple(sorted(set(self.normal.machine_id))),
+            corpus=_summary(corpus, self.clips),
+        )
+        self.form = self.own.training.windows(self.shared.windows)
+        self.strided = index_windows(
+            self.frames.index,
+            self.form,
+            frame_s=corpus.features.frame_s,
+            stride=self.own.training.stride,
+        )
+        self.every = index_windows(
+            self.frames.index, self.shared.windows, frame_s=corpus.features.frame_s
+        )
+
+    def held_out(self, folds: int, seed: int) -> list[set[str]]:
+        """Return the clips that each network is trained without."""
+        if folds == 1:
+            fraction = self.shared.corpus.validation_fraction
+            split = hold_out_validation(self.normal.assign(split=Split.TRAIN), fraction, seed)
+            return [set(self.normal.clip_id[split == Split.VALIDATION])]
+        fold = draw_folds(self.normal, folds, seed)
+        return [set(self.normal.clip_id[fold == number]) for number in range(folds)]
+
+    def network(self, held_out: set[str], seed: int) -> tuple[TrainedNetworks, float]:
+        """Train a network without some clips; return it and the seconds of a processor."""
+        heard = set(self.normal.clip_id) - held_out
+        windows = (
+            WindowedFrames(
+                self.frames,
+                self.strided[self.strided.clip_id.isin(some)],
+                self.description.scaling,
+                self.form,
+            )
+            for some in (heard, held_out)
+        )
+        started = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            trained, _ = train_network(
+                *windows,
+                clips=self.normal,
+                description=self.description,
+                training=self.own.training,
+                seed=seed,
+                checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
+            )
+        return trained, time.process_time() - started
+
+    def errors(
+        self, networks: TrainedNetworks, clip_ids: Set[str]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield clips and their errors by a network."""
+        machine_ids = dict(zip(self.clips.clip_id, self.clips.machine_id, strict=True))
+        scored = self.every[self.every.clip_id.isin(clip_ids)]
+        for clip in WindowScoring(
+            *(networks, self.frames, scored, machine_ids, self.shared.inference, 1)
+        ):
+            yield clip.clip_id, np.sqrt(clip.band_errors[0]).astype(np.float16)
 
 
 def train(
@@ -123,6 +209,7 @@ def train(
     unused: Set[str] = frozenset(),
     folds: int = INNER_FOLDS,
     seed: int = 1,
+    training_seed: int | None = None,
 ) -> LeftOutErrors:
     """Train the networks of one outer fold with the standard profile and return their errors.
 
@@ -132,56 +219,86 @@ def train(
         tested: the clips that are tested.
         unused: normal clips that are left aside.
         folds: networks.
-        seed: of the folds and the training.
+        seed: of the folds.
+        training_seed: of the training; None: that of the folds.
     """
-    clips, of_clips = corpus.loaded
-    frames = Frames.in_memory(of_clips)
-    shared, own = parameters("standard"), method_settings(method, "standard")
-    normal = clips[(clips.label == Label.NORMAL) & ~clips.clip_id.isin(tested | unused)]
-    normal = normal.reset_index(drop=True)
-    description = NetworkDescription(
-        method=method,
-        network=own.network,
-        features=corpus.features,
-        windows=shared.windows,
-        scaling=Scaling("clip"),
-        machine_ids=tuple(sorted(set(normal.machine_id))),
-        corpus=_summary(corpus, clips),
-    )
-    form, frame_s = own.training.windows(shared.windows), corpus.features.frame_s
-    strided = index_windows(frames.index, form, frame_s=frame_s, stride=own.training.stride)
-    every = index_windows(frames.index, shared.windows, frame_s=frame_s)
-    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
+    training = _Training(corpus, method, tested, unused)
     found = LeftOutErrors({}, {name: [] for name in sorted(tested)}, {})
-    fold = draw_folds(normal, folds, seed)
-    for number in range(folds):
-        left_out = set(normal.clip_id[fold == number])
-        heard = set(normal.clip_id) - left_out
-        windows = (
-            WindowedFrames(frames, strided[strided.clip_id.isin(some)], description.scaling, form)
-            for some in (heard, left_out)
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            networks, _ = train_network(
-                *windows,
-                clips=normal,
-                description=description,
-                training=own.training,
-                seed=seed + number,
-                checkpoint=Checkpoint(Path(folder) / "checkpoint.ckpt"),
-            )
-        wanted = left_out | tested | (heard if number == 0 else set())
-        scored = every[every.clip_id.isin(wanted)]
-        scoring = shared.inference
-        for clip in WindowScoring(networks, frames, scored, machine_ids, scoring, shared.jobs):
-            roots = np.sqrt(clip.band_errors[0]).astype(np.float16)
-            if clip.clip_id in tested:
-                found.test[clip.clip_id].append(roots)
-            elif clip.clip_id in left_out:
-                found.left_out[clip.clip_id] = roots
-            else:
-                found.heard[clip.clip_id] = roots
+    first_seed = seed if training_seed is None else training_seed
+    for number, held_out in enumerate(training.held_out(folds, seed)):
+        networks, cpu_s = training.network(held_out, first_seed + number)
+        found.cpu_s.append(cpu_s)
+        heard = set(training.normal.clip_id) - held_out
+        fitted_on = heard if folds == 1 else held_out
+        wanted = fitted_on | tested | (heard if number == 0 else set())
+        for clip_id, roots in training.errors(networks, wanted):
+            if clip_id in tested:
+                found.test[clip_id].append(roots)
+                continue
+            if clip_id in fitted_on:
+                found.left_out[clip_id] = roots
+            if clip_id in heard:
+                found.heard[clip_id] = roots
     return found
+
+
+def train_with_seeds(
+    corpus: Corpus, method: str, tested: set[str], division: Networks
+) -> Iterator[LeftOutErrors]:
+    """Yield the errors with one network a fold, then averaged over two, and so on.
+
+    Args:
+        corpus: the clips.
+        method: whose networks.
+        tested: the clips that are tested.
+        division: into folds, the same for all seeds, and how many seeds at most.
+    """
+    trained: list[LeftOutErrors] = []
+    for number in range(division.seeds):
+        training_seed = 1 + number * _BETWEEN_SEEDS
+        trained.append(
+            train(corpus, method, tested, folds=division.folds, training_seed=training_seed)
+        )
+        yield averaged(trained)
+
+
+def averaged(trained: Sequence[LeftOutErrors]) -> LeftOutErrors:
+    """Average the errors of networks that were trained without the same clips."""
+    if len(trained) == 1:
+        return trained[0]
+    first = trained[0]
+    return LeftOutErrors(
+        left_out={name: _mean([one.left_out[name] for one in trained]) for name in first.left_out},
+        test={
+            name: [
+                _mean(of_fold) for of_fold in zip(*(one.test[name] for one in trained), strict=True)
+            ]
+            for name in first.test
+        },
+        heard={name: _mean([one.heard[name] for one in trained]) for name in first.heard},
+        cpu_s=[seconds for one in trained for seconds in one.cpu_s],
+    )
+
+
+def _mean(roots: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the root of the mean of squared errors, of which the roots are given."""
+    return np.sqrt(np.mean([squared(some) for some in roots], axis=0)).astype(np.float16)
+
+
+def seconds_side_by_side(
+    corpus: Corpus, method: str, division: Networks, *, processes: int
+) -> float:
+    """Return the seconds of a clock that the networks of the first outer fold take."""
+    training = _Training(corpus, method, next(corpus.tested()), frozenset())
+    tasks = [
+        partial(training.network, held_out, 1 + fold + number * _BETWEEN_SEEDS)
+        for number in range(division.seeds)
+        for fold, held_out in enumerate(training.held_out(division.folds, 1))
+    ]
+    started = time.perf_counter()
+    for _ in in_processes(tasks, processes):
+        pass
+    return time.perf_counter() - started
 
 
 def _summary(corpus: Corpus, clips: pd.DataFrame) -> CorpusSummary:
