@@ -5,8 +5,8 @@
 DIR holds a folder of recordings for each machine type; each detector was trained on one of them.
 Each judges the test clips of the other machine types, as of each of its own machine IDs in turn,
 and sounds made up: noise, a tone, hum in silence, and a normal clip of its own with another gain or
-clipped. Prints how many are called anomalous (or foreign, which is anomalous too), and how many of
-its own normal test clips are.
+clipped. Prints how many are called anomalous (or foreign, which is anomalous too, and so by the
+spectrum), and how many of its own test clips are.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ def judged(detector: Detector, corpora: dict[str, AudioCorpus]) -> Iterator[tupl
                 for machine_id in detector.description.machine_ids:
                     yield name, detector.judge(samples, RATE, machine_id=machine_id)
             continue
+        for clip, it in found.items():
+            if it.label == Label.ANOMALOUS:
+                samples = corpus.mono_clip(clip, audio)
+                yield "own anomalous", detector.judge(samples, RATE, machine_id=it.machine_id)
         normal = [(clip, it) for clip, it in found.items() if it.label == Label.NORMAL]
         for clip, it in normal:
             samples = corpus.mono_clip(clip, audio)
@@ -99,6 +103,7 @@ def main() -> None:
                     "sound": kind,
                     "anomalous": verdict.is_anomalous,
                     "foreign": verdict.is_foreign,
+                    "by_spectrum": verdict.evidence[-1].strange,
                     "warned": bool(verdict.notes),
                 }
             )
@@ -107,6 +112,7 @@ def main() -> None:
         judgements=("anomalous", "size"),
         anomalous=("anomalous", "sum"),
         foreign=("foreign", "sum"),
+        by_spectrum=("by_spectrum", "sum"),
         warned=("warned", "sum"),
     ).reset_index()
     summary.to_csv(RESULTS, index=False)

@@ -11,12 +11,21 @@ import benchmarks
 import experiments
 from anomalous_sound.decision.alarms import AlarmState, Change
 from anomalous_sound.decision.promise import Wish, find_rule
+from anomalous_sound.decision.spectrum import SpectrumReference, distances_from_others
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.scoring.band_errors import ClipErrors, squared
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import fit_score
-from benchmarks.configuration import method_settings
-from experiments import choice_page, choose_score, false_alarms, promises, rule, watching
+from benchmarks.configuration import method_settings, parameters
+from experiments import (
+    choice_page,
+    choose_score,
+    choose_spectrum,
+    false_alarms,
+    promises,
+    rule,
+    watching,
+)
 from experiments import left_out_errors as left_out
 from experiments.rule import Networks
 
@@ -309,3 +318,25 @@ def test_watching_is_measured(monkeypatch):
     table = watching.streams(sets=3, drift_sets=1, seed=0)
     assert set(table.assumes) == {"independence", "nothing"}
     assert (table.bound <= 1 + 1e-9).all()
+
+
+def test_the_spectrum_evidence_is_what_the_rule_takes():
+    table = pd.read_csv(choose_spectrum.RESULTS, index_col=choose_spectrum.CANDIDATE)
+    machine_types = ["fan_8ch", "pump", "slider", "valve"]
+    *how, margin = choose_spectrum.choose(table, machine_types)
+    assert how == ["mean power", "root mean square", "all others"]
+    assert margin == parameters("standard").evidence.spectrum_margin
+
+
+@pytest.mark.parametrize("against", choose_spectrum.AGAINST)
+def test_ratios_of_spectra(against):
+    rng = np.random.default_rng(6)
+    normal, judged = rng.normal(0, 2, (5, 8)).round(2), rng.normal(0, 4, (3, 8)).round(2)
+    found = choose_spectrum.ratios(normal, judged, "root mean square", against)
+    reference = SpectrumReference.fit(["00"] * 5, normal, sample_rate=16000)
+    for ratio, spectrum in zip(found, judged, strict=True):
+        distance = reference.distance(spectrum, "00")
+        highest = distance.highest_db
+        if against == "normal others":
+            highest = distances_from_others(normal).max()
+        assert ratio == pytest.approx(distance.value_db / highest)

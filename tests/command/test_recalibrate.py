@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from support import noise
@@ -57,7 +58,11 @@ def test_thresholds_are_conformal(detector_folder, normal, tmp_path):
         "crest factor": ["00"],
     }
     assert len(new.sound.values_db["level"]["00"]) == 9
-    assert all(new.sound.margins_db[name] >= old.sound.margins_db[name] for name in ("level",))
+    assert new.sound.settings == old.sound.settings
+    verdicts = [old.judge_file(one, machine_id="00") for one in sorted(normal.glob("*.wav"))]
+    spectra_db = [np.round(one.spectrum_db, 2).tolist() for one in verdicts]
+    assert sorted(map(list, new.sound.spectra.spectra_db["00"])) == sorted(spectra_db)
+    assert list(new.sound.spectra.spectra_db) == ["00"]
     assert new.identity.trained_at == old.identity.trained_at
     assert new.identity.digest != old.identity.digest
     assert new.identity.recalibrated_at
