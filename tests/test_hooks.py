@@ -15,6 +15,7 @@ import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import ThreadRunner
+from support import Project
 
 from anomalous_sound import hooks
 from anomalous_sound.configuration.base import Settings
@@ -24,6 +25,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.tracking import registry
 from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
@@ -406,3 +408,21 @@ def test_the_environment_names_the_version_of_each_package_that_is_imported():
     packages = hooks.environment()["packages"]
     for name in ("torch", "mlflow", "numpy"):
         assert packages[name] == importlib.metadata.version(name)
+
+
+def test_a_detector_that_cannot_be_registered_is_an_artifact(
+    tmp_path, dcase_folder, monkeypatch, caplog
+):
+    def fail(*arguments):
+        raise OSError("this store has no registry\nand says so at length")
+
+    monkeypatch.setattr(registry, "log_detector", fail)
+    project = Project(tmp_path / "project", registers_detectors=True)
+    project.run(audio_dir=str(dcase_folder))
+    run = the_only_run(project)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["auc_pooled"] == project.load("lstm.metrics")["auc_pooled"]
+    client = mlflow.MlflowClient(f"sqlite:///{project.path}/mlflow.db")
+    assert "detector" in {one.path for one in client.list_artifacts(run.info.run_id)}
+    told = [one.message for one in caplog.records if "registry" in one.message]
+    assert told == ["The detector is not in MLflow's registry: this store has no registry"]

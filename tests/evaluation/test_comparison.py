@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 from anomalous_sound.configuration.evaluation import EvaluationSettings
 from anomalous_sound.evaluation.comparison import (
     baseline_thresholds,
+    best_of,
     compare_methods,
     disagreements,
     ensemble_scores,
@@ -141,3 +142,12 @@ def test_the_threshold_of_a_row_without_training():
     none = baseline_thresholds(scores.assign(score=np.nan), k=1.5)
     assert np.isnan(list(none.by_machine_id.values())).all()
     assert none.note == "there are no normal clips to calibrate with"
+
+
+def test_the_best_method_and_those_that_it_is_not_clearly_better_than():
+    comparison = pd.DataFrame({"method": ["a", "b", "c", "d"], "auc_pooled": [0.7, 0.9, 0.8, 0.95]})
+    pairs = [("a", "b", -0.2, -0.3, -0.1), ("b", "c", 0.1, -0.02, 0.2), ("a", "c", -0.1, -0.2, 0.1)]
+    differences = pd.DataFrame(pairs, columns=["method", "other", "difference", "low", "high"])
+    assert best_of(comparison, differences, ["a", "b", "c"]) == ("b", ["c"])
+    assert best_of(comparison, differences, ["a"]) == ("a", [])
+    assert best_of(comparison[["method"]], differences, ["a"]) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def log_corpus(clips: pd.DataFrame, corpus_summary: CorpusSummary, *, context: s
     """
     import mlflow
 
-    dataset = mlflow.data.from_pandas(
-        clips, name=corpus_summary.name, digest=corpus_summary.fingerprint
-    )
-    mlflow.log_input(dataset, context=context)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whole numbers are meant
+        dataset = mlflow.data.from_pandas(
+            clips, name=corpus_summary.name, digest=corpus_summary.fingerprint
+        )
+        mlflow.log_input(dataset, context=context)

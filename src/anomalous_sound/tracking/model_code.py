@@ -52,7 +52,7 @@ class DetectorModel(PythonModel):
         """
         known = "machine_id" in model_input
         rows = [
-            {"row": row, **values}
+            {**dict.fromkeys(COLUMNS), "row": row, **values}
             for row, given in enumerate(model_input.to_dict("records"))
             for values in self._judged(given["audio"], given["machine_id"] if known else None)
         ]

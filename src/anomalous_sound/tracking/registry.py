@@ -107,8 +107,9 @@ def promote(name: str, digest: str) -> str:
     """
     import mlflow
 
-    client, registered = mlflow.MlflowClient(), registered_name(name)
+    registered = registered_name(name)
     try:
+        client = mlflow.MlflowClient()
         found = [
             one
             for one in client.search_model_versions(f"name = '{registered}'")

@@ -47,6 +47,8 @@ def limit_waiting(timeout_s: int, retries: int) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     # it would print the address of each run, with all that stands in it
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # of copying a folder from one place on this disk to another
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def prepare_store(uri: str, timeout_s: int) -> None:

@@ -379,6 +379,8 @@ def choose_best(
         logger.info("Best on %s: %s%s.", corpus_summary.name, best, also)
     result = {"method": best, "not_clearly_worse": equals, "champion": None}
     if compare.promote is False:
+        if best is not None:
+            logger.info("To make it the %s: --params compare.promote=true.", CHAMPION)
         return result
     chosen = best if compare.promote is True else compare.promote
     if chosen is None:
