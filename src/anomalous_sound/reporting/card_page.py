@@ -74,6 +74,7 @@ def card_page(
         by_machine_id=_by_machine_id(metrics["per_machine_id"]),
         official=_official(metrics.get("official")),
         challenge=metrics.get("official", {}).get("challenge"),
+        score=metrics.get("official", {}).get("score"),
         unit=unit,
         deployed=deployed,
         calibration_clips=calibration_clips,
@@ -107,7 +108,9 @@ def _official(official: Mapping[str, Any] | None) -> pd.DataFrame | None:
     rows = [
         {"section": name, **values} for name, values in {**official["sections"], **means}.items()
     ]
-    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+    table = pd.DataFrame(rows)
+    areas = [name for name in table if str(name).startswith(("section", "auc", "pauc"))]
+    return table[areas].dropna(axis="columns", how="all")
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""The nodes that join results: whose are taken, what is tracked, what is written."""
+
+import pandas as pd
+import pytest
+
+from anomalous_sound.configuration.evaluation import CampaignSettings, EvaluationSettings
+from anomalous_sound.evaluation.campaign import FIGURE_COLUMNS
+from anomalous_sound.pipelines.results import nodes
+
+
+def settings(year=None):
+    return EvaluationSettings(
+        max_fpr=0.1, bootstrap_resamples=20, confidence=0.95, challenge_year=year
+    )
+
+
+def result(machine_type, seed, score):
+    return {
+        "corpus": {"machine_type": machine_type, "simulated": False},
+        "run": {"method": "lstm", "seed": seed, "settings": {}, "code": "c"},
+        "test": {
+            "clip_id": ["a.wav", "b.wav", "c.wav"],
+            "machine_id": ["", "", ""],
+            "domain": ["", "", ""],
+            "label": ["normal", "normal", "anomalous"],
+            "score": [0.0, 1.0, score],
+        },
+    }
+
+
+FOUND = {
+    "fan-seed1/lstm": lambda: result("fan", 1, 2.0),
+    "fan-seed2/lstm": lambda: result("fan", 2, 0.5),
+    "elsewhere/lstm": lambda: result("pump", 1, 2.0),
+}
+
+
+def test_the_results_of_a_campaign_become_figures_over_its_seeds():
+    campaign = CampaignSettings(names=["fan-seed1", "fan-seed2"], title=None)
+    clips, facts = nodes.join_results(FOUND, campaign, settings())
+    assert facts == {"title": "fan", "simulated": False, "missing": []}
+    figures, differences = nodes.compute_figures(clips, settings(), seed=1)
+    assert differences.empty
+    auc = figures[figures.figure == "auc"].set_index("machine_id")
+    # the anomalous clip is above both normal ones, then above one of two
+    assert auc["mean"].to_dict() == {"": 0.75, "mean": 0.75}
+    assert auc["std"]["mean"] == pytest.approx(0.25 * 2**0.5)
+    table = nodes.put_published_beside(figures, settings())
+    page, latex = nodes.write_report(table, differences, facts, settings())
+    assert "| fan | (none given) | 0.750 ± 0.354 |" in page
+    assert r"0.750 $\pm$ 0.354" in latex
+
+
+def test_the_title_is_the_challenge_s_or_the_user_s_own():
+    everything = CampaignSettings(names=None, title=None)
+    clips, facts = nodes.join_results(FOUND, everything, settings(2020))
+    assert facts["title"] == "DCASE 2020 Task 2"
+    assert set(clips.machine_type) == {"fan", "pump"}
+    named = CampaignSettings(names=None, title="Hall 3")
+    assert nodes.join_results(FOUND, named, settings())[1]["title"] == "Hall 3"
+
+
+def test_means_are_tracked_over_all_machine_types_and_for_each():
+    rows = [
+        ("lstm", "fan", "00", "auc", 0.5),
+        ("lstm", "fan", "mean", "auc", 0.6),
+        ("lstm", "pump", "mean", "auc", 0.8),
+        ("lstm", "mean", "mean", "auc", 0.7),
+    ]
+    figures = pd.DataFrame(rows, columns=["method", "machine_type", "machine_id", "figure", "mean"])
+    figures = figures.reindex(columns=FIGURE_COLUMNS)
+    tracked = {name: value["value"] for name, value in nodes.track_figures(figures).items()}
+    assert tracked == {"lstm.fan.auc": 0.6, "lstm.pump.auc": 0.8, "lstm.auc": 0.7}
+    only = figures[figures.machine_type == "fan"]
+    assert set(nodes.track_figures(only)) == {"lstm.auc"}
