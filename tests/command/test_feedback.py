@@ -82,10 +82,10 @@ def test_clips_marked_normal_are_joined(detector_folder, kept, tmp_path):
     assert f"feedback:{quiet}" not in new.calibration.clip_ids
     assert new.sound == old.sound
     still = sum(one.score >= new.thresholds.of("00") for one in verdicts)
-    assert f"4 clips marked normal: 3 are alarms now, {still} then" in done.output
-    assert "1 clips marked fault: 1 are alarms now, " in done.output
+    assert f"marked normal: 4; alarms now: 3, then: {still}" in done.output
+    assert "marked fault: 1; alarms now: 1, then: " in done.output
     if before.score < new.thresholds.of("00"):
-        assert f"WARNING        1 faults would be missed: {fault}" in done.output
+        assert f"WARNING        faults that would be missed: 1 ({fault})" in done.output
     assert "3 of them chosen because they were alarms" in done.output
     assert "nothing is promised of how often today's normal sound is an alarm" in done.output
     shown = call("info", "--detector", detector_folder).stdout
@@ -116,8 +116,8 @@ def test_with_a_folder_feedback_is_a_check_alone(detector_folder, kept, normal, 
     without = call("recalibrate", normal, *options, "--out", tmp_path / "b")
     assert with_it.exit_code == without.exit_code == 0, with_it.output
     assert Detector.load(tmp_path / "a").thresholds == Detector.load(tmp_path / "b").thresholds
-    assert "1 clips marked normal: 1 are alarms now, 1 then" in with_it.output
-    assert "clips marked" not in without.output
+    assert "marked normal: 1; alarms now: 1, then: 1" in with_it.output
+    assert "marked normal" not in without.output
 
 
 def test_a_foreign_sound_is_an_alarm_whatever_the_threshold(simulated_run, tmp_path, write_clip):
@@ -137,14 +137,14 @@ def test_a_foreign_sound_is_an_alarm_whatever_the_threshold(simulated_run, tmp_p
     keep(kept, tone, Feedback.NORMAL)
     done = call("recalibrate", "--feedback", "--detector", folder, "--yes")
     assert done.exit_code == 2
-    assert "of the 1 clips marked normal none is an alarm by its score" in done.output
+    assert "of the clips marked normal (1) none is an alarm by its score" in done.output
     loud = with_knocks(rattling(20, 0.99))
     assert score(folder, loud).is_anomalous and not score(folder, loud).is_foreign
     keep(kept, loud, Feedback.NORMAL)
     done = call("recalibrate", "--feedback", "--detector", folder, "--yes")
     assert done.exit_code == 0, done.output
-    assert "1 clips marked normal are foreign sound" in done.output
-    assert "1 clips are joined" in done.output
+    assert "marked normal and foreign sound, an alarm whatever the threshold: 1" in done.output
+    assert "joined to the calibration: 1." in done.output
     assert score(folder, tone).is_anomalous
 
 

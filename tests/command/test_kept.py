@@ -146,7 +146,7 @@ def test_that_clips_had_to_go_is_said_at_first_and_then_now_and_again(kept):
         keeper.keep(
             new_event("verdict", {}), verdict(None), recording, lambda *one: told.append(one)
         )
-    counts = [what.partition(" ")[0] for _, what in told]
+    counts = [what.partition(": ")[2].partition(";")[0] for _, what in told]
     assert counts == ["1", "100"]
 
 

@@ -106,7 +106,7 @@ def test_a_watch_that_is_killed_loses_nothing(
     tried = [headers["Idempotency-Key"] for headers, _, _ in receiver.requests]
     assert set(tried) == {event["id"] for event in sent}  # tried again by the same ID
     assert tried[-12:] == [sent[2]["id"]] * 2 + [event["id"] for event in sent[2:]]
-    assert "12 events of an earlier run are delivered first" in again.stdout
+    assert "events of an earlier run: 12; they are delivered first" in again.stdout
     assert events(output.read_text().splitlines()) == events([*told, *again.stdout.splitlines()])
     assert all(
         headers["Authorization"] == f"Bearer {SECRET}" for headers, _, _ in receiver.requests
@@ -128,8 +128,11 @@ def test_judging_does_not_wait_for_a_server_that_hangs(
     assert [one["event"] for one in told] == ["verdict"] * 12 + ["end"]
     assert len(receiver.requests) == 1  # all this while the first was on its way
     assert receiver.taken == []
-    (stays,) = [one for one in found if "stay in the queue" in one.get("reason", "")]
-    assert stays["reason"].startswith("13 events stay") and stays["about"] == "webhook"
+    (stays,) = [one for one in found if "that stay in the queue" in one.get("reason", "")]
+    assert (
+        stays["reason"].startswith("events that stay in the queue: 13;")
+        and stays["about"] == "webhook"
+    )
     assert (detector_folder.parent / "queue" / "webhook.db").stat().st_mode & 0o777 == 0o600
     receiver.always = 200
     receiver.released.set()
@@ -175,7 +178,7 @@ def test_a_broker_that_is_away_is_told(detector_folder, tmp_path, monkeypatch):
     options = ("--mqtt", "mqtt://127.0.0.1:1/press", "--send", "end", "--flush-for", 0, "--once")
     done = watch(detector_folder, tmp_path, *options)
     assert done.exit_code == 3
-    assert "1 events stay in the queue" in done.stdout
+    assert "events that stay in the queue: 1;" in done.stdout
     assert SECRET.encode() not in done.output.encode() + everything_in(tmp_path)
     monkeypatch.delenv("ANOMALOUS_SOUND_MQTT_USER")
     done = watch(detector_folder, tmp_path, *options)

@@ -109,7 +109,10 @@ def test_nobody_waits_for_a_receiver_that_hangs(courier):
         to.put(event)  # would never return if it waited
     receiver.wait_for(lambda: receiver.tried == [sent[0]["id"]])
     to.close(0.0)
-    assert to.told[-1] == ("webhook", "10 events stay in the queue; the next watch delivers them")
+    assert to.told[-1] == (
+        "webhook",
+        "events that stay in the queue: 10; the next watch delivers them",
+    )
     receiver.gate.set()
     receiver.wait_for(lambda: len(receiver.taken) == 1)  # it arrives, and cannot be taken out
     following = Scripted()
@@ -117,7 +120,7 @@ def test_nobody_waits_for_a_receiver_that_hangs(courier):
     following.wait_for(lambda: len(following.taken) == 10)
     again.close(60)
     assert following.taken == ids(sent)  # the first one again, by the same ID
-    assert ("webhook", "10 events of an earlier run are delivered first") in to.told
+    assert ("webhook", "events of an earlier run: 10; they are delivered first") in to.told
 
 
 def test_the_end_does_not_wait_for_the_next_try(courier):

@@ -57,22 +57,24 @@ class Check:
         for feedback in (Feedback.NORMAL, Feedback.FAULT):
             now, then = self.now[feedback], self.then[feedback]
             lines.append(
-                f"feedback       {len(now)} clips marked {feedback}: {len(_alarms(now))} are "
-                f"alarms now, {len(_alarms(then))} then"
+                f"feedback       marked {feedback}: {len(now)}; alarms now: {len(_alarms(now))}, "
+                f"then: {len(_alarms(then))}"
             )
         was = {one.clip.folder.name for one in _alarms(self.now[Feedback.FAULT])}
         still = {one.clip.folder.name for one in _alarms(self.then[Feedback.FAULT])}
         if missed := sorted(was - still):
             some = ", ".join(missed[:_NAMED]) + ", …" * (len(missed) > _NAMED)
-            lines.append(f"WARNING        {len(missed)} faults would be missed: {some}")
+            lines.append(f"WARNING        faults that would be missed: {len(missed)} ({some})")
         foreign = [one for one in self.then[Feedback.NORMAL] if one.verdict.is_foreign]
         if foreign:
             lines.append(
-                f"note           {len(foreign)} clips marked normal are foreign sound, an alarm "
-                "whatever the threshold"
+                f"note           marked normal and foreign sound, an alarm whatever the threshold: "
+                f"{len(foreign)}"
             )
         if self.unreadable:
-            lines.append(f"left out       {self.unreadable} clips with feedback: not readable")
+            lines.append(
+                f"left out       clips with feedback that cannot be read: {self.unreadable}"
+            )
         return lines
 
 
@@ -105,7 +107,7 @@ class Joined(Recalibration):
         return [
             *changes(self.before, self.after),
             *self.checked.in_lines(),
-            f"note           {self.joined} clips are joined to the calibration. They were chosen "
+            f"note           joined to the calibration: {self.joined}. These clips were chosen "
             "because they were alarms: the threshold rises, so quieter faults may be missed, and "
             "nothing is promised of how often today's normal sound is an alarm. For a new promise "
             "record normal sound for a while, all of it: recalibrate DIR --feedback",
@@ -138,8 +140,8 @@ def join(detector: Detector, kept: KeptClips, *, rate: float | None) -> Joined:
     new = {name: verdict for name, verdict in new.items() if name not in known}
     if not new:
         raise InputError(
-            f"recalibrate --feedback: of the {len(now[Feedback.NORMAL])} clips marked normal none "
-            f"is an alarm by its score at a rate of {rate:g}; there is nothing to change."
+            f"recalibrate --feedback: of the clips marked normal ({len(now[Feedback.NORMAL])}) "
+            f"none is an alarm by its score at a rate of {rate:g}; there is nothing to change."
         )
     calibration = CalibrationScores(
         (*stored.clip_ids, *new),

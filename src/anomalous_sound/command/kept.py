@@ -199,7 +199,7 @@ class Keeper:
         if dropped and (not before or before // _TOLD_EVERY < self._dropped // _TOLD_EVERY):
             tell(
                 "kept",
-                f"{self._dropped} old clips without feedback had to go since the start: no more "
+                f"clips without feedback that had to go since the start: {self._dropped}; no more "
                 f"than {self._most_clips}, or {self._most_bytes / 1e6:g} MB, are kept",
             )
 

@@ -99,7 +99,7 @@ class Courier:
         self._wake, self._closing, self._given_up = (threading.Event() for _ in range(3))
         self._told, self._failures = "", 0
         if left := queue.waiting:
-            tell(name, f"{left} events of an earlier run are delivered first")
+            tell(name, f"events of an earlier run: {left}; they are delivered first")
         self._thread = threading.Thread(target=self._run, name=f"to {name}", daemon=True)
         self._thread.start()
 
@@ -134,7 +134,8 @@ class Courier:
         else:
             if left:
                 self._tell(
-                    self._name, f"{left} events stay in the queue; the next watch delivers them"
+                    self._name,
+                    f"events that stay in the queue: {left}; the next watch delivers them",
                 )
         self._queue.close()
 
