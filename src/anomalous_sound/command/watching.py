@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.delivery.event import new_event, to_line
 
 EXIT_SENSOR = 4
-_MOST_VOTES = 1000  # verdicts that an alarm names
 
 
 class Watch:
@@ -60,8 +58,6 @@ class Watch:
         # what is wrong with the sensor, of which machine ID (empty: of all), and since when, s
         self._wrong: dict[tuple[str, Sensor], float] = {}
         self._levels_db: dict[str, float | None] = {}
-        # the newest anomalous verdicts of each machine ID, which an alarm is about
-        self._anomalous: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_MOST_VOTES))
         self.tally = Tally()
         self.is_over = False
 
@@ -119,10 +115,9 @@ class Watch:
 
     def event(self, event: Event) -> None:
         """Tell of what became of verdicts: an alarm, a recovery, a drift."""
-        values = dict(event.values)
-        if event.name == "alarm":
-            values["verdicts"] = [*self._anomalous[values["machine_id"]]][-values["votes"] :]
-        self._tell(event.name, values, event.text)
+        told = new_event(event.name, event.values)
+        wants_feedback = event.name == "alarm"
+        self._hand_on(told, f"{event.text}; id {told['id']}" if wants_feedback else event.text)
 
     def notice(self, about: str, what: str) -> None:
         """Tell of something beside the sound, such as a receiver that cannot be reached."""
@@ -135,7 +130,7 @@ class Watch:
         if kind in (Sensor.SILENCE, Sensor.UNREADABLE):
             self.tally.not_judged += 1
         self._wrong.setdefault((machine_id, kind), self._clock())
-        self.is_over = self._ends_on_sensor
+        self.is_over = self.is_over or self._ends_on_sensor
         said = Rejection(source, reason, start_s).to_json()
         text = f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}"
         self._tell("sensor", {"kind": kind, **said, "machine_id": machine_id}, text)
@@ -188,7 +183,6 @@ class Watch:
         )
         if verdict.is_anomalous:
             text += f"; id {event['id']}"
-            self._anomalous[verdict.machine_id].append(event["id"])
             self._outputs.keep(event, verdict, recording)
         self._hand_on(event, text)
 
