@@ -10,7 +10,7 @@ from support import RATE, noise
 
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
-from anomalous_sound.command.kept import Feedback, KeptClips
+from anomalous_sound.command.watch.kept import Feedback, KeptClips
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.calibration import conformal_threshold
 from anomalous_sound.delivery.event import new_event

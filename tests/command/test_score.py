@@ -224,7 +224,7 @@ def test_neither_kedro_nor_mlflow_is_imported(clips, folder):
     program = """
 import sys
 from anomalous_sound.command.app import run
-import anomalous_sound.command.following, anomalous_sound.command.stream
+import anomalous_sound.command.watch.following, anomalous_sound.command.watch.stream
 import anomalous_sound.command.recalibration, anomalous_sound.command.description
 try:
     run()

@@ -17,7 +17,8 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.methods import methods
 
 JUDGING = [
-    *("app", "choice", "description", "following", "lines", "recordings", "stream", "watching"),
+    *("app", "choice", "description", "lines", "recordings"),
+    *("watch.command", "watch.following", "watch.stream", "watch.watching"),
 ]
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from anomalous_sound.command.description import FROM_FEEDBACK
-from anomalous_sound.command.kept import Feedback, KeptClip, KeptClips
 from anomalous_sound.command.recalibration import Recalibration, changes, promised_rate
+from anomalous_sound.command.watch.kept import Feedback, KeptClip, KeptClips
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Verdict

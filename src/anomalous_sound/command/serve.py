@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anomalous_sound.command.options import detector_option, rate_option
 from anomalous_sound.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,23 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--detector",
-    "chosen",
-    metavar="NAME|FOLDER",
-    help="As press_3, press_3/gru or its folder; default: the only one that was trained here.",
-)
+@detector_option
 @click.option(
     "--model",
     metavar="URI",
     help="A detector in MLflow's registry instead, such as models:/NAME@champion.",
 )
-@click.option(
-    "--false-alarm-rate",
-    "rate",
-    type=float,
-    help="Alarms to accept among normal clips, such as 0.02; default: as the detector was trained.",
-)
+@rate_option
 @click.option(
     *("--host",),
     default="127.0.0.1",

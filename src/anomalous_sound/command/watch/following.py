@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomalous_sound.command.memory import Judged
 from anomalous_sound.command.recordings import Wanted, judge, select
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.memory import Judged
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.decode import AudioFile
 from anomalous_sound.corpus.folder import list_recordings

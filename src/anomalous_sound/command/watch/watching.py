@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anomalous_sound.command.alarming import Alarms, Event
 from anomalous_sound.command.lines import Tally, printable, stands_out
-from anomalous_sound.command.outputs import Outputs
+from anomalous_sound.command.watch.alarming import Alarms, Event
+from anomalous_sound.command.watch.outputs import Outputs
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Identity

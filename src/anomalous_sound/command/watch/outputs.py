@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anomalous_sound.command.choice import kept_folder, queue_folder
-from anomalous_sound.command.kept import Keeper, KeptClips
-from anomalous_sound.command.options import MQTT_PASSWORD, MQTT_USER, TOKEN, OutputOptions
+from anomalous_sound.command.watch.kept import Keeper, KeptClips
+from anomalous_sound.command.watch.output_options import (
+    MQTT_PASSWORD,
+    MQTT_USER,
+    TOKEN,
+    OutputOptions,
+)
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Verdict

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.command.stream import judged, recorded
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.stream import judged, recorded
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
 from anomalous_sound.errors import InputError

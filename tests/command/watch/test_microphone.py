@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from anomalous_sound.command.app import main
-from anomalous_sound.command.microphone import Microphone, watch_device
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.microphone import Microphone, watch_device
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
@@ -205,7 +205,7 @@ def test_one_thing_is_watched(tmp_path):
     for arguments in ([], [str(tmp_path), "--device"], ["-", "--device", "USB"]):
         done = CliRunner().invoke(main, ["watch", *arguments])
         assert done.exit_code == 2
-        assert "say what to watch, one of a folder, - and --device" in done.stderr
+        assert "say what to watch, one of a folder, a pipe, - and --device" in done.stderr
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_the_command_judges_a_device(card, simulated_run, tmp_path):
     detector = simulated_run.data("06_models/lstm/detector")
     arguments = ["watch", "--device", "--json", "--segment", "1", "--machine-id", "00"]
     arguments += ["--detector", str(detector), "--kept", str(tmp_path / "kept")]
-    import anomalous_sound.command.microphone as module
+    import anomalous_sound.command.watch.microphone as module
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_RETRY_S", 0.0)

@@ -15,9 +15,9 @@ from mosquitto import MOSQUITTO, Mosquitto
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
 from anomalous_sound.command.lines import printable
-from anomalous_sound.command.options import _SENT
-from anomalous_sound.command.outputs import Outputs
-from anomalous_sound.command.watching import Sensor, Watch
+from anomalous_sound.command.watch.output_options import _SENT
+from anomalous_sound.command.watch.outputs import Outputs
+from anomalous_sound.command.watch.watching import Sensor, Watch
 from anomalous_sound.delivery.event import DEFAULT
 from anomalous_sound.delivery.log_file import EventFile
 

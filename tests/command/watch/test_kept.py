@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from support import RATE, corpus_summary, describe_network, noise
 
-from anomalous_sound.command.kept import Feedback, Keeper, KeptClips
+from anomalous_sound.command.watch.kept import Feedback, Keeper, KeptClips
 from anomalous_sound.corpus.decode import AudioFile, Recording
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.delivery.event import new_event

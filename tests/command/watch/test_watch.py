@@ -16,9 +16,9 @@ from support import RATE, noise
 
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
-from anomalous_sound.command.following import Follower
-from anomalous_sound.command.memory import Judged
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.following import Follower
+from anomalous_sound.command.watch.memory import Judged
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.errors import InputError
 
 

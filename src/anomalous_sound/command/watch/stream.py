@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
@@ -130,8 +130,8 @@ def judged(
         place: where it comes from.
     """
     try:
-        samples = recorded(samples, sample_rate).samples
-        verdict = detector.judge(samples, sample_rate, machine_id=machine_id)
+        channel = recorded(samples, sample_rate).samples[:, 0]
+        verdict = detector.judge(channel, sample_rate, machine_id=machine_id)
     except UnreadableClipError as error:
         is_silent, known_as = isinstance(error, SilentClipError), detector.known_as(machine_id)
         return Rejection(place, str(error), start_s, is_silent, known_as)

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 from command.fakes import IDENTITY, CheapDetector, segment_of
 
-from anomalous_sound.command.alarming import Terms, arm
-from anomalous_sound.command.durations import Duration
-from anomalous_sound.command.following import Follower, watch_folder
-from anomalous_sound.command.stream import named_pipe, watch_stream
-from anomalous_sound.command.watching import Watch
+from anomalous_sound.command.watch.alarming import Terms, arm
+from anomalous_sound.command.watch.durations import Duration
+from anomalous_sound.command.watch.following import Follower, watch_folder
+from anomalous_sound.command.watch.stream import named_pipe, watch_stream
+from anomalous_sound.command.watch.watching import Watch
 from anomalous_sound.decision.verdict import Rejection, Signal, Verdict
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
