@@ -95,9 +95,7 @@ class Hearing:
         self.heard = []
 
     def judge(self, samples, sample_rate, machine_id):
-        self.heard.append(
-            (np.rint(samples[:, 0] * 2**15).astype(int).tolist(), sample_rate, machine_id)
-        )
+        self.heard.append((np.rint(samples * 2**15).astype(int).tolist(), sample_rate, machine_id))
         return Verdict(0.1, 0.2, Decision.NORMAL, 1.0, (), ())
 
     def model_dump(self, mode):
