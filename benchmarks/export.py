@@ -46,10 +46,12 @@ print(json.dumps({"clips": len(scores), "wall_s": time.perf_counter() - started,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--detector", type=Path, required=True, help="one that was trained")
-    parser.add_argument("--recordings", type=Path, required=True, help="that it can judge")
-    parser.add_argument("--with-torch", type=Path, required=True, help="python of one environment")
-    parser.add_argument("--without", type=Path, required=True, help="python of the other")
+    parser.add_argument("--detector", type=_absolute, required=True, help="one that was trained")
+    parser.add_argument("--recordings", type=_absolute, required=True, help="that it can judge")
+    parser.add_argument(
+        "--with-torch", type=_absolute, required=True, help="python of one environment"
+    )
+    parser.add_argument("--without", type=_absolute, required=True, help="python")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="also to results/export.md")
     arguments = parser.parse_args()
@@ -62,6 +64,10 @@ def main() -> None:
     print(page)
     if arguments.write:
         RESULTS.write_text(page, encoding="utf-8")
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).absolute()  # not resolved: the python of an environment is a link
 
 
 def _measured(arguments: argparse.Namespace, out: Path) -> str:
