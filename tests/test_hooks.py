@@ -207,7 +207,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_result(
     project.run("explore", audio_dir=str(dcase_folder))
     assert len(calls) == 2  # nothing is asked of MLflow after it has failed
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
-    assert "no record of: rejected_clips, corpus_summary, tags, explore." in caplog.text
+    assert "no record of: rejected_clips, corpus_summary, tags, the corpus, explore." in caplog.text
     assert the_only_run(project).info.status == "FINISHED"
 
 
