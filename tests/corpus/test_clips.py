@@ -251,6 +251,20 @@ def test_new_clips_are_all_test_clips_of_the_detector(dcase_folder, caplog):
     assert "machine type slider; its clips are judged as the detector's fan" in caplog.text
 
 
+def test_the_name_of_a_plain_folder_is_no_warning(tmp_path, write_clip, caplog):
+    write_clip(tmp_path / "monday" / "0001.wav")
+    corpus = AudioFolderDataset(audio_dir=str(tmp_path / "monday")).load()
+    how = {"machine_ids": ["00"], "nameless": "00", "min_frames": 11, "segments": SETTINGS}
+    clips, _ = list_new_clips(corpus, FEATURES, machine_type="fan", **how)
+    assert set(clips.machine_type) == {"fan"}
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_file_from_a_folder_of_a_split_is_of_the_machine_above(dcase_folder):
+    path = min((dcase_folder / "test").glob("*.wav"))
+    assert AudioFolderDataset(audio_dir=str(path)).load().folder_name == "slider"
+
+
 def pieces(folder, **changed):
     return listed(folder, **{"segment_s": 1.0, **changed})
 

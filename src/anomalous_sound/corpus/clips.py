@@ -144,9 +144,13 @@ def list_new_clips(
         corpus, machine_type=machine_type, machine_ids=machine_ids, nameless=nameless
     )
     types = {identity.machine_type for identity in identities.values()}
-    # what the folder is called is no more than a guess where no folder below it says anything
-    if machine_type not in types and types != {corpus.folder_name}:
-        logger.warning(
+    if machine_type not in types:
+        # where no clip has a machine ID of its own, any folder of recordings may be called so
+        says_nothing = types == {corpus.folder_name} and {
+            identity.machine_id for identity in identities.values()
+        } <= {"", nameless}
+        logger.log(
+            logging.INFO if says_nothing else logging.WARNING,
             "The folder says machine type %s; its clips are judged as the detector's %s.",
             ", ".join(sorted(types)),
             machine_type,

@@ -16,6 +16,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import attributes_of
 from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
 from anomalous_sound.sources.tables import Table, read_table
+from anomalous_sound.vocabulary import Split
 
 _UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
 _UNUSABLE_NAME = (
@@ -41,8 +42,10 @@ def open_corpus(place: Path, given_as: str) -> AudioCorpus:
     """
     if place.is_file():
         recordings = _named({place.name: place})
-        parent = printable(place.resolve().parent.name)
-        return AudioCorpus(printable(place.name), parent, False, recordings)
+        folder = place.resolve().parent
+        if folder.name in set(Split):  # in the layout of DCASE the machine type is above it
+            folder = folder.parent
+        return AudioCorpus(printable(place.name), printable(folder.name), False, recordings)
     if not place.is_dir():
         raise InputError(f"{given_as}: {place} does not exist; give a folder of recordings.")
     recordings = list_recordings(place, place)
