@@ -113,7 +113,9 @@ def test_the_graph_folds_into_methods_and_shows_its_layers(compared_run, tmp_pat
 def test_two_runs_are_compared_under_the_same_names(compared_run, tmp_path):
     client = mlflow.MlflowClient(f"sqlite:///{compared_run.path}/mlflow.db")
     experiment = client.get_experiment_by_name("anomalous-sound").experiment_id
-    by_name = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment])}
+    by_name = {
+        run.info.run_name.split()[1]: run.info.run_id for run in client.search_runs([experiment])
+    }
     query = urllib.parse.urlencode(
         {
             "runs": json.dumps([by_name["lstm"], by_name["gru"]]),

@@ -54,6 +54,10 @@ def kedro(project, *arguments):
             ("--env", "dcase2022", "--params", "corpus.parts=[development,test]"),
             "Error: corpus.parts names 'test', which the data set does not have; it has develop",
         ),
+        (
+            ("--pipeline", "lstm", "--params", "corpus.machine_ids=[]"),
+            "Error: parameter 'corpus.machine_ids' is an empty list; accepted: one or more",
+        ),
     ],
 )
 def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message):
@@ -61,6 +65,7 @@ def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
+    assert "Repeat the previous command" not in result.stdout
     assert not project.data("02_intermediate").exists()
 
 
@@ -177,6 +182,7 @@ def test_a_machine_id_is_text_and_no_number():
     }
     assert given("jobs=2") == {"jobs": 2}
     assert given("") == {}
+    assert given("audio_dir=2024,seed=2") == {"audio_dir": "2024", "seed": 2}
     # and so is what a detector is called, alone or beside its group
     assert given("detector=007,jobs=2") == {"detector": {"name": "007"}, "jobs": 2}
     for together in ("detector=1e3,detector.folds=1", "detector.folds=1, detector.name=1e3"):

@@ -115,7 +115,7 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
     monkeypatch.setattr(hooks, "MAX_PARAM_VAL_LENGTH", 3)
     project.run("explore", audio_dir=str(dcase_folder))
     run = the_only_run(project)
-    assert run.info.run_name == "explore"
+    assert run.info.run_name == "slider explore seed 1"
     assert run.data.tags["mlflow.user"] == "ada"
     assert run.data.tags["mlflow.source.type"] == "LOCAL"
     assert run.data.params["log_mel.n_mels"] == "128"

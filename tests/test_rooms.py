@@ -23,7 +23,7 @@ ORDER = [
     {"sources", "features"},
     {"compute"},
     {"storage", "configuration"},
-    {"vocabulary", "errors", "interruption"},
+    {"vocabulary", "errors", "interruption", "console"},
 ]
 WITH_KEDRO = {
     *("__main__", "cli", "settings", "pipeline_registry", "config_loader"),

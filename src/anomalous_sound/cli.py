@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 import re
+import webbrowser
+from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.utils import find_kedro_project
+from kedro_mlflow.framework.cli.cli import KedroClickGroup
 from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound import interruption
 from anomalous_sound.campaign.drive import run_campaign
 from anomalous_sound.campaign.plan import is_campaign
-from anomalous_sound.errors import input_error_behind
+from anomalous_sound.errors import InputError, input_error_behind
 from anomalous_sound.hooks import mark_as_killed
 
 
@@ -64,7 +69,7 @@ def _run(**options: Any) -> Any:
 
 
 def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Read ``--params`` as Kedro does, but lists whole, and machine IDs as text: 00 is not 0.
+    """Read ``--params`` as Kedro does, but lists whole, and names as text: 00 is not 0.
 
     ``detector=press_3`` is short for ``detector.name=press_3``.
     """
@@ -80,6 +85,8 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
         for part in groups:
             group = group.setdefault(part, {})
         group[name] = [word.strip().strip("'\"") for word in words.split(",") if word.strip()]
+    if isinstance(given.get("audio_dir"), int | float | bool):
+        given["audio_dir"] = _AUDIO_DIR.findall(value)[-1].strip()
     machine_id = _MACHINE_ID.search(value)
     if machine_id:
         given["inference"]["machine_id"] = machine_id[1].strip()
@@ -91,7 +98,50 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
 # Kedro splits at the commas within; all lists among the parameters are of text
 _LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
 _DETECTOR = re.compile(r"(?:(?<=,)|^)\s*detector(?:\.name)?\s*=([^,]*)(?:,|$)")
+_AUDIO_DIR = re.compile(r"(?:^|,)\s*audio_dir\s*=([^,]*)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
+
+
+class _MlflowCommands(KedroClickGroup):
+    """Those of kedro-mlflow, with a ``ui`` that finds MLflow beside Python, and opens the runs."""
+
+    def reset_commands(self) -> None:
+        """Collect the commands."""
+        super().reset_commands()
+        self.add_command(ui)
+
+
+@cli.command(name="mlflow", cls=_MlflowCommands)
+def mlflow_commands() -> None:
+    """Use MLflow in this project."""
+
+
+@click.command()
+@click.option("--env", "-e", help="The environment that says where the runs are.")
+@click.option("--port", "-p", type=int, help="Default: as in mlflow.yml.")
+@click.option("--host", "-h", help="Default: as in mlflow.yml.")
+@click.option("--browser/--no-browser", default=True, help="Whether to open the page.")
+def ui(env: str | None, port: int | None, host: str | None, browser: bool) -> None:
+    """Show the runs: tick two, and press Compare."""
+    from anomalous_sound.tracking import page
+
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    with KedroSession.create(project_path=project, env=env) as session:
+        settings = session.load_context().mlflow
+    store = settings.server.mlflow_tracking_uri
+    try:
+        experiment = page.find_experiment(store, settings.tracking.experiment.name)
+        if store.startswith("http"):
+            webbrowser.open(page.runs_address(store, experiment))
+            return
+        host, port = host or settings.ui.host, port or int(settings.ui.port)
+        address = page.runs_address(f"http://{host}:{port}", experiment)
+        ended = page.serve(store, project, host, port, address, browser=browser)
+    except InputError as mistake:
+        raise click.ClickException(str(mistake)) from mistake
+    raise click.exceptions.Exit(ended)
+
+
 run = copy.copy(kedro_run)
 run.callback = _run
 _KEDRO_PARAMS = next(option for option in kedro_run.params if option.name == "params")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from anomalous_sound.configuration.names import safe_name
 from anomalous_sound.errors import InputError
 from anomalous_sound.parameters import parse_parameters
 
+# Kedro splits --params at its commas, and some folders have commas in their names
+AUDIO_DIR = "AUDIO_DIR"
+
 
 class TypedConfigLoader(OmegaConfigLoader):
     """``OmegaConfigLoader`` that checks all parameters and returns them as settings types.
@@ -20,6 +24,8 @@ class TypedConfigLoader(OmegaConfigLoader):
     It does so for every command, kedro-viz and notebooks included, which do not call the project's
     hooks. Kedro can validate parameters by the type hints of nodes too, but it does not know which
     network belongs to which method, and it suggests no names.
+
+    The environment variable ``AUDIO_DIR`` gives ``audio_dir``, unless it is given for the run.
 
     The catalog reads ``${detector_name:}`` and ``${detector_method:}``: what the detector is called
     and, where one judges, how it was trained.
@@ -39,7 +45,10 @@ class TypedConfigLoader(OmegaConfigLoader):
         """
         _check_environment(Path(conf_source), env)
         self._judging: tuple[str, str] | None = None
-        super().__init__(conf_source, env, with_detector_name(runtime_params or {}), **named)
+        given = with_detector_name(runtime_params or {})
+        if os.environ.get(AUDIO_DIR):
+            given = {"audio_dir": os.environ[AUDIO_DIR]} | given
+        super().__init__(conf_source, env, given, **named)
 
     def __getitem__(self, key: str) -> Any:
         """Return the configuration of a kind.

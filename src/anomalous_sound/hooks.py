@@ -20,7 +20,7 @@ from kedro.pipeline.node import Node
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
@@ -32,6 +32,7 @@ from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
 from anomalous_sound.tracking import nesting
 from anomalous_sound.tracking.guard import TrackingGuard
+from anomalous_sound.tracking.page import KIND
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
 from anomalous_sound.vocabulary import Decision, Split
 
@@ -99,13 +100,15 @@ class TrackingHooks(MlflowHook):
         if place is not None and continues:
             self._go_on_with(place.parent)
         super().after_context_created(self._context)
+        run = self.mlflow_config.tracking.run
+        run.name = run.name or self._name(run_params, pipeline, catalog)
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self.run_id is None:  # tracking is switched off for this pipeline
             return
         if place is not None and not continues:
             mlflow.set_tag(MLFLOW_PARENT_RUN_ID, place.parent)
-            mlflow.set_tag(MLFLOW_RUN_NAME, place.name)
         if not self._already_active_mlflow and not continues:
+            mlflow.set_experiment_tags(KIND)
             self._living.begin(self.run_id)
         for died in self._living.died():
             client = mlflow.MlflowClient()
@@ -120,8 +123,18 @@ class TrackingHooks(MlflowHook):
         tracking["run"] = {**tracking["run"], "id": run_id}
         loader["mlflow"] = {**loader["mlflow"], "tracking": tracking}
 
+    def _name(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> str:
+        """Return what tells this run from others: detector, pipeline and seed."""
+        words = [self._context.config_loader.name_of_run, *(run_params["pipeline_names"] or [])]
+        if "params:seed" in pipeline.inputs():
+            words.append(f"seed {catalog.load('params:seed')}")
+        return " ".join(words)
+
     def _describe_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         mlflow.set_tags(git_revision(Path(self._context.project_path)))
+        mlflow.set_tag("detector", self._context.config_loader.name_of_run)
         mlflow.log_dict(environment(), "environment.json")
         if (place := nesting.current()) is not None and place.continues:
             return  # MLflow refuses another value of a parameter, and this may be another time
@@ -312,25 +325,42 @@ class SummaryHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log what each method found, and the path of each page that the run wrote."""
+        """Log what each method found, each page that the run wrote, and what to type next."""
         outputs = sorted(pipeline.all_outputs())
-        for name in outputs:
-            if name.endswith(".decisions"):
-                clips = "score.clips" if name.startswith("score.") else "clips"
-                logger.info("%s", findings(catalog.load(name), catalog.load(clips)))
-            if name.endswith(".detector"):
-                method, _, _ = name.partition(".")
-                logger.info(
-                    "To judge: anomalous-sound score RECORDINGS --detector %s/%s",
-                    *(self._context.config_loader.name_of_run, method),
-                )
-        for name in outputs:
-            if name.endswith(".page"):
-                logger.info("To hear: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
-            if name.endswith(".report"):
-                filepath = Path(catalog.get(name)._describe()["filepath"])
-                logger.info("Report: %s", _short(filepath))
-                logger.info("Runs side by side: kedro mlflow ui")
+
+        def ending(kind: str) -> list[str]:
+            return [name for name in outputs if name.endswith(kind)]
+
+        for name in ending(".metrics"):
+            logger.info("%s", area(catalog.load(name)))
+        for name in ending(".decisions"):
+            clips = "score.clips" if name.startswith("score.") else "clips"
+            logger.info("%s", findings(catalog.load(name), catalog.load(clips)))
+        for name in ending(".page"):
+            logger.info("To hear: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
+        for name in ending(".report"):
+            logger.info("Report: %s", _short(Path(catalog.get(name)._describe()["filepath"])))
+        for name in ending(".detector"):
+            called = f"{self._context.config_loader.name_of_run}/{name.partition('.')[0]}"
+            command = "kedro run --pipeline score --params audio_dir=RECORDINGS"
+            logger.info("To judge: anomalous-sound score RECORDINGS --detector %s", called)
+            logger.info("To judge, with a report: %s,detector=%s", command, called)
+        if ending(".report"):
+            logger.info("Runs side by side: kedro mlflow ui")
+
+
+def area(metrics: Mapping[str, Any]) -> str:
+    """Say how well normal and anomalous test clips are told apart."""
+    if metrics["auc_pooled"] is None:
+        return (
+            "AUC: not computed, which takes normal and anomalous test clips; a labels.csv says "
+            "which are which."
+        )
+    low, high = metrics["auc_pooled_interval"]
+    return (
+        f"AUC: {metrics['auc_pooled']:.3f} ({low:.3f} to {high:.3f} with "
+        f"{metrics['confidence']:.0%} confidence)."
+    )
 
 
 def findings(decisions: pd.DataFrame, clips: pd.DataFrame) -> str:

@@ -25,7 +25,10 @@ for other in caught:
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
+from anomalous_sound.console import keep_progress_bars_whole  # noqa: E402
 from anomalous_sound.hooks import LockHooks, NameHooks, SummaryHooks, TrackingHooks  # noqa: E402
+
+keep_progress_bars_whole()
 
 # the last comes first: which detector it is about says which locks are taken
 HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks(), NameHooks())

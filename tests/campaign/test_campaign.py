@@ -28,6 +28,7 @@ YEAR, TYPES, SEEDS = "dcase2022", ("fan", "valve"), (1, 2)
 EPOCHS = 40
 CAMPAIGN = ("--pipeline", "lstm", "--env", YEAR, "--params", "corpus.machine_type=all,seeds=2")
 NAMES = [f"{YEAR}-{kind}-seed{seed}" for kind in TYPES for seed in SEEDS]
+RUNS = [f"{YEAR}-{kind}-seed{seed} lstm seed {seed}" for kind in TYPES for seed in SEEDS]
 
 
 def serve(project, server, served=TYPES, epochs=EPOCHS):
@@ -133,7 +134,8 @@ def test_an_interrupted_campaign_goes_on_and_ends_as_an_unbroken_one(
     client = MlflowClient(f"sqlite:///{project.path}/mlflow.db")
     experiment = client.get_experiment_by_name("anomalous-sound").experiment_id
     statuses = {r.info.run_name: r.info.status for r in client.search_runs([experiment])}
-    assert statuses == {f"{YEAR} lstm": "KILLED", NAMES[0]: "FINISHED", NAMES[1]: "KILLED"}
+    first, second = RUNS[:2]
+    assert statuses == {f"{YEAR} lstm": "KILLED", first: "FINISHED", second: "KILLED"}
 
     code, said = run(project, *CAMPAIGN)
     assert code == 0, said
@@ -173,7 +175,7 @@ def test_an_interrupted_campaign_goes_on_and_ends_as_an_unbroken_one(
     assert parent.data.metrics["lstm.score"] == pytest.approx(score)
     below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(below) == len(runs) - 1
-    assert sorted(r.info.run_name for r in below if r.info.status == "FINISHED") == NAMES
+    assert sorted(r.info.run_name for r in below if r.info.status == "FINISHED") == RUNS
 
     # compare joins what there is, and runs nothing
     written = table(project)

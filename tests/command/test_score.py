@@ -69,6 +69,14 @@ def test_library_pipeline_and_command_agree(simulated_run, clips, folder, comman
     assert "- Threshold: conformal;" in report
 
 
+def test_recordings_are_judged_side_by_side_as_one_after_the_other(clips, command):
+    alone = command("score", clips, "--json").stdout
+    assert command("score", clips, "--json", "--jobs", 2).stdout == alone
+    first = min(clips.glob("test/*.wav"))
+    assert command("score", first, "--jobs", -1).stdout == command("score", first).stdout
+    assert "--jobs is 0; give" in command("score", first, "--jobs", 0).stderr
+
+
 def test_a_line_of_json_holds_the_whole_verdict(clips, command):
     path = min(clips.glob("test/anomaly_id_00_*.wav"))
     (line,) = events(command("score", path, "--json"))
@@ -240,14 +248,14 @@ def test_the_pipeline_judges_a_single_file_and_nothing_that_was_not_given(
 ):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")
+    path = min(clips.glob("test/anomaly_id_00_*.wav"))
+    with pytest.raises(InputError, match="there is no detector; train one first"):
+        project.run("score", audio_dir=str(path))
+    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     with pytest.raises(DatasetError, match="there are no recordings to read: give a folder"):
         project.run("score")
-    path = min(clips.glob("test/anomaly_id_00_*.wav"))
-    with pytest.raises(DatasetError, match="holds no detector; train one first"):
-        project.run("score", audio_dir=str(path))
     assert not project.data("01_raw").exists()
     assert not project.data("02_intermediate").exists()
-    shutil.copytree(folder, project.data("06_models/slider/lstm/detector"))
     project.run("score", audio_dir=str(path))
     (row,) = project.load("score.decisions").itertuples()
     (line,) = events(command("score", path, "--json"))

@@ -121,7 +121,7 @@ def test_decisions_follow_the_deployed_threshold_and_the_detector_carries_it(sim
 
 def test_one_mlflow_run_holds_everything(simulated_run):
     client, runs = mlflow_runs(simulated_run)
-    (run,) = (run for run in runs if run.info.run_name == "lstm")
+    (run,) = (run for run in runs if run.info.run_name == "slider lstm seed 1")
     assert run.info.status == "FINISHED"
     # the namespace is stripped, so that two methods line up
     params = run.data.params

@@ -32,8 +32,13 @@ def test_lstm_and_gru_share_windows_and_the_autoencoder_has_its_own(compared_run
 def test_runs_line_up_in_mlflow(compared_run):
     client = mlflow.MlflowClient(f"sqlite:///{compared_run.path}/mlflow.db")
     experiment = client.get_experiment_by_name("anomalous-sound")
-    runs = {run.info.run_name: run.data for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {*methods(), "compare"}
+    found = client.search_runs([experiment.experiment_id])
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert {run.info.run_name for run in found} == {
+        f"slider {pipeline} seed 1" for pipeline in (*methods(), "compare")
+    }
+    runs = {run.info.run_name.split()[1]: run.data for run in found}
+    assert {run.tags["detector"] for run in runs.values()} == {"slider"}
     assert set(runs["lstm"].metrics) == set(runs["gru"].metrics)
     own = {"network.decoder_input", "network.masked_frames"}
     assert set(runs["gru"].params) - set(runs["lstm"].params) == own
@@ -42,7 +47,7 @@ def test_runs_line_up_in_mlflow(compared_run):
     fingerprints = {data.tags["corpus_fingerprint"] for data in runs.values()}
     assert len(fingerprints) == 1
     auc = compared_run.load("gru.metrics")["auc_pooled"]
-    assert runs["compare"].metrics["gru.auc_pooled"] == pytest.approx(auc)
+    assert runs["compare"].metrics["auc_pooled.gru"] == pytest.approx(auc)
 
 
 def test_the_comparison_has_all_rows(compared_run):
@@ -95,6 +100,13 @@ def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, wr
     write_clip(dcase_folder / "train" / "normal_id_00_00000055.wav", seed=555)
     with pytest.raises(InputError, match="it was run on other clips"):
         project.run("compare", audio_dir=audio_dir)
+
+
+def test_results_of_another_seed_are_told_from_those_of_other_clips(project, dcase_folder):
+    given = {"audio_dir": str(dcase_folder), "detector": "press_3"}
+    project.run("lstm", **given)
+    with pytest.raises(InputError, match="divided or labelled otherwise.*,detector=press_3,seed=7"):
+        project.run("compare", **given, seed=7)
 
 
 def test_latent_is_another_network(project, dcase_folder):

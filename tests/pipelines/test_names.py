@@ -1,11 +1,13 @@
 """What a run makes lies in folders of the detector's name, beside those of other detectors."""
 
+import shlex
 import shutil
 
 import pytest
 from support import Project
 
 from anomalous_sound.config_loader import with_detector_name
+from anomalous_sound.configuration.command_lines import kedro_run
 from anomalous_sound.configuration.names import is_name, safe_name
 from anomalous_sound.errors import InputError
 
@@ -147,3 +149,20 @@ def test_a_name_may_be_given_with_the_method():
     }
     assert with_detector_name({"jobs": 1}) == {"jobs": 1}
     assert with_detector_name({"detector": {"folds": 1}}) == {"detector": {"folds": 1}}
+
+
+def test_recordings_may_come_from_the_environment(name_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIO_DIR", str(tmp_path / "press 3, a=b"))
+    assert name_of() == "press_3_a_b"
+    assert name_of(audio_dir=str(tmp_path / "fan")) == "fan"
+    monkeypatch.setenv("AUDIO_DIR", "")
+    assert name_of() == "slider"
+
+
+def test_a_command_in_a_message_can_be_typed():
+    assert kedro_run("lstm") == "kedro run --pipeline lstm"
+    odd = kedro_run("lstm", audio_dir="my press", detector=None, seed=1)
+    assert shlex.split(odd)[-1] == "audio_dir=my press,seed=1"
+    assert kedro_run("gru", audio_dir="a, b", detector="press_3") == (
+        "AUDIO_DIR='a, b' kedro run --pipeline gru --params detector=press_3"
+    )

@@ -164,6 +164,9 @@ def test_what_was_trained_on_stays_and_the_run_is_recorded(trained, a_clip, tmp_
     experiment = client.get_experiment_by_name("anomalous-sound")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.tags["corpus"] == "new"
+    counts = {"clips": 1, "normal": 0, "anomalous": 0, "undecided": 0, "rejected": 0}
+    counts[trained.load("score.decisions").decision.iloc[0]] = 1
+    assert run.data.metrics == counts
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"decisions.csv", "localisation.csv", "report.md", "timeline_figure.png"} <= artifacts
     assert {"events.csv", "report.html"} <= artifacts

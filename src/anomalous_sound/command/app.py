@@ -84,12 +84,20 @@ _json = click.option("--json", "as_json", is_flag=True, help="JSON lines instead
 @_machine_id
 @_rate
 @_json
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Recordings judged at once, or clips of the only one; -1: as many as there are cores.",
+)
 def score(
     places: tuple[str, ...],
     chosen: str | None,
     machine_id: str | None,
     rate: float | None,
     as_json: bool,
+    jobs: int,
 ) -> None:
     """Judge audio files, folders of them, or one from standard input (-).
 
@@ -98,6 +106,8 @@ def score(
     """
     from anomalous_sound.command.choice import open_detector
 
+    if jobs < 1 and jobs != -1:
+        raise InputError(f"--jobs is {jobs}; give a number above 0, or -1 for all cores.")
     if "-" in places and len(places) > 1:
         raise InputError("- is standard input, and must be alone; give files without it.")
     detector = open_detector(chosen, rate=rate, machine_id=machine_id)
@@ -107,7 +117,7 @@ def score(
         results, sources = judge_standard_input(detector, machine_id), ["-"]
     else:
         wanted = find_recordings([Path(place) for place in places], detector, machine_id)
-        results = judge(detector, wanted)
+        results = judge(detector, wanted, jobs=jobs)
         sources = [str(getattr(one, "path", None) or one.source) for one in wanted]  # type: ignore[union-attr]
     raise click.exceptions.Exit(_print_results(results, sources, detector, as_json))
 

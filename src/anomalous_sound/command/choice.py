@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anomalous_sound.configuration.command_lines import kedro_run
 from anomalous_sound.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def to_judge_with(
     Raises:
         InputError: it is not clear which one is meant, or there is none.
     """
-    command = f"kedro run --pipeline score --params audio_dir={audio_dir or 'DIR'},detector="
+    command = partial(kedro_run, "score", audio_dir=audio_dir or "RECORDINGS")
     found = trained_detectors(project)
     named = found if name is None else of_name(found, name)
     fitting = [one for one in named if not names_method or one.method == method]
@@ -124,7 +126,7 @@ def to_judge_with(
         names = [one.name if one.method == method else one.full_name for one in fitting]
         raise InputError(
             f"there are {len(fitting)} detectors; choose one: "
-            + " or ".join(command + called for called in names)
+            + " or ".join(command(detector=called) for called in names)
         )
     wanted = f" '{name}'" if name is not None else ""
     by = f" of the method {method}" if names_method else ""
@@ -132,14 +134,11 @@ def to_judge_with(
         names = [one.full_name for one in found]
         raise InputError(
             f"there is no detector{wanted}{by}; choose one: "
-            + " or ".join(command + called for called in names)
+            + " or ".join(command(detector=called) for called in names)
         )
-    trains = f"kedro run --pipeline {method} --params audio_dir=NORMAL"
+    trains = kedro_run(method, audio_dir="NORMAL", detector=name)
     raise InputError(
-        f"there is no detector{wanted}{by}; train one first: {trains}"
-        + (f",detector={name}" if name is not None else "")
-        + "."
-        + earlier_detectors(project)
+        f"there is no detector{wanted}{by}; train one first: {trains}." + earlier_detectors(project)
     )
 
 

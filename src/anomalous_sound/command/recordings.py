@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from anomalous_sound.compute.threads import in_threads, torch_threads
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.clips import identify_for_detector
 from anomalous_sound.corpus.folder import open_corpus
@@ -79,17 +81,39 @@ def select(
 
 
 def judge(
-    detector: Detector, wanted: Iterable[Wanted | Rejection]
+    detector: Detector, wanted: Sequence[Wanted | Rejection], *, jobs: int = 1
 ) -> Iterator[Verdict | Rejection]:
-    """Judge recordings one after the other, clip by clip."""
-    for one in wanted:
-        if isinstance(one, Rejection):
-            yield one
-            continue
-        try:
-            yield from detector.judge_recording(one.path, machine_id=one.machine_id)
-        except UnreadableClipError as error:
-            yield Rejection(one.path, str(error))
+    """Judge recordings clip by clip, in their order.
+
+    Args:
+        detector: what judges them.
+        wanted: the recordings.
+        jobs: recordings judged at once, or clips of the only one; -1: as many as there are cores.
+    """
+    if jobs == 1:
+        for one in wanted:
+            yield from _judge(detector, one)
+        return
+    alone = len(wanted) == 1
+    tasks = (
+        partial(lambda one: list(_judge(detector, one, jobs=jobs if alone else 1)), one)
+        for one in wanted
+    )
+    with torch_threads(1):
+        for results in in_threads(tasks, 1 if alone else jobs):
+            yield from results
+
+
+def _judge(
+    detector: Detector, one: Wanted | Rejection, *, jobs: int = 1
+) -> Iterator[Verdict | Rejection]:
+    if isinstance(one, Rejection):
+        yield one
+        return
+    try:
+        yield from detector.judge_recording(one.path, machine_id=one.machine_id, jobs=jobs)
+    except UnreadableClipError as error:
+        yield Rejection(one.path, str(error))
 
 
 def judge_standard_input(

@@ -31,6 +31,16 @@ class CorpusSettings(Settings):
     min_frames: PositiveInt = Field(description="shorter clips are rejected")
 
     @model_validator(mode="after")
+    def _a_choice_is_not_empty(self) -> Self:
+        for name in ("parts", "machine_ids"):
+            if getattr(self, name) == []:
+                raise ValueError(
+                    f"parameter 'corpus.{name}' is an empty list; accepted: one or more of them, "
+                    "or null for all"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _nothing_lies_between_the_clips(self) -> Self:
         if self.segment_s and self.segment_hop_s and self.segment_hop_s > self.segment_s:
             raise ValueError(

@@ -145,7 +145,8 @@ def list_new_clips(
         corpus, machine_type=machine_type, machine_ids=machine_ids, nameless=nameless
     )
     types = {identity.machine_type for identity in identities.values()}
-    if machine_type not in types:
+    # what the folder is called is no more than a guess where no folder below it says anything
+    if machine_type not in types and types != {corpus.folder_name}:
         logger.warning(
             "The folder says machine type %s; its clips are judged as the detector's %s.",
             ", ".join(sorted(types)),

@@ -31,6 +31,8 @@ from anomalous_sound.training.identity import training_identity
 
 logger = logging.getLogger(__name__)
 
+_TOLD_EPOCHS = 10
+
 HISTORY_COLUMNS = ["epoch", "training_loss", "validation_loss", "seconds"]
 
 
@@ -83,6 +85,7 @@ def train_members(
             checkpoint=own,
             keep_checkpoint=True,
             show_progress=processes == 1,
+            tell_epochs=len(windows) == 1,
         )
         for of_member, own in zip(windows.values(), kept, strict=True)
     ]
@@ -114,6 +117,7 @@ def train_network(
     checkpoint: Checkpoint,
     keep_checkpoint: bool = False,
     show_progress: bool = True,
+    tell_epochs: bool = True,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train a network, or go on with the same training where it was interrupted.
 
@@ -130,6 +134,7 @@ def train_network(
         checkpoint: where the state after each epoch is kept until the last one.
         keep_checkpoint: whether it stays after the last one, so that a repetition is short.
         show_progress: whether a bar is drawn in a terminal.
+        tell_epochs: whether epochs have lines in the log.
 
     Returns:
         The trained network and its history: one row an epoch, HISTORY_COLUMNS; losses are means of
@@ -184,11 +189,13 @@ def train_network(
             progress.epoch = epoch + 1
             progress.history.append([epoch + 1, training_loss, validation_loss, seconds])
             _save(fabric, network, optimizer, checkpoint, identity, progress)
-            logger.info(
-                "Epoch %d of %d: training loss %.6f, validation loss %.6f, %.1f s; %.0f s left.",
-                *(epoch + 1, training.epochs, training_loss, validation_loss, seconds),
-                seconds * (training.epochs - epoch - 1),
-            )
+            if tell_epochs and _is_told(epoch + 1, training.epochs):
+                logger.info(
+                    "Epoch %d of %d: training loss %.6f, validation loss %.6f, %.1f s; "
+                    "%.0f s left.",
+                    *(epoch + 1, training.epochs, training_loss, validation_loss, seconds),
+                    seconds * (training.epochs - epoch - 1),
+                )
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS).astype({"epoch": int})
     weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
     if not keep_checkpoint:
@@ -201,6 +208,11 @@ def train_network(
         },
     )
     return TrainedNetworks(weights, trained), history
+
+
+def _is_told(epoch: int, epochs: int) -> bool:
+    """Return whether an epoch has a line in the log: the first three, and ten more at most."""
+    return epoch <= 3 or epoch == epochs or epoch % -(-epochs // _TOLD_EPOCHS) == 0
 
 
 def _check_finite(epoch: int, training: TrainingSettings, loss: float) -> None:

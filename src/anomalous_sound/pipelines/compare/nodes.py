@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.configuration.command_lines import kedro_run
 from anomalous_sound.configuration.evaluation import CompareSettings, EvaluationSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -47,6 +48,7 @@ def select_results(
     scaling: Scaling,
     audio_dir: str | None,
     detector: DetectorSettings,
+    seed: int,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Take the results on this corpus and on these clips; say what is missing and how to make it.
 
@@ -58,15 +60,22 @@ def select_results(
     """
     features = FeatureSettings(audio=audio, log_mel=log_mel).model_dump(mode="json")
     features["scaling"] = scaling.to_json()
-    values = {"audio_dir": audio_dir, "detector": detector.name}
-    given = ",".join(f"{name}={value}" for name, value in values.items() if value is not None)
     taken, missing = {}, {}
     for method in compare.methods or discovery.methods():
-        command = f"kedro run --pipeline {method}" + (f" --params {given}" if given else "")
+        given = {"audio_dir": audio_dir, "detector": detector.name}
+        command = kedro_run(method, **given)
         result = results[method]() if method in results else None
         if result is None:
             missing[method] = f"it has not been run; run: {command}"
-        elif result["corpus"]["fingerprint"] != corpus_summary.fingerprint:
+            continue
+        is_other = result["corpus"]["fingerprint"] != corpus_summary.fingerprint
+        if is_other and set(result["scores"]) == set(clips.clip_id):
+            missing[method] = (
+                "it was run on clips of the same names that were divided or labelled otherwise, or "
+                "have changed since: with another seed, say; run: "
+                + kedro_run(method, **given, seed=seed)
+            )
+        elif is_other:
             other = result["corpus"]["name"]
             missing[method] = f"it was run on other clips ({other}); run: {command}"
         elif result["features"] != features:
@@ -192,10 +201,10 @@ def find_disagreements(scores: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFr
 
 
 def track_comparison(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Turn the comparison into MLflow metrics named ``method.metric``."""
+    """Turn the comparison into MLflow metrics named ``metric.method``: each figure side by side."""
     numbers = comparison.set_index("method").select_dtypes("number")
     return {
-        f"{method}.{name}": {"value": float(value), "step": 0}
+        f"{name}.{method}": {"value": float(value), "step": 0}
         for method, row in numbers.iterrows()
         for name, value in row.dropna().items()
     }

@@ -38,6 +38,7 @@ def _rows() -> list:
                 "scaling",
                 "params:audio_dir",
                 "params:detector",
+                "params:seed",
             ],
             outputs=["method_results", "missing"],
             name="select_results",

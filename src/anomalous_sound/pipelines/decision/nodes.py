@@ -44,7 +44,10 @@ def deploy_threshold(
         calibration_scores, settings, for_unseen=detector.left_out == "machine_id"
     )
     if deployed.note:
-        logger.warning("Threshold: %s; %s decides instead.", deployed.note, deployed.strategy)
+        logger.warning(
+            "Threshold: %s; until then %s decides, which promises no rate.",
+            *(deployed.note, deployed.strategy),
+        )
     return deployed
 
 

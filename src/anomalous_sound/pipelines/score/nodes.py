@@ -18,6 +18,7 @@ from anomalous_sound.features.frames import Frames, PromisedFrames
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
+from anomalous_sound.vocabulary import Decision
 
 
 def open_detector(
@@ -75,6 +76,18 @@ def check_clips(
         jobs=jobs,
     )
     return clips, rejected, summarise(raw_audio, clips, rejected, description.corpus)
+
+
+def track_counts(
+    decisions: pd.DataFrame, rejected_clips: pd.DataFrame
+) -> dict[str, dict[str, float]]:
+    """Turn what was judged into MLflow metrics: how many clips, and how many of each decision."""
+    counts = {
+        "clips": len(decisions) + len(rejected_clips),
+        **{str(one): int((decisions.decision == one).sum()) for one in Decision},
+        "rejected": len(rejected_clips),
+    }
+    return {name: {"value": float(count), "step": 0} for name, count in counts.items()}
 
 
 def extract_log_mel(

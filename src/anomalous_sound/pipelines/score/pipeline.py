@@ -79,6 +79,12 @@ def _report() -> Pipeline:
                 outputs="decisions",
                 name="decide_clips",
             ),
+            node(
+                nodes.track_counts,
+                inputs=["decisions", "rejected_clips"],
+                outputs="tracked_metrics",
+                name="track_counts",
+            ),
             timeline_node(),
             node(
                 report.plot_recordings,

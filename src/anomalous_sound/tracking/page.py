@@ -1,0 +1,98 @@
+"""MLflow's page of the runs: served, and opened where the runs are."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from anomalous_sound.errors import InputError
+
+# without it the page is that of language models
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+_WORKFLOW = "workflowType=machine_learning"
+_PATIENCE_S = 120
+
+
+def runs_address(server: str, experiment_id: str) -> str:
+    """Return the address of an experiment's runs.
+
+    >>> runs_address("http://127.0.0.1:5000/", "1")
+    'http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning'
+    """
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{_WORKFLOW}"
+
+
+def find_experiment(uri: str, name: str) -> str:
+    """Return the ID of the experiment, and mark it as one of networks that are trained.
+
+    Raises:
+        InputError: nothing has been run yet.
+    """
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        raise InputError("there is no run to show yet; begin with: kedro run --pipeline lstm.")
+    for tag, value in KIND.items():
+        if experiment.tags.get(tag) != value:
+            client.set_experiment_tag(experiment.experiment_id, tag, value)
+    return str(experiment.experiment_id)
+
+
+def serve(uri: str, project: Path, host: str, port: int, path: str, *, browser: bool) -> int:
+    """Serve the pages of a store until the server is stopped, and say where to look.
+
+    Args:
+        uri: of the store.
+        project: where the artifacts' relative paths begin.
+        host: address to listen at.
+        port: number of the port.
+        path: of the page to open, from :func:`runs_address`.
+        browser: whether to open it.
+
+    Returns:
+        The server's exit code.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    with socket.socket() as tried:
+        if tried.connect_ex((host, port)) == 0:
+            raise InputError(
+                f"port {port} is taken, perhaps by this page in another terminal; give another "
+                f"one: kedro mlflow ui --port {port + 1}."
+            )
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    server = subprocess.Popen(
+        [*command, "--host", host, "--port", str(port), "--workers", "1"],
+        cwd=project,
+        env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ},  # of language models
+    )
+    try:
+        if _answers(f"http://{host}:{port}/health", server):
+            print(f"Runs: {path} (Ctrl-C ends the server)", flush=True)
+            if browser:
+                webbrowser.open(path)
+        return server.wait()
+    except KeyboardInterrupt:
+        return server.wait()
+
+
+def _answers(health: str, server: subprocess.Popen[bytes]) -> bool:
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(health, timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+        else:
+            return True
+    return False
