@@ -20,7 +20,7 @@ from kedro.pipeline.node import Node
 from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
@@ -113,7 +113,6 @@ class TrackingHooks(MlflowHook):
             return
         if place is not None and not continues:
             mlflow.set_tag(MLFLOW_PARENT_RUN_ID, place.parent)
-            mlflow.set_tag(MLFLOW_RUN_NAME, place.name)
         if not self._already_active_mlflow and not continues:
             mlflow.set_experiment_tags(KIND)
             self._living.begin(self.run_id)

@@ -113,7 +113,7 @@ def _run_all(
                 logger.info("%s: finished before.", called)
                 continue
             logger.info("%s: %s.", called, reason)
-            with placed(record.child(child.name)):
+            with placed(record.child()):
                 run_kedro(**options | {"pipelines": [method], "params": dict(child.params)})
         except Exception as error:
             mistake = input_error_behind(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,12 @@ def _result(dataset: Any) -> dict[str, Any] | None:
 def _run(pipeline: Pipeline, catalog: CatalogProtocol, name: str) -> dict[str, Any]:
     """Compute what a node would, and write nothing."""
     (node,) = (node for node in pipeline.nodes if node.name.rpartition(".")[2] == name)
-    # not catalog.load, which logs each
-    return dict(node.run({one: catalog.get(one).load() for one in node.inputs}))
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # the run itself says it
+    try:
+        return dict(node.run({one: catalog.get(one).load() for one in node.inputs}))
+    finally:
+        logging.disable(disabled)
 
 
 def _is_whole(method: str, pipeline: Pipeline, catalog: CatalogProtocol) -> bool:

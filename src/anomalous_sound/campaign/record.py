@@ -54,9 +54,9 @@ class CampaignRecord:
         self._living.begin(run_id)
         self._run_id = run_id
 
-    def child(self, name: str) -> Place | None:
+    def child(self) -> Place | None:
         """Return the place of a run of the campaign."""
-        return None if self._run_id is None else Place(self._run_id, name)
+        return None if self._run_id is None else Place(self._run_id)
 
     def itself(self) -> Place | None:
         """Return the place of what is recorded in the campaign's own run."""

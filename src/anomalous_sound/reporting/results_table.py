@@ -154,7 +154,7 @@ def _means(results: pd.DataFrame) -> pd.DataFrame:
             "mean": own["mean"].map(number),
             "interval": _intervals(own),
             "standard deviation": own["std"].map(number),
-            "seeds": own.seeds.astype(str),
+            "seeds": own.seeds.astype("Int64").astype(str),  # a file of text has made them floats
         }
     )
 

@@ -14,12 +14,10 @@ class Place:
 
     Attributes:
         parent: ID of the run that it is a part of.
-        name: what it is called; None: as its pipeline is.
         continues: whether it is not a run of its own, but goes on with the parent.
     """
 
     parent: str
-    name: str | None = None
     continues: bool = False
 
 
