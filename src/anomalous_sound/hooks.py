@@ -6,6 +6,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,8 @@ class TrackingHooks(MlflowHook):
         if dataset_name in self._recorded:
             dataset = self._recorded[dataset_name]
             registers = dataset_name.endswith(".detector") and self._settings.register_detectors
-            record = _register if registers else _record
+            called = self._context.config_loader.name_of_run
+            record = partial(_register, called=called) if registers else _record
             self._attempt(dataset_name, lambda: record(dataset, data))
         if tags := tags_of(dataset_name, data):
             self._attempt("tags", lambda: mlflow.set_tags(tags))
@@ -418,12 +420,12 @@ def _is_recorded(dataset: Any) -> bool:
     return hasattr(dataset, "_logging_activated")
 
 
-def _register(dataset: Any, detector: Detector) -> None:
+def _register(dataset: Any, detector: Detector, called: str) -> None:
     """Record a detector that has been saved as a model in MLflow's registry."""
     from anomalous_sound.tracking.registry import first_line, log_detector
 
     try:
-        log_detector(detector, Path(dataset._filepath))
+        log_detector(detector, Path(dataset._filepath), called)
     except Exception as error:  # such as a store without a registry
         logger.warning("The detector is not in MLflow's registry: %s", first_line(error))
         _record(dataset, detector)

@@ -81,7 +81,7 @@ def test_the_command_serves_other_machines_with_a_token(detector_folder, clips, 
 
 @pytest.mark.slow
 def test_the_command_serves_a_registered_detector(simulated_run, detector_folder, clips):
-    uri = "models:/simulated_slide_rail@lstm"
+    uri = "models:/slider@lstm"
     store = f"sqlite:///{simulated_run.path}/mlflow.db"
     with command("--model", uri, MLFLOW_TRACKING_URI=store) as (process, client):
         assert client.get("/info").json()["folder"] == uri

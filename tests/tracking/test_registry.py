@@ -27,7 +27,7 @@ from anomalous_sound.tracking.registry import (
     requirements,
 )
 
-NAME = "simulated_slide_rail"
+NAME = "slider"
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_what_is_not_there_is_told(simulated_run, store, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"models:/none@champion cannot be read .*sqlite:"):
         download_detector("models:/none@champion")
     with pytest.raises(InputError, match="is the detector 0123 that was compared"):
-        promote(NAME, "0123")
+        promote("0123")
     (tmp_path / "damaged.db").write_text("text")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/damaged.db")
     with pytest.raises(InputError, match="champion cannot be moved: MLflow's registry"):
-        promote(NAME, "0123")
+        promote("0123")

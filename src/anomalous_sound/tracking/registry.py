@@ -44,16 +44,17 @@ def registered_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-") or "detector"
 
 
-def log_detector(detector: Detector, folder: Path) -> None:
+def log_detector(detector: Detector, folder: Path, called: str) -> None:
     """Log a detector as a model of the active run, and register a version of it.
 
     The model holds the detector's folder and this package's code, so that it can be loaded where
-    the package is not installed. Its name in the registry is that of the corpus; each method has an
+    the package is not installed. Its name in the registry is what it is called; each method has an
     alias, which is moved to its new version.
 
     Args:
         detector: what was trained.
         folder: where it has been saved.
+        called: what the user calls it.
     """
     import mlflow
     from mlflow.models import Model
@@ -74,7 +75,7 @@ def log_detector(detector: Detector, folder: Path) -> None:
         await_registration_for=None,
     )
     corpus, method = detector.description.corpus, detector.identity.method
-    name = registered_name(corpus.name)
+    name = registered_name(called)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     registered = client.create_model_version(
@@ -92,40 +93,34 @@ def log_detector(detector: Detector, folder: Path) -> None:
     client.set_registered_model_alias(name, method, registered.version)
 
 
-def promote(name: str, digest: str) -> str:
+def promote(digest: str) -> tuple[str, str]:
     """Make a registered detector the champion of its name.
 
     Args:
-        name: of the corpus.
         digest: of the detector; the newest version that has it is taken.
 
     Returns:
-        The version.
+        The name and the version.
 
     Raises:
         InputError: there is no such version, or the registry cannot be used.
     """
     import mlflow
 
-    registered = registered_name(name)
+    client = mlflow.MlflowClient()
     try:
-        client = mlflow.MlflowClient()
-        found = [
-            one
-            for one in client.search_model_versions(f"name = '{registered}'")
-            if one.tags.get("digest") == digest
-        ]
+        found = client.search_model_versions(f"tag.digest = '{digest}'")
         if found:
-            newest = max(found, key=lambda one: int(one.version)).version
-            client.set_registered_model_alias(registered, CHAMPION, newest)
-            return str(newest)
+            newest = max(found, key=lambda one: one.creation_timestamp)
+            client.set_registered_model_alias(newest.name, CHAMPION, newest.version)
+            return newest.name, str(newest.version)
     except Exception as error:  # of MLflow, of its store, or of what connects them
         raise InputError(
             f"{CHAMPION} cannot be moved: MLflow's registry cannot be used ({first_line(error)})."
         ) from error
     raise InputError(
-        f"{CHAMPION} cannot be moved: no version of '{registered}' in MLflow's registry is the "
-        f"detector {digest} that was compared; train it again with MLflow at hand."
+        f"{CHAMPION} cannot be moved: no version in MLflow's registry is the detector {digest} "
+        "that was compared; train it again with MLflow at hand."
     )
 
 

@@ -35,7 +35,7 @@ from anomalous_sound.reporting.drawing import Figure
 from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
 from anomalous_sound.reporting.sound_page import PageFigure
 from anomalous_sound.scoring.events import EVENT_COLUMNS
-from anomalous_sound.tracking.registry import CHAMPION, promote, registered_name
+from anomalous_sound.tracking.registry import CHAMPION, promote
 from anomalous_sound.training.folds import assign_folds, clips_left_out
 from anomalous_sound.vocabulary import Split
 
@@ -390,8 +390,7 @@ def choose_best(
         )
     if chosen not in method_results:
         raise InputError(f"compare.promote is {chosen}, which is not compared: {missing[chosen]}.")
-    name = registered_name(corpus_summary.name)
-    version = promote(name, method_results[chosen].get("detector", ""))
+    name, version = promote(method_results[chosen].get("detector", ""))
     logger.info("Version %s of '%s' (%s) is the %s now.", version, name, chosen, CHAMPION)
     return result | {"champion": {"method": chosen, "name": name, "version": version}}
 
