@@ -27,6 +27,12 @@ from experiments.rule import (
 
 KEYS = ["corpus", "machine_type", "fold", "method", "networks", "cpu_s"]
 SIMULATED = "simulated"
+BOTH = "lstm and gru"
+RECORDED = "mean of recorded"
+LESS, LEFT_OUT = (
+    "chosen less no network",
+    "chosen by the other machine types",
+)  # in place of a score
 _RESAMPLED = ["corpus", "method", "networks"]
 
 
@@ -113,8 +119,21 @@ class Choice:
         of_each = {name: {name: corpora} for name, corpora in self.machine_types.items()}
         recorded = {name: of for name, of in self.machine_types.items() if name != SIMULATED}
         if 0 < len(recorded) < len(of_each):
-            of_each |= {"mean of recorded": recorded}
+            of_each |= {RECORDED: recorded}
         return of_each | {"mean": self.machine_types}
+
+    def columns_of_methods(self) -> dict[str, tuple[str, ...]]:
+        """Return what rows of a table average over: each method, and those that choose."""
+        return {name: (name,) for name in self.methods} | {BOTH: CHOOSING}
+
+    def chosen_by_others(self) -> dict[str, str]:
+        """Return the score that the rule chooses without each machine type."""
+        return {
+            left_out: choose(
+                self.of_scores, [name for name in self.machine_types if name != left_out]
+            )
+            for left_out in self.machine_types
+        }
 
     def resampled(
         self,
@@ -153,21 +172,26 @@ def intervals(choice: Choice, *, chosen: str, without: str, shown: Iterable[str]
     """Return the interval of every candidate for each machine type, and for their mean.
 
     Returns:
-        ``score, networks, method, of, auc, low, high``; of the scores shown also for each corpus,
-        and of chosen less without the paired difference.
+        ``score, networks, method, of, auc, low, high``; of the scores shown also for each corpus.
+        LESS is the paired difference of chosen and without, LEFT_OUT what the rule chooses without
+        each machine type, and what it is judged by.
     """
     rows = []
     each = {corpus: {name: [corpus]} for name, of in choice.machine_types.items() for corpus in of}
-    for method in choice.methods:
+    for method, methods in choice.columns_of_methods().items():
         for score in choice.candidates:
             for name, types in (choice.columns() | (each if score in shown else {})).items():
-                values = choice.resampled(score, [method], types)
+                values = choice.resampled(score, methods, types)
                 rows.append((score, STANDARD.name, method, name, *interval(values)))
         for name, types in (choice.columns() | each).items():
-            values = _difference(choice, (chosen, without), [method], types)
-            rows.append(
-                (f"{chosen} less {without}", STANDARD.name, method, name, *interval(values))
-            )
+            values = _difference(choice, (chosen, without), methods, types)
+            rows.append((LESS, STANDARD.name, method, name, *interval(values)))
+        judged = {
+            left_out: choice.resampled(score, methods, {left_out: choice.machine_types[left_out]})
+            for left_out, score in choice.chosen_by_others().items()
+        }
+        for name, values in (judged | {"mean": np.mean(list(judged.values()), axis=0)}).items():
+            rows.append((LEFT_OUT, STANDARD.name, method, name, *interval(values)))
     for networks in NETWORKS:
         if networks.name in set(choice.compared.networks) and networks != STANDARD:
             for method in CHOOSING:
@@ -259,8 +283,7 @@ def _left_out(choice: Choice) -> Iterator[str]:
     types, methods = list(choice.machine_types), choice.methods
     yield from _header("left out", "chosen by the others", *(f"AUC {name}" for name in methods))
     judged = []
-    for left_out in types:
-        score = choose(choice.of_scores, [name for name in types if name != left_out])
+    for left_out, score in choice.chosen_by_others().items():
         only = {left_out: choice.machine_types[left_out]}
         judged.append([choice.resampled(score, [method], only) for method in methods])
         yield _row(left_out, score, *map(_bracketed, judged[-1]))

@@ -50,6 +50,8 @@ from anomalous_sound.scoring.band_errors import squared
 from anomalous_sound.scoring.pooling import pool_over_time
 from anomalous_sound.vocabulary import Label
 from benchmarks.configuration import REPOSITORY
+from experiments import choice_docs
+from experiments.choice_docs import CHOSEN, FORMER, REPORTED, WITHOUT
 from experiments.choice_page import KEYS, SIMULATED, Choice, intervals, page
 from experiments.left_out_errors import (
     Corpus,
@@ -60,12 +62,9 @@ from experiments.left_out_errors import (
 from experiments.rule import CHOOSING, METHODS, NETWORKS, ONE, PROCESSES, STANDARD, Networks
 
 RESULTS = Path(__file__).parent / "results"
+DOCUMENTS = (REPOSITORY / "docs" / "scores.md", REPOSITORY / "README.md")
 TIMES = RESULTS / "training_times.csv"
 SEEDS, NETWORK_SEEDS = (11, 12, 13, 14, 15), (11,)
-CHOSEN = "errors: Mahalanobis + spectrum: local density"
-WITHOUT = "spectrum: Mahalanobis + local density"  # the chosen score, frames in place of errors
-FORMER = "errors of clips heard: linear, Mahalanobis, one Gaussian (the former standard)"
-REPORTED = "errors: mean of windows (the report's)"
 SHOWN = {CHOSEN: "chosen", WITHOUT: "no network", FORMER: "former standard", REPORTED: "report's"}
 ROUNDS, RESAMPLES = 3, 2000
 
@@ -378,8 +377,8 @@ def tasks_of(recordings: Path) -> Iterator[Task]:
 
 def _tasks(corpora: Iterable[Corpus], methods: Iterable[str], networks: Networks) -> Iterator[Task]:
     for corpus in corpora:
-        for fold, tested in enumerate(corpus.tested()):
-            for method in methods:
+        for method in methods:
+            for fold, tested in enumerate(corpus.tested()):
                 yield Task(corpus, method, fold, frozenset(tested), networks)
 
 
@@ -419,9 +418,13 @@ def write_results(scores: pd.DataFrame) -> None:
         index=KEYS, columns="score", values="auc", sort=False
     )
     wide = wide[choice.candidates].reset_index().replace({"cpu_s": {-1.0: np.nan}})
-    wide.round(4).to_csv(RESULTS / "choose_score.csv", index=False)
+    wide.round(5).to_csv(RESULTS / "choose_score.csv", index=False)
     found = intervals(choice, chosen=CHOSEN, without=WITHOUT, shown=SHOWN)
-    found.round(4).to_csv(RESULTS / "choose_score_intervals.csv", index=False)
+    found.round(6).to_csv(RESULTS / "choose_score_intervals.csv", index=False)
+    for document in DOCUMENTS:
+        choice_docs.write_into(
+            document, choice_docs.tables(found.round(6), choice.chosen_by_others())
+        )
     text = page(choice, chosen=CHOSEN, without=WITHOUT, shown=SHOWN)
     (RESULTS / "choose_score.md").write_text(text, encoding="utf-8")
 

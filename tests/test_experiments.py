@@ -18,6 +18,7 @@ from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import fit_score
 from benchmarks.configuration import method_settings, parameters
 from experiments import (
+    choice_docs,
     choice_page,
     choose_score,
     choose_spectrum,
@@ -188,6 +189,7 @@ def test_scores_are_kept_and_become_a_page(tiny, tmp_path, monkeypatch):
     kept = {name: choose_score.CANDIDATES[name] for name in choose_score.SHOWN}
     monkeypatch.setattr(choose_score, "CANDIDATES", kept)
     monkeypatch.setattr(choose_score, "RESULTS", tmp_path)
+    monkeypatch.setattr(choose_score, "DOCUMENTS", ())
     (tmp_path / "recordings").mkdir()
     tasks = list(choose_score.tasks_of(tmp_path / "recordings"))
     described = [(task.corpus.seed, task.method, task.division.name) for task in tasks]
@@ -340,3 +342,31 @@ def test_ratios_of_spectra(against):
         if against == "normal others":
             highest = distances_from_others(normal).max()
         assert ratio == pytest.approx(distance.value_db / highest)
+
+
+def test_the_documentation_shows_the_stored_numbers():
+    stored = pd.read_csv(
+        choose_score.RESULTS / "choose_score_intervals.csv", dtype={"networks": str}
+    )
+    table = choose_score.stored_aucs()
+    averages = rule.by_machine_type(table[table.networks == rule.STANDARD.name])
+    types = set(table.machine_type)
+    chosen = {name: rule.choose(averages, sorted(types - {name})) for name in types}
+    written = choice_docs.tables(stored, chosen)
+    shown = ""
+    for document in choose_score.DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        assert choice_docs.replaced(text, written) == text, document
+        shown += text
+    assert all(f"<!-- choice: {name} -->" in shown for name in written)
+
+
+def test_a_table_stands_between_its_marks():
+    text = (
+        "a\n<!-- choice: one -->\nold\n<!-- /choice -->\nb\n<!-- choice: two -->\n<!-- /choice -->"
+    )
+    found = choice_docs.replaced(text, {"one": "new\n", "two": "other\n"})
+    assert found == (
+        "a\n<!-- choice: one -->\nnew\n<!-- /choice -->\nb\n"
+        "<!-- choice: two -->\nother\n<!-- /choice -->"
+    )

@@ -51,7 +51,7 @@ def test_the_interval_of_one_anomalous_clip_is_binomial():
             "clip_id": [str(number) for number in range(41)],
             "fold": 0,
             "is_anomalous": is_anomalous,
-            "score": np.array([30, *range(40)]) - 0.5,
+            "score": np.array([29.5, *range(40)]),
         }
     )
     corpora = ResampledCorpora({("a", "lstm", "4"): table}, 20_000)
