@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +119,8 @@ def mlflow_commands() -> None:
 @click.option("--env", "-e", help="The environment that says where the runs are.")
 @click.option("--port", "-p", type=int, help="Default: as in mlflow.yml.")
 @click.option("--host", "-h", help="Default: as in mlflow.yml.")
-@click.option("--browser/--no-browser", default=True, help="Whether to open the page.")
-def ui(env: str | None, port: int | None, host: str | None, browser: bool) -> None:
-    """Show the runs: tick two, and press Compare."""
+def ui(env: str | None, port: int | None, host: str | None) -> None:
+    """Serve the page of the runs, and say where: tick two, and press Compare."""
     from anomalous_sound.tracking import page
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
@@ -132,11 +130,11 @@ def ui(env: str | None, port: int | None, host: str | None, browser: bool) -> No
     try:
         experiment = page.find_experiment(store, settings.tracking.experiment.name)
         if store.startswith("http"):
-            webbrowser.open(page.runs_address(store, experiment))
+            click.echo(f"Runs: {page.runs_address(store, experiment)}")
             return
         host, port = host or settings.ui.host, port or int(settings.ui.port)
         address = page.runs_address(f"http://{host}:{port}", experiment)
-        ended = page.serve(store, project, host, port, address, browser=browser)
+        ended = page.serve(store, project, host, port, address)
     except InputError as mistake:
         raise click.ClickException(str(mistake)) from mistake
     raise click.exceptions.Exit(ended)

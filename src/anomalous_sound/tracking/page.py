@@ -1,4 +1,4 @@
-"""MLflow's page of the runs: served, and opened where the runs are."""
+"""MLflow's page of the runs: served, and where in it the runs are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import webbrowser
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -47,7 +46,7 @@ def find_experiment(uri: str, name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def serve(uri: str, project: Path, host: str, port: int, path: str, *, browser: bool) -> int:
+def serve(uri: str, project: Path, host: str, port: int, address: str) -> int:
     """Serve the pages of a store until the server is stopped, and say where to look.
 
     Args:
@@ -55,8 +54,7 @@ def serve(uri: str, project: Path, host: str, port: int, path: str, *, browser: 
         project: where the artifacts' relative paths begin.
         host: address to listen at.
         port: number of the port.
-        path: of the page to open, from :func:`runs_address`.
-        browser: whether to open it.
+        address: of the page to look at, from :func:`runs_address`.
 
     Returns:
         The server's exit code.
@@ -71,16 +69,16 @@ def serve(uri: str, project: Path, host: str, port: int, path: str, *, browser: 
                 f"one: kedro mlflow ui --port {port + 1}."
             )
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    server = subprocess.Popen(
-        [*command, "--host", host, "--port", str(port), "--workers", "1"],
-        cwd=project,
-        env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ},  # of language models
-    )
+    command += ["--registry-store-uri", uri, "--host", host, "--port", str(port)]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    own = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # jobs of language models
+        "PYTHONWARNINGS": "ignore",  # of what its own libraries will give up
+    }
+    server = subprocess.Popen(command, cwd=project, env=own | os.environ)
     try:
         if _answers(f"http://{host}:{port}/health", server):
-            print(f"Runs: {path} (Ctrl-C ends the server)", flush=True)
-            if browser:
-                webbrowser.open(path)
+            print(f"Runs: {address} (Ctrl-C ends the server)", flush=True)
         return server.wait()
     except KeyboardInterrupt:
         return server.wait()
