@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -216,8 +217,6 @@ def test_what_would_judge_otherwise_is_not_written(folder, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_the_gate_looks_at_scores_decisions_and_rejections(folder, clips):
-    from dataclasses import replace
-
     detector = Detector.load(folder)
     path = min(clips.glob("test/normal_id_00_*.wav"))
     verdict = detector.judge_file(path, machine_id="00")
@@ -228,6 +227,9 @@ def test_the_gate_looks_at_scores_decisions_and_rejections(folder, clips):
     outside = replace(verdict, score=verdict.score + 1.1 * TOLERANCE * size)
     with pytest.raises(InputError, match=f"{path.name} has the score"):
         compare(detector, [(verdict, outside)])
+    elsewhere = detector.inference.model_copy(update={"precision": "bf16-mixed"})
+    with pytest.raises(InputError, match=r"Train with inference\.precision=32-true"):
+        compare(replace(detector, inference=elsewhere), [(verdict, outside)])
     turned = replace(inside, decision="anomalous")
     with pytest.raises(InputError, match="the score lies on the threshold"):
         compare(detector, [(verdict, turned)])
