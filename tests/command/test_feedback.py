@@ -33,7 +33,7 @@ def normal(tmp_path, write_clip):
 @pytest.fixture
 def detector_folder(simulated_run, tmp_path, normal):
     """A detector that was calibrated with them: of 9 clips, 2 may score as high."""
-    trained = simulated_run.data("06_models/lstm/detector")
+    trained = simulated_run.data("06_models/slider/lstm/detector")
     folder = tmp_path / "models" / "detector"
     options = ("--detector", trained, "--out", folder, "--yes", "--false-alarm-rate", 0.25)
     assert call("recalibrate", normal, *options).exit_code == 0
@@ -128,7 +128,7 @@ def test_a_foreign_sound_is_an_alarm_whatever_the_threshold(simulated_run, tmp_p
     for number in range(9):
         path = tmp_path / "press" / f"normal_id_00_{number:08d}.wav"
         write_clip(path, with_knocks(noise(number)))
-    trained, folder = simulated_run.data("06_models/lstm/detector"), tmp_path / "detector"
+    trained, folder = simulated_run.data("06_models/slider/lstm/detector"), tmp_path / "detector"
     options = ("--detector", trained, "--out", folder, "--yes", "--false-alarm-rate", 0.25)
     assert call("recalibrate", tmp_path / "press", *options).exit_code == 0
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)[:, None]
@@ -163,7 +163,7 @@ def test_nothing_is_written_unasked_or_without_feedback(detector_folder, kept, s
     assert "nothing was written; to go on, add --yes" in done.output
     assert (detector_folder / "settings.json").read_bytes() == before
     # a detector that promises no rate
-    trained = simulated_run.data("06_models/lstm/detector")
+    trained = simulated_run.data("06_models/slider/lstm/detector")
     options = ("--detector", trained, "--kept", kept.folder, "--yes")
     done = call("recalibrate", "--feedback", *options)
     assert "promises no false-alarm rate" in done.output

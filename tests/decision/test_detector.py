@@ -343,7 +343,7 @@ def test_a_torn_file_is_told_in_a_sentence(detector, tmp_path, file, kept):
 
 @pytest.mark.slow
 def test_noise_and_a_tone_are_foreign_to_a_simulated_machine(simulated_run):
-    detector = Detector.load(simulated_run.data("06_models/lstm/detector"))
+    detector = Detector.load(simulated_run.data("06_models/slider/lstm/detector"))
     times = np.arange(32_000) / 16_000
     sounds = [
         0.05 * np.random.default_rng(4).standard_normal(32_000),
@@ -362,7 +362,7 @@ def test_noise_and_a_tone_are_foreign_to_a_simulated_machine(simulated_run):
 
 @pytest.mark.slow
 def test_gain_leaves_the_spectrum_as_it_is(simulated_run):
-    detector = Detector.load(simulated_run.data("06_models/lstm/detector"))
+    detector = Detector.load(simulated_run.data("06_models/slider/lstm/detector"))
     path = min(simulated_run.data("01_raw/simulated/slider").glob("test/normal_id_00_*.wav"))
     samples, rate = soundfile.read(path, dtype="float32")
     usual = detector.judge(samples, rate, machine_id="00")
@@ -373,8 +373,8 @@ def test_gain_leaves_the_spectrum_as_it_is(simulated_run):
 
 @pytest.mark.slow
 def test_the_evidence_of_a_run_is_that_of_the_library(simulated_run):
-    detector = Detector.load(simulated_run.data("06_models/lstm/detector"))
-    evidence = table(simulated_run, "07_model_output/lstm/evidence.csv").set_index("clip_id")
+    detector = Detector.load(simulated_run.data("06_models/slider/lstm/detector"))
+    evidence = table(simulated_run, "07_model_output/slider/lstm/evidence.csv").set_index("clip_id")
     folder = simulated_run.data("01_raw/simulated/slider")
     for path in sorted(folder.glob("test/*.wav")):
         row = evidence.loc[path.relative_to(folder).as_posix()]

@@ -46,7 +46,7 @@ def clips(run):
 
 @pytest.fixture(scope="module")
 def folder(run):
-    return run.data("06_models/lstm/detector")
+    return run.data("06_models/slider/lstm/detector")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def verdicts(detector, paths):
 
 def check_that_all_agree(run, method, clips, out, elsewhere):
     """Compare library, command, pipeline and export on the clips of a folder, one by one."""
-    detector = Detector.load(run.data(f"06_models/{method}/detector"))
+    detector = Detector.load(run.data(f"06_models/slider/{method}/detector"))
     exported = Detector.load(out)
     paths = sorted(clips.rglob("*.wav"))
     first, second = verdicts(detector, paths), verdicts(exported, paths)
@@ -83,7 +83,7 @@ def check_that_all_agree(run, method, clips, out, elsewhere):
     # the pipeline takes an export in place of its detector
     elsewhere.mkdir()
     other_project = Project(elsewhere)
-    shutil.copytree(out, other_project.data(f"06_models/{method}/detector"))
+    shutil.copytree(out, other_project.data(f"06_models/slider/{method}/detector"))
     tables = []
     for project in (run, other_project):
         project.run("score", audio_dir=str(clips), inference={"method": method})
@@ -243,5 +243,5 @@ def test_the_gate_looks_at_scores_decisions_and_rejections(folder, clips):
 def test_all_agree_on_real_recordings(project, recordings, tmp_path, method):
     clips, out = recordings / "slider", tmp_path / "out"
     project.run(method, audio_dir=str(clips), profile="standard")
-    write_export(Detector.load(project.data(f"06_models/{method}/detector")), out, None)
+    write_export(Detector.load(project.data(f"06_models/slider/{method}/detector")), out, None)
     check_that_all_agree(project, method, clips, out, tmp_path / "elsewhere")

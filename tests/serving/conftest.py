@@ -72,7 +72,7 @@ def clips(simulated_run):
 
 @pytest.fixture
 def detector_folder(simulated_run):
-    return simulated_run.data("06_models/lstm/detector")
+    return simulated_run.data("06_models/slider/lstm/detector")
 
 
 @pytest.fixture

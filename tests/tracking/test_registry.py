@@ -139,7 +139,7 @@ def test_a_registered_detector_judges_where_this_package_is_not_installed(simula
     assert str(Path(anomalous_sound.__file__).parent) not in told["code"]
     assert "/artifacts/code/anomalous_sound/" in told["code"]
 
-    detector = Detector.load(simulated_run.data("06_models/lstm/detector"))
+    detector = Detector.load(simulated_run.data("06_models/slider/lstm/detector"))
     answer = told["answer"]
     assert [one["row"] for one in answer] == list(range(len(rows)))
     for path, one in zip(paths, answer, strict=False):

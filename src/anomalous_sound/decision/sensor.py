@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from anomalous_sound.decision.evidence import CREST, LEVEL
+from anomalous_sound.decision.evidence import LEVEL
 from anomalous_sound.decision.verdict import Verdict
 
 CLIPPED_SHARE = 0.001  # of the samples at full scale
@@ -69,7 +69,7 @@ def doubts(verdict: Verdict, *, level_before_db: float | None = None) -> list[Do
     for one in verdict.evidence:
         if not one.strange:
             continue
-        kind = {LEVEL: Sensor.LEVEL, CREST: Sensor.FOREIGN}[one.name]
+        kind = Sensor.LEVEL if one.name == LEVEL else Sensor.FOREIGN
         jump = ""
         if kind == Sensor.LEVEL and level_before_db is not None:
             change = one.value_db - level_before_db

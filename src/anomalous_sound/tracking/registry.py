@@ -107,8 +107,8 @@ def promote(digest: str) -> tuple[str, str]:
     """
     import mlflow
 
-    client = mlflow.MlflowClient()
     try:
+        client = mlflow.MlflowClient()
         found = client.search_model_versions(f"tag.digest = '{digest}'")
         if found:
             newest = max(found, key=lambda one: one.creation_timestamp)

@@ -212,7 +212,7 @@ def test_the_command_judges_a_device(card, simulated_run, tmp_path):
     sound = (1000 * rng.standard_normal(32000)).astype(int)
     card.rates = {16000}
     card.sessions = [session((sound, WELL))]
-    detector = simulated_run.data("06_models/lstm/detector")
+    detector = simulated_run.data("06_models/slider/lstm/detector")
     arguments = ["watch", "--device", "--json", "--segment", "1", "--machine-id", "00"]
     arguments += ["--detector", str(detector), "--kept", str(tmp_path / "kept")]
     import anomalous_sound.command.watch.microphone as module

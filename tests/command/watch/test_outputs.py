@@ -36,7 +36,7 @@ def receiver(monkeypatch):
 @pytest.fixture
 def detector_folder(simulated_run, tmp_path):
     folder = tmp_path / "models" / "detector"
-    shutil.copytree(simulated_run.data("06_models/lstm/detector"), folder)
+    shutil.copytree(simulated_run.data("06_models/slider/lstm/detector"), folder)
     return folder
 
 
