@@ -221,5 +221,6 @@ def test_the_command_judges_a_device(card, simulated_run, tmp_path):
         patch.setattr(module, "_RETRY_S", 0.0)
         done = CliRunner().invoke(main, arguments)
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    kinds = [one["event"] for one in found]
+    # noise is not this machine's sound, and says so
+    kinds = [one["event"] for one in found if one.get("kind") not in ("foreign", "level")]
     assert kinds == ["verdict", "verdict", "sensor", "end"], done.output
