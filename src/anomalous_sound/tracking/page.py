@@ -71,7 +71,7 @@ def serve(uri: str, project: Path, host: str, port: int, path: str, *, browser: 
                 f"one: kedro mlflow ui --port {port + 1}."
             )
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    server = subprocess.Popen(
+    server = subprocess.Popen(  # nosec B603  # this Python, no shell
         [*command, "--host", host, "--port", str(port), "--workers", "1"],
         cwd=project,
         env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ},  # of language models
@@ -90,7 +90,7 @@ def _answers(health: str, server: subprocess.Popen[bytes]) -> bool:
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end and server.poll() is None:
         try:
-            urllib.request.urlopen(health, timeout=5).close()
+            urllib.request.urlopen(health, timeout=5).close()  # nosec B310  # our own http address
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
         else:
