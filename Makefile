@@ -54,4 +54,4 @@ $(INSTALLED): pyproject.toml
 
 # removes what runs have written, not the recordings
 clean:
-	rm -rf data/0[2-8]_*/* .pytest_cache .ruff_cache mlflow.db mlruns
+	rm -rf data/0[2-8]_*/* .unrecorded .pytest_cache .ruff_cache mlflow.db mlruns

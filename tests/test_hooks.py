@@ -25,7 +25,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
-from anomalous_sound.tracking import registry
+from anomalous_sound.tracking import entries, registry
 from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
@@ -114,7 +114,7 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
     project, dcase_folder, monkeypatch
 ):
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setattr(hooks, "MAX_PARAM_VAL_LENGTH", 3)
+    monkeypatch.setattr(entries, "MAX_PARAM_VAL_LENGTH", 3)
     project.run("explore", audio_dir=str(dcase_folder))
     run = the_only_run(project)
     assert run.info.run_name == "slider explore seed 1"
@@ -207,7 +207,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_result(
     project.run("explore", audio_dir=str(dcase_folder))
     assert len(calls) == 2  # nothing is asked of MLflow after it has failed
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
-    assert "no record of: rejected_clips, corpus_summary, tags, explore." in caplog.text
+    assert "no record of: rejected_clips, corpus_summary, tags, the corpus, explore." in caplog.text
     assert the_only_run(project).info.status == "FINISHED"
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -21,7 +21,6 @@ from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
-from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
 from anomalous_sound.command import choice
@@ -31,14 +30,21 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.locks import LivingRuns, WriterLocks
 from anomalous_sound.tracking import nesting
-from anomalous_sound.tracking.corpus import log_corpus
+from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
+from anomalous_sound.tracking.entries import (
+    Artifact,
+    Corpus,
+    Entry,
+    Metrics,
+    Parameters,
+    RegisteredDetector,
+    Tags,
+    Text,
+)
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.page import KIND
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
 from anomalous_sound.vocabulary import Decision, Split
-
-if TYPE_CHECKING:
-    from anomalous_sound.decision.detector import Detector
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +55,8 @@ class TrackingHooks(MlflowHook):
     All parameters are recorded when the run begins, and without the method's name, so that two
     methods line up in MLflow's comparison; so are the git revision, the environment and the corpus.
     The store is opened when a run begins, not by every command. A dataset is recorded after it was
-    saved, so whatever happens to MLflow, the results are on disk.
+    saved, so whatever happens to MLflow, the results are on disk; what it could not record of a run
+    that ends well is noted, and recorded by `kedro mlflow catch-up`.
     """
 
     def __init__(self) -> None:
@@ -57,6 +64,7 @@ class TrackingHooks(MlflowHook):
         super().__init__()
         self._guard: TrackingGuard | None = None
         self._recorded: dict[str, Any] = {}
+        self._saved: dict[str, Any] = {}
         self._corpus: dict[str, Any] = {}
         self._already_active_mlflow = False
 
@@ -90,12 +98,15 @@ class TrackingHooks(MlflowHook):
         # they are saved first, and recorded in after_dataset_saved
         saved = {name: catalog.get(name) for name in sorted(pipeline.all_outputs())}
         self._recorded = {name: dataset for name, dataset in saved.items() if _is_recorded(dataset)}
+        self._saved = saved
         self._set_recording(False)
+        self._note = self._begin_note(run_params, pipeline, catalog)
         self._guard.attempt("the run", lambda: self._start(run_params, pipeline, catalog))
         if self.run_id is None:
+            if (begun := mlflow.active_run()) is not None:
+                self._note.run_id = begun.info.run_id
             _leave_runs("FAILED")
-            return
-        self._attempt("parameters and environment", lambda: self._describe_run(pipeline, catalog))
+        self._describe_run(pipeline, catalog)
 
     def _start(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -123,6 +134,19 @@ class TrackingHooks(MlflowHook):
                 client.set_terminated(died, "KILLED")
             self._living.end(died)
 
+    def _begin_note(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> Note:
+        place = nesting.current()
+        tags = {name: str(value) for name, value in run_params.items() if value}
+        note = Note(name=self._name(run_params, pipeline, catalog), tags=tags)
+        if place is not None and place.continues:
+            note.run_id, note.ends_run = place.parent, False
+        elif place is not None:
+            note.tags[MLFLOW_PARENT_RUN_ID] = place.parent
+            note.name = place.name or note.name
+        return note
+
     def _go_on_with(self, run_id: str) -> None:
         """Let the run be one that was begun before."""
         loader = self._context.config_loader
@@ -140,16 +164,16 @@ class TrackingHooks(MlflowHook):
         return " ".join(words)
 
     def _describe_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        mlflow.set_tags(git_revision(Path(self._context.project_path)))
-        mlflow.set_tag("detector", self._context.config_loader.name_of_run)
-        mlflow.log_dict(environment(), "environment.json")
+        if not self._is_tracked():
+            return
+        what = "parameters and environment"
+        revision = git_revision(Path(self._context.project_path))
+        detector = {"detector": self._context.config_loader.name_of_run}
+        self._log(what, Tags(tags=revision | detector))
+        self._log(what, Text(name="environment.json", values=environment()))
         if (place := nesting.current()) is not None and place.continues:
             return  # MLflow refuses another value of a parameter, and this may be another time
-        parameters = parameters_of(pipeline, catalog)
-        # MLflow would truncate a long parameter
-        long = {key for key, value in parameters.items() if len(value) > MAX_PARAM_VAL_LENGTH}
-        mlflow.set_tags({key: parameters[key] for key in long})
-        mlflow.log_params({key: parameters[key] for key in parameters if key not in long})
+        self._log(what, Parameters(parameters=parameters_of(pipeline, catalog)))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, is_async: bool) -> None:
@@ -163,30 +187,35 @@ class TrackingHooks(MlflowHook):
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record the dataset; which corpus the run is about; on what its network was trained."""
         if dataset_name in self._recorded:
-            dataset = self._recorded[dataset_name]
             registers = dataset_name.endswith(".detector") and self._settings.register_detectors
-            record = _register if registers else _record
-            self._attempt(dataset_name, lambda: record(dataset, data))
+            entry = _entry_of(self._recorded[dataset_name], data, registers=registers)
+            self._log(dataset_name, entry)
         if tags := tags_of(dataset_name, data):
-            self._attempt("tags", lambda: mlflow.set_tags(tags))
-        self._record_corpus(dataset_name.split(".")[-1], data)
+            self._log("tags", Tags(tags=tags))
+        self._record_corpus(dataset_name, data)
 
-    def _record_corpus(self, part: str, data: Any) -> None:
+    def _record_corpus(self, dataset_name: str, data: Any) -> None:
         """Record the corpus as MLflow's dataset, when its clips and its name are known."""
+        part = dataset_name.split(".")[-1]
         if part in ("clips", "corpus_summary"):
-            self._corpus[part] = data
+            self._corpus[part] = Path(self._saved[dataset_name]._filepath), data
             if len(self._corpus) == 2:
                 trains = any(name.endswith(".detector") for name in self._recorded)
                 context = "training" if trains else "evaluation"
-                self._attempt("the corpus", lambda: log_corpus(**self._corpus, context=context))
+                (clips, table), (summary, facts) = (
+                    self._corpus[name] for name in ("clips", "corpus_summary")
+                )
+                corpus = Corpus(clips=clips, summary=summary, context=context)
+                self._log("the corpus", corpus.holding(table, facts))
 
     @hook_impl
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """End the MLflow run, and say what it does not hold."""
+        """End the MLflow run, and say and note what it does not hold."""
         end = super().after_pipeline_run
-        self._end("FINISHED", lambda: end(run_params, pipeline, catalog))
+        of = f"{self._context.config_loader.name_of_run}.{_kind_of_run(run_params, pipeline)}"
+        self._end("FINISHED", lambda: end(run_params, pipeline, catalog), of=of)
 
     @hook_impl
     def on_pipeline_error(
@@ -200,15 +229,26 @@ class TrackingHooks(MlflowHook):
         end = super().on_pipeline_error
         self._end("FAILED", lambda: end(error, run_params, pipeline, catalog))
 
+    def _is_tracked(self) -> bool:
+        """Whether the run is tracked, or would be if MLflow worked."""
+        return self._guard is not None and (self.run_id is not None or bool(self._guard.problem))
+
     def _attempt(self, what: str, action: Callable[[], Any]) -> None:
-        """Record something of a run that is tracked, or that would be if MLflow worked."""
-        if self._guard is not None and (self.run_id is not None or self._guard.problem):
+        """Do what a run that is tracked needs."""
+        if self._is_tracked():
             self._guard.attempt(what, action)
 
-    def _end(self, status: str, end: Callable[[], Any]) -> None:
+    def _log(self, what: str, entry: Entry) -> None:
+        """Log something of a run that is tracked, or note that it is to be logged."""
+        self._attempt(what, entry.log)
+        if self._is_tracked() and self._guard.problem:
+            self._note.entries.append(entry)
+
+    def _end(self, status: str, end: Callable[[], Any], *, of: str | None = None) -> None:
         self._set_recording(True)
         if self._guard is None:
             return
+        was_tracked = self._is_tracked()
         run_id, self.run_id = self.run_id, None
         if run_id is not None and not self._guard.problem:
             self.run_id = run_id  # kedro-mlflow ends it from whatever thread
@@ -217,7 +257,23 @@ class TrackingHooks(MlflowHook):
             _leave_runs(status)  # MLflow may be back by now
         elif run_id is not None:
             self._living.end(run_id)
-        self._guard.report()
+        noted = of is not None and was_tracked and self._write_note(of, run_id)
+        self._guard.report(COMMAND if noted else "")
+
+    def _write_note(self, of: str, run_id: str | None) -> bool:
+        """Note what MLflow lacks of a run that has ended well; return whether it lacks anything."""
+        notes = Notes(Path(self._context.project_path) / self._settings.unrecorded)
+        if not self._guard.problem:
+            notes.forget(of)
+            return False
+        self._note.run_id = run_id or self._note.run_id
+        self._note.ends_run &= not self._already_active_mlflow
+        try:
+            notes.write(of, self._note)
+        except InputError as error:
+            logger.warning("What MLflow lacks is not noted: %s", error)
+            return False
+        return True
 
     def _set_recording(self, is_on: bool) -> None:
         for dataset in self._recorded.values():
@@ -419,27 +475,22 @@ def _is_recorded(dataset: Any) -> bool:
     return hasattr(dataset, "_logging_activated")
 
 
-def _register(dataset: Any, detector: Detector) -> None:
-    """Record a detector that has been saved as a model in MLflow's registry."""
-    from anomalous_sound.tracking.registry import first_line, log_detector
-
-    try:
-        log_detector(detector, Path(dataset._filepath))
-    except Exception as error:  # such as a store without a registry
-        logger.warning("The detector is not in MLflow's registry: %s", first_line(error))
-        _record(dataset, detector)
-
-
-def _record(dataset: Any, data: Any) -> None:
-    """Record a dataset that has been saved with MLflow."""
+def _entry_of(dataset: Any, data: Any, *, registers: bool) -> Entry:
+    """Return what MLflow records of a dataset that has been saved."""
     if isinstance(dataset, MlflowMetricsHistoryDataset):
-        dataset._logging_activated = True
-        try:
-            dataset.save(data)
-        finally:
-            dataset._logging_activated = False
-    else:
-        mlflow.log_artifact(str(dataset._filepath), dataset.artifact_path)
+        return Metrics.of(data, dataset._prefix)
+    path = Path(dataset._filepath)
+    if registers:
+        return RegisteredDetector.of(path, dataset.artifact_path, data)
+    return Artifact(path=path, folder=dataset.artifact_path)
+
+
+def _kind_of_run(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
+    """Return what a run makes: another run of the same kind replaces it."""
+    parts = {name.split(".")[0] for name in pipeline.all_outputs() if "." in name}
+    chosen = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
+    in_part = ["part"] if any(run_params.get(name) for name in chosen) else []
+    return "+".join([*sorted(parts), *in_part])
 
 
 def _run_settings(context: KedroContext) -> RunSettings:
