@@ -14,6 +14,7 @@ import mlflow
 import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -25,10 +26,12 @@ from pydantic import BaseModel
 
 from anomalous_sound.command import choice
 from anomalous_sound.configuration.runs import RunSettings
+from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
-from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.storage.identity import identity
+from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import nesting
 from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
 from anomalous_sound.tracking.entries import (
@@ -348,11 +351,21 @@ class NameHooks:
 
 
 class LockHooks:
-    """Let one run at a time write the data of a method, and those that all methods share."""
+    """Let one run at a time write the data of a method, and those that all methods share.
+
+    What methods share is written when a run begins, and read until it ends. So a run lets others
+    write it as soon as it has: another method that prepares the same clips in the same way trains
+    beside it, and one that prepares others waits until nobody reads these.
+    """
+
+    _SHARED = "preparation"
+    _CLIPS = "clips"  # the first of what is shared, from which all else follows
 
     def __init__(self) -> None:
         """Begin without locks."""
         self._locks: WriterLocks | None = None
+        self._readers: Readers | None = None
+        self._left: set[str] = set()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -362,7 +375,7 @@ class LockHooks:
         self._folder = Path(context.project_path) / self._settings.locks
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Wait until nobody else writes what this run writes.
 
         Raises:
@@ -371,9 +384,36 @@ class LockHooks:
         self._release()  # of a run in this process that was interrupted
         outputs = pipeline.all_outputs()
         of = self._context.config_loader.name_of_run
-        parts = {f"{of}.{name.split('.')[0] if '.' in name else 'preparation'}" for name in outputs}
-        self._locks = WriterLocks(self._folder)
-        self._locks.acquire(parts, wait_s=self._settings.wait_s)
+        self._part = f"{of}.{self._SHARED}"
+        parts = {f"{of}.{name.split('.')[0] if '.' in name else self._SHARED}" for name in outputs}
+        self._locks, self._readers = WriterLocks(self._folder), Readers(self._folder)
+        remarks = {self._part: " Once it has prepared the clips, its training is not waited for."}
+        self._locks.acquire(parts, wait_s=self._settings.wait_s, remarks=remarks)
+        self._left = {name for name in outputs if "." not in name}
+        in_processes = "ParallelRunner" in str(run_params.get("runner"))  # which call no hooks here
+        if self._left and (in_processes or self._CLIPS not in self._left):
+            self._left = set()  # never let go of before the end
+            self._readers.wait(self._part, None, wait_s=self._settings.wait_s)
+
+    @hook_impl
+    def after_node_run(self, node: Node, catalog: CatalogProtocol, outputs: dict[str, Any]) -> None:
+        """Before clips are written, wait for runs that read others.
+
+        Raises:
+            InputError: they do for too long.
+        """
+        if self._readers is not None and self._left and self._CLIPS in outputs:
+            prepared = preparation_identity(outputs, catalog)
+            self._readers.wait(self._part, prepared, wait_s=self._settings.wait_s)
+            self._readers.begin(self._part, prepared)
+
+    @hook_impl(trylast=True)
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Let others write what methods share, once this run has."""
+        if dataset_name in self._left:
+            self._left.remove(dataset_name)
+            if not self._left and self._locks is not None:
+                self._locks.release(self._part)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
@@ -388,6 +428,34 @@ class LockHooks:
     def _release(self) -> None:
         if self._locks is not None:
             self._locks.release()
+        if self._readers is not None:
+            self._readers.end()
+
+
+def preparation_identity(outputs: Mapping[str, Any], catalog: CatalogProtocol) -> str:
+    """Return the identity of all that methods share.
+
+    Args:
+        outputs: of the node that makes the table of clips.
+        catalog: with the parameters.
+    """
+    shared = (node for pipeline in pipelines.values() for node in pipeline.nodes)
+    read = {
+        name
+        for node in shared
+        for name in node.inputs
+        if name.startswith("params:") and any("." not in output for output in node.outputs)
+    }
+    tables = {
+        name: data.to_csv(index=False) if isinstance(data, pd.DataFrame) else data
+        for name, data in outputs.items()
+        if name != "clip_checks"  # what a file was found to be, whether or not it is used
+    }
+    return identity(
+        tables=tables,
+        parameters={name: catalog.load(name) for name in read - {"params:jobs"}},
+        code=extraction_identity(),
+    )
 
 
 class SummaryHooks:
