@@ -18,6 +18,7 @@ import click
 from anomalous_sound.command.durations import Duration
 from anomalous_sound.command.options import OutputOptions, output_options
 from anomalous_sound.command.serve import serve
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def score(
     else:
         wanted = find_recordings([Path(place) for place in places], detector, machine_id)
         results = judge(detector, wanted, jobs=jobs)
-        sources = [str(getattr(one, "path", None) or one.source) for one in wanted]  # type: ignore[union-attr]
+        sources = [shown(getattr(one, "path", None) or one.source) for one in wanted]  # type: ignore[union-attr]
     raise click.exceptions.Exit(_print_results(results, sources, detector, as_json))
 
 
