@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test fuzz bench docs setup clean
+.PHONY: run test audit fuzz kills bench docs setup clean
 
 run: $(INSTALLED)
 	for pipeline in explore $$($(BIN)/python -m anomalous_sound.methods) compare; do \
@@ -19,12 +19,22 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# known holes in what is installed; asks an advisory database, so it needs the network
+audit: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet "pip-audit>=2.8,<3"
+	$(BIN)/pip-audit --local --skip-editable
 
 # damaged recordings, many more than the tests look at: make fuzz FUZZ_COUNT=10000 FUZZ_SEED=2
 fuzz: $(INSTALLED)
 	FUZZ_COUNT=$(or $(FUZZ_COUNT),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
 		$(BIN)/python -m pytest -n auto tests/robustness
+
+# runs that are killed at random moments, and run again: make kills KILLS=50 KILLS_SEED=2
+kills: $(INSTALLED)
+	$(BIN)/python tests/robustness/kills.py --kills $(or $(KILLS),15) --seed $(or $(KILLS_SEED),1)
 
 # ratios against the plain way, written to benchmarks/RESULTS.md
 bench: $(INSTALLED)
@@ -44,4 +54,4 @@ $(INSTALLED): pyproject.toml
 
 # removes what runs have written, not the recordings
 clean:
-	rm -rf data/0[2-8]_*/* .pytest_cache .ruff_cache mlflow.db mlruns
+	rm -rf data/0[2-8]_*/* .unrecorded .pytest_cache .ruff_cache mlflow.db mlruns

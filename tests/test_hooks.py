@@ -24,8 +24,8 @@ from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
-from anomalous_sound.storage.locks import LivingRuns, WriterLocks
-from anomalous_sound.tracking import registry
+from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
+from anomalous_sound.tracking import entries, registry
 from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
@@ -114,7 +114,7 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
     project, dcase_folder, monkeypatch
 ):
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setattr(hooks, "MAX_PARAM_VAL_LENGTH", 3)
+    monkeypatch.setattr(entries, "MAX_PARAM_VAL_LENGTH", 3)
     project.run("explore", audio_dir=str(dcase_folder))
     run = the_only_run(project)
     assert run.info.run_name == "slider explore seed 1"
@@ -262,6 +262,51 @@ def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folde
     other.acquire(["slider.preparation"], wait_s=1)
     with pytest.raises(InputError, match="writing the data of 'slider.preparation'"):
         project.run("explore", audio_dir=str(dcase_folder))
+
+
+def test_what_methods_share_is_free_for_others_once_it_is_prepared(
+    project, dcase_folder, monkeypatch
+):
+    """Whoever prepares the same goes on beside this run; whoever prepares other clips waits."""
+    project.configure("globals", {"runs": {"wait_s": 1}})
+    locks, part = project.path / ".locks", "slider.preparation"
+    read = []
+
+    def look(path):
+        """Be another run, while this one still uses its clips."""
+        other, readers = WriterLocks(locks), Readers(locks)
+        other.acquire([part, "slider.gru"], wait_s=1)
+        with pytest.raises(InputError, match=r"'slider\.explore'"):
+            WriterLocks(locks).acquire(["slider.explore"], wait_s=0.1)
+        (file,) = locks.glob(f"{part}.read.*.lock")
+        read.append(file.name.split(".")[-3])
+        readers.wait(part, read[-1], wait_s=0.1)
+        with pytest.raises(InputError, match="with other data of"):
+            readers.wait(part, "other", wait_s=0.1)
+        other.release()
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks, "_short", look)
+        project.run("explore", audio_dir=str(dcase_folder))
+    assert not list(locks.glob("*.read.*"))
+    training = Readers(locks)
+    training.begin(part, read[0])
+    project.run("explore", audio_dir=str(dcase_folder), jobs=2)
+    with pytest.raises(InputError, match="has been working with other data of"):
+        project.run("explore", audio_dir=str(dcase_folder), scaling={"method": "band"})
+
+
+def test_a_run_of_a_part_waits_for_all_who_read_it(project, dcase_folder):
+    project.configure("globals", {"runs": {"wait_s": 1}})
+    project.run("explore", audio_dir=str(dcase_folder))
+    training = Readers(project.path / ".locks")
+    training.begin("slider.preparation", "0a")
+    with (
+        project.session(audio_dir=str(dcase_folder)) as session,
+        pytest.raises(InputError, match="has been working with other data of"),
+    ):
+        session.run(pipeline_names=["lstm"], node_names=["preparation.fit_scaling"])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import mlflow
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from anomalous_sound import interruption
 from anomalous_sound.campaign.drive import run_campaign
 from anomalous_sound.campaign.plan import is_campaign
+from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.errors import InputError, input_error_behind
 from anomalous_sound.hooks import mark_as_killed
 
@@ -102,12 +104,13 @@ _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
 
 
 class _MlflowCommands(KedroClickGroup):
-    """Those of kedro-mlflow, with a ``ui`` that finds MLflow beside Python, and opens the runs."""
+    """Those of kedro-mlflow, ``catch-up``, and a ``ui`` that finds MLflow and opens the runs."""
 
     def reset_commands(self) -> None:
         """Collect the commands."""
         super().reset_commands()
         self.add_command(ui)
+        self.add_command(catch_up)
 
 
 @cli.command(name="mlflow", cls=_MlflowCommands)
@@ -138,6 +141,33 @@ def ui(env: str | None, port: int | None, host: str | None) -> None:
     except InputError as mistake:
         raise click.ClickException(str(mistake)) from mistake
     raise click.exceptions.Exit(ended)
+
+
+@click.command()
+@click.option("--env", "-e", help="The environment that says where the runs are.")
+def catch_up(env: str | None) -> None:
+    """Record the runs that MLflow could not record when they were made."""
+    from anomalous_sound.tracking import afterwards, store
+
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    with KedroSession.create(project_path=project, env=env) as session:
+        context = session.load_context()
+    runs = RunSettings.model_validate(dict(context.config_loader["globals"]["runs"]))
+    notes = afterwards.Notes(project / runs.unrecorded)
+    try:
+        if notes.are_there():
+            try:
+                store.prepare_store(mlflow.get_tracking_uri(), runs.mlflow_timeout_s)
+                context.mlflow.setup(context)
+            except Exception as error:  # of MLflow, its store, or what connects them
+                raise InputError(afterwards.not_yet(error)) from error
+            experiment = context.mlflow.tracking.experiment._experiment.experiment_id
+            for name in notes.log(experiment):
+                click.echo(f"Recorded: {name}")
+        else:
+            click.echo("MLflow has a record of every run: there is nothing to catch up on.")
+    except InputError as mistake:
+        raise click.ClickException(str(mistake)) from mistake
 
 
 run = copy.copy(kedro_run)

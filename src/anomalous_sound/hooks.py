@@ -6,15 +6,15 @@ import logging
 import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -22,24 +22,32 @@ from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from kedro_mlflow.io.metrics import MlflowMetricsHistoryDataset
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from pydantic import BaseModel
 
 from anomalous_sound.command import choice
 from anomalous_sound.configuration.runs import RunSettings
+from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
-from anomalous_sound.storage.locks import LivingRuns, WriterLocks
+from anomalous_sound.storage.identity import identity
+from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import nesting
-from anomalous_sound.tracking.corpus import log_corpus
+from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
+from anomalous_sound.tracking.entries import (
+    Artifact,
+    Corpus,
+    Entry,
+    Metrics,
+    Parameters,
+    RegisteredDetector,
+    Tags,
+    Text,
+)
 from anomalous_sound.tracking.guard import TrackingGuard
 from anomalous_sound.tracking.page import KIND
 from anomalous_sound.tracking.store import limit_waiting, prepare_store, take_credentials_out
 from anomalous_sound.vocabulary import Decision, Split
-
-if TYPE_CHECKING:
-    from anomalous_sound.decision.detector import Detector
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +58,8 @@ class TrackingHooks(MlflowHook):
     All parameters are recorded when the run begins, and without the method's name, so that two
     methods line up in MLflow's comparison; so are the git revision, the environment and the corpus.
     The store is opened when a run begins, not by every command. A dataset is recorded after it was
-    saved, so whatever happens to MLflow, the results are on disk.
+    saved, so whatever happens to MLflow, the results are on disk; what it could not record of a run
+    that ends well is noted, and recorded by `kedro mlflow catch-up`.
     """
 
     def __init__(self) -> None:
@@ -58,6 +67,7 @@ class TrackingHooks(MlflowHook):
         super().__init__()
         self._guard: TrackingGuard | None = None
         self._recorded: dict[str, Any] = {}
+        self._saved: dict[str, Any] = {}
         self._corpus: dict[str, Any] = {}
         self._already_active_mlflow = False
 
@@ -91,12 +101,15 @@ class TrackingHooks(MlflowHook):
         # they are saved first, and recorded in after_dataset_saved
         saved = {name: catalog.get(name) for name in sorted(pipeline.all_outputs())}
         self._recorded = {name: dataset for name, dataset in saved.items() if _is_recorded(dataset)}
+        self._saved = saved
         self._set_recording(False)
+        self._note = self._begin_note(run_params, pipeline, catalog)
         self._guard.attempt("the run", lambda: self._start(run_params, pipeline, catalog))
         if self.run_id is None:
+            if (begun := mlflow.active_run()) is not None:
+                self._note.run_id = begun.info.run_id
             _leave_runs("FAILED")
-            return
-        self._attempt("parameters and environment", lambda: self._describe_run(pipeline, catalog))
+        self._describe_run(pipeline, catalog)
 
     def _start(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -123,6 +136,19 @@ class TrackingHooks(MlflowHook):
                 client.set_terminated(died, "KILLED")
             self._living.end(died)
 
+    def _begin_note(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> Note:
+        place = nesting.current()
+        tags = {name: str(value) for name, value in run_params.items() if value}
+        note = Note(name=self._name(run_params, pipeline, catalog), tags=tags)
+        if place is not None and place.continues:
+            note.run_id, note.ends_run = place.parent, False
+        elif place is not None:
+            note.tags[MLFLOW_PARENT_RUN_ID] = place.parent
+            note.name = place.name or note.name
+        return note
+
     def _go_on_with(self, run_id: str) -> None:
         """Let the run be one that was begun before."""
         loader = self._context.config_loader
@@ -140,16 +166,16 @@ class TrackingHooks(MlflowHook):
         return " ".join(words)
 
     def _describe_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        mlflow.set_tags(git_revision(Path(self._context.project_path)))
-        mlflow.set_tag("detector", self._context.config_loader.name_of_run)
-        mlflow.log_dict(environment(), "environment.json")
+        if not self._is_tracked():
+            return
+        what = "parameters and environment"
+        revision = git_revision(Path(self._context.project_path))
+        detector = {"detector": self._context.config_loader.name_of_run}
+        self._log(what, Tags(tags=revision | detector))
+        self._log(what, Text(name="environment.json", values=environment()))
         if (place := nesting.current()) is not None and place.continues:
             return  # MLflow refuses another value of a parameter, and this may be another time
-        parameters = parameters_of(pipeline, catalog)
-        # MLflow would truncate a long parameter
-        long = {key for key, value in parameters.items() if len(value) > MAX_PARAM_VAL_LENGTH}
-        mlflow.set_tags({key: parameters[key] for key in long})
-        mlflow.log_params({key: parameters[key] for key in parameters if key not in long})
+        self._log(what, Parameters(parameters=parameters_of(pipeline, catalog)))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol, is_async: bool) -> None:
@@ -163,31 +189,39 @@ class TrackingHooks(MlflowHook):
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Record the dataset; which corpus the run is about; on what its network was trained."""
         if dataset_name in self._recorded:
-            dataset = self._recorded[dataset_name]
             registers = dataset_name.endswith(".detector") and self._settings.register_detectors
-            called = self._context.config_loader.name_of_run
-            record = partial(_register, called=called) if registers else _record
-            self._attempt(dataset_name, lambda: record(dataset, data))
+            entry = _entry_of(
+                self._recorded[dataset_name],
+                data,
+                registered_as=self._context.config_loader.name_of_run if registers else None,
+            )
+            self._log(dataset_name, entry)
         if tags := tags_of(dataset_name, data):
-            self._attempt("tags", lambda: mlflow.set_tags(tags))
-        self._record_corpus(dataset_name.split(".")[-1], data)
+            self._log("tags", Tags(tags=tags))
+        self._record_corpus(dataset_name, data)
 
-    def _record_corpus(self, part: str, data: Any) -> None:
+    def _record_corpus(self, dataset_name: str, data: Any) -> None:
         """Record the corpus as MLflow's dataset, when its clips and its name are known."""
+        part = dataset_name.split(".")[-1]
         if part in ("clips", "corpus_summary"):
-            self._corpus[part] = data
+            self._corpus[part] = Path(self._saved[dataset_name]._filepath), data
             if len(self._corpus) == 2:
                 trains = any(name.endswith(".detector") for name in self._recorded)
                 context = "training" if trains else "evaluation"
-                self._attempt("the corpus", lambda: log_corpus(**self._corpus, context=context))
+                (clips, table), (summary, facts) = (
+                    self._corpus[name] for name in ("clips", "corpus_summary")
+                )
+                corpus = Corpus(clips=clips, summary=summary, context=context)
+                self._log("the corpus", corpus.holding(table, facts))
 
     @hook_impl
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """End the MLflow run, and say what it does not hold."""
+        """End the MLflow run, and say and note what it does not hold."""
         end = super().after_pipeline_run
-        self._end("FINISHED", lambda: end(run_params, pipeline, catalog))
+        of = f"{self._context.config_loader.name_of_run}.{_kind_of_run(run_params, pipeline)}"
+        self._end("FINISHED", lambda: end(run_params, pipeline, catalog), of=of)
 
     @hook_impl
     def on_pipeline_error(
@@ -201,15 +235,26 @@ class TrackingHooks(MlflowHook):
         end = super().on_pipeline_error
         self._end("FAILED", lambda: end(error, run_params, pipeline, catalog))
 
+    def _is_tracked(self) -> bool:
+        """Whether the run is tracked, or would be if MLflow worked."""
+        return self._guard is not None and (self.run_id is not None or bool(self._guard.problem))
+
     def _attempt(self, what: str, action: Callable[[], Any]) -> None:
-        """Record something of a run that is tracked, or that would be if MLflow worked."""
-        if self._guard is not None and (self.run_id is not None or self._guard.problem):
+        """Do what a run that is tracked needs."""
+        if self._is_tracked():
             self._guard.attempt(what, action)
 
-    def _end(self, status: str, end: Callable[[], Any]) -> None:
+    def _log(self, what: str, entry: Entry) -> None:
+        """Log something of a run that is tracked, or note that it is to be logged."""
+        self._attempt(what, entry.log)
+        if self._is_tracked() and self._guard.problem:
+            self._note.entries.append(entry)
+
+    def _end(self, status: str, end: Callable[[], Any], *, of: str | None = None) -> None:
         self._set_recording(True)
         if self._guard is None:
             return
+        was_tracked = self._is_tracked()
         run_id, self.run_id = self.run_id, None
         if run_id is not None and not self._guard.problem:
             self.run_id = run_id  # kedro-mlflow ends it from whatever thread
@@ -218,7 +263,23 @@ class TrackingHooks(MlflowHook):
             _leave_runs(status)  # MLflow may be back by now
         elif run_id is not None:
             self._living.end(run_id)
-        self._guard.report()
+        noted = of is not None and was_tracked and self._write_note(of, run_id)
+        self._guard.report(COMMAND if noted else "")
+
+    def _write_note(self, of: str, run_id: str | None) -> bool:
+        """Note what MLflow lacks of a run that has ended well; return whether it lacks anything."""
+        notes = Notes(Path(self._context.project_path) / self._settings.unrecorded)
+        if not self._guard.problem:
+            notes.forget(of)
+            return False
+        self._note.run_id = run_id or self._note.run_id
+        self._note.ends_run &= not self._already_active_mlflow
+        try:
+            notes.write(of, self._note)
+        except InputError as error:
+            logger.warning("What MLflow lacks is not noted: %s", error)
+            return False
+        return True
 
     def _set_recording(self, is_on: bool) -> None:
         for dataset in self._recorded.values():
@@ -293,11 +354,21 @@ class NameHooks:
 
 
 class LockHooks:
-    """Let one run at a time write the data of a method, and those that all methods share."""
+    """Let one run at a time write the data of a method, and those that all methods share.
+
+    What methods share is written when a run begins, and read until it ends. So a run lets others
+    write it as soon as it has: another method that prepares the same clips in the same way trains
+    beside it, and one that prepares others waits until nobody reads these.
+    """
+
+    _SHARED = "preparation"
+    _CLIPS = "clips"  # the first of what is shared, from which all else follows
 
     def __init__(self) -> None:
         """Begin without locks."""
         self._locks: WriterLocks | None = None
+        self._readers: Readers | None = None
+        self._left: set[str] = set()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -307,7 +378,7 @@ class LockHooks:
         self._folder = Path(context.project_path) / self._settings.locks
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Wait until nobody else writes what this run writes.
 
         Raises:
@@ -316,9 +387,36 @@ class LockHooks:
         self._release()  # of a run in this process that was interrupted
         outputs = pipeline.all_outputs()
         of = self._context.config_loader.name_of_run
-        parts = {f"{of}.{name.split('.')[0] if '.' in name else 'preparation'}" for name in outputs}
-        self._locks = WriterLocks(self._folder)
-        self._locks.acquire(parts, wait_s=self._settings.wait_s)
+        self._part = f"{of}.{self._SHARED}"
+        parts = {f"{of}.{name.split('.')[0] if '.' in name else self._SHARED}" for name in outputs}
+        self._locks, self._readers = WriterLocks(self._folder), Readers(self._folder)
+        remarks = {self._part: " Once it has prepared the clips, its training is not waited for."}
+        self._locks.acquire(parts, wait_s=self._settings.wait_s, remarks=remarks)
+        self._left = {name for name in outputs if "." not in name}
+        in_processes = "ParallelRunner" in str(run_params.get("runner"))  # which call no hooks here
+        if self._left and (in_processes or self._CLIPS not in self._left):
+            self._left = set()  # never let go of before the end
+            self._readers.wait(self._part, None, wait_s=self._settings.wait_s)
+
+    @hook_impl
+    def after_node_run(self, node: Node, catalog: CatalogProtocol, outputs: dict[str, Any]) -> None:
+        """Before clips are written, wait for runs that read others.
+
+        Raises:
+            InputError: they do for too long.
+        """
+        if self._readers is not None and self._left and self._CLIPS in outputs:
+            prepared = preparation_identity(outputs, catalog)
+            self._readers.wait(self._part, prepared, wait_s=self._settings.wait_s)
+            self._readers.begin(self._part, prepared)
+
+    @hook_impl(trylast=True)
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Let others write what methods share, once this run has."""
+        if dataset_name in self._left:
+            self._left.remove(dataset_name)
+            if not self._left and self._locks is not None:
+                self._locks.release(self._part)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
@@ -333,6 +431,34 @@ class LockHooks:
     def _release(self) -> None:
         if self._locks is not None:
             self._locks.release()
+        if self._readers is not None:
+            self._readers.end()
+
+
+def preparation_identity(outputs: Mapping[str, Any], catalog: CatalogProtocol) -> str:
+    """Return the identity of all that methods share.
+
+    Args:
+        outputs: of the node that makes the table of clips.
+        catalog: with the parameters.
+    """
+    shared = (node for pipeline in pipelines.values() for node in pipeline.nodes)
+    read = {
+        name
+        for node in shared
+        for name in node.inputs
+        if name.startswith("params:") and any("." not in output for output in node.outputs)
+    }
+    tables = {
+        name: data.to_csv(index=False) if isinstance(data, pd.DataFrame) else data
+        for name, data in outputs.items()
+        if name != "clip_checks"  # what a file was found to be, whether or not it is used
+    }
+    return identity(
+        tables=tables,
+        parameters={name: catalog.load(name) for name in read - {"params:jobs"}},
+        code=extraction_identity(),
+    )
 
 
 class SummaryHooks:
@@ -420,27 +546,22 @@ def _is_recorded(dataset: Any) -> bool:
     return hasattr(dataset, "_logging_activated")
 
 
-def _register(dataset: Any, detector: Detector, called: str) -> None:
-    """Record a detector that has been saved as a model in MLflow's registry."""
-    from anomalous_sound.tracking.registry import first_line, log_detector
-
-    try:
-        log_detector(detector, Path(dataset._filepath), called)
-    except Exception as error:  # such as a store without a registry
-        logger.warning("The detector is not in MLflow's registry: %s", first_line(error))
-        _record(dataset, detector)
-
-
-def _record(dataset: Any, data: Any) -> None:
-    """Record a dataset that has been saved with MLflow."""
+def _entry_of(dataset: Any, data: Any, *, registered_as: str | None) -> Entry:
+    """Return what MLflow records of a dataset that has been saved."""
     if isinstance(dataset, MlflowMetricsHistoryDataset):
-        dataset._logging_activated = True
-        try:
-            dataset.save(data)
-        finally:
-            dataset._logging_activated = False
-    else:
-        mlflow.log_artifact(str(dataset._filepath), dataset.artifact_path)
+        return Metrics.of(data, dataset._prefix)
+    path = Path(dataset._filepath)
+    if registered_as is not None:
+        return RegisteredDetector.of(path, dataset.artifact_path, data, called=registered_as)
+    return Artifact(path=path, folder=dataset.artifact_path)
+
+
+def _kind_of_run(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
+    """Return what a run makes: another run of the same kind replaces it."""
+    parts = {name.split(".")[0] for name in pipeline.all_outputs() if "." in name}
+    chosen = ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
+    in_part = ["part"] if any(run_params.get(name) for name in chosen) else []
+    return "+".join([*sorted(parts), *in_part])
 
 
 def _run_settings(context: KedroContext) -> RunSettings:
@@ -498,9 +619,10 @@ def git_revision(folder: Path) -> dict[str, str]:
     """Return the revision of the code and whether it has uncommitted changes, as MLflow tags."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        command = ["git", "-C", str(folder), *arguments]
+        # the user's git, and words of this module
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603
+        return done.stdout.strip()
 
     try:
         revision = git("rev-parse", "HEAD")

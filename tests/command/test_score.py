@@ -143,13 +143,20 @@ def test_normal_clips_end_with_0_and_what_is_not_judged_is_told(
     assert "Not judged: 1." in result.stdout
 
 
-def test_a_name_that_cannot_be_printed_is_not_judged(clips, command, tmp_path):
+def test_a_name_that_cannot_be_printed_is_judged_and_shown_escaped(
+    clips, folder, command, tmp_path
+):
     path = min(clips.glob("test/anomaly_id_00_*.wav"))
-    shutil.copy(path, os.fsencode(tmp_path) + b"/a\xff.wav")
-    for options in ([], ["--json"]):
-        result = command("score", tmp_path, *options)
-        assert result.exit_code == 3
-        assert "rename it" in result.stdout
+    expected = Detector.load(folder).judge_file(path, machine_id="00").score
+    names = {b"a\xff.wav": r"a\xff.wav", b"b\n\x1b[2J.wav": r"b\n\x1b[2J.wav"}
+    for name in names:
+        shutil.copy(path, os.fsencode(tmp_path) + b"/" + name)
+    lines = events(command("score", tmp_path, "--json", "--machine-id", "00"))
+    assert {line["source"]: line["score"] for line in lines} == {
+        f"{tmp_path}/{shown}": expected for shown in names.values()
+    }
+    table = command("score", tmp_path, "--machine-id", "00").stdout
+    assert all(shown in table for shown in names.values())
 
 
 def test_the_machine_id_of_a_labels_table_is_read(clips, folder, command, tmp_path):

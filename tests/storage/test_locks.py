@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.storage.locks import LivingRuns, WriterLocks, one_writer
+from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks, one_writer
 
 
 def test_a_part_is_held_by_one_and_let_go_by_all_ends(tmp_path):
@@ -26,6 +26,41 @@ def test_locks_that_cannot_be_written_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.touch", refused)
     with pytest.raises(InputError, match=r"lstm\.lock cannot be written: Permission denied"):
         WriterLocks(tmp_path).acquire(["lstm"], wait_s=0.1)
+
+
+def test_a_part_can_be_let_go_of_by_itself_and_from_another_thread(tmp_path):
+    first, second = WriterLocks(tmp_path), WriterLocks(tmp_path)
+    first.acquire(["lstm", "preparation"], wait_s=0.1)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(first.release, "preparation").result()
+    second.acquire(["preparation"], wait_s=0.1)
+    with pytest.raises(InputError, match="the data of 'lstm'"):
+        second.acquire(["lstm"], wait_s=0.1)
+
+
+def test_who_writes_what_is_read_already_does_not_wait_for_its_readers(tmp_path, caplog):
+    first, second = Readers(tmp_path), Readers(tmp_path)
+    first.begin("press.3.preparation", "0a")
+    second.wait("press.3.preparation", "0a", wait_s=0.1)
+    second.wait("press.preparation", "0b", wait_s=0.1)  # another detector
+    assert not caplog.records
+    for other in ("0b", None):
+        with pytest.raises(InputError, match=r"with other data of 'press\.3\.preparation'"):
+            second.wait("press.3.preparation", other, wait_s=0.1)
+    assert "waiting for its end" in caplog.text
+    second.begin("press.3.preparation", "0a")
+    first.end()
+    second.end()
+    Readers(tmp_path).wait("press.3.preparation", "0b", wait_s=0.1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_died_is_not_waited_for(tmp_path):
+    died = Readers(tmp_path)
+    died.begin("preparation", "0a")
+    died._own[1].release()  # as the operating system does when a process is killed
+    Readers(tmp_path).wait("preparation", "0b", wait_s=0.1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_has_died_if_its_process_let_go_of_it(tmp_path):

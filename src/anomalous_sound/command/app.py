@@ -22,6 +22,7 @@ from anomalous_sound.command.options import (
 )
 from anomalous_sound.command.serve import serve
 from anomalous_sound.command.watch.command import watch
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.errors import InputError, UnreadableClipError, missing_package
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def score(
     else:
         wanted = find_recordings([Path(place) for place in places], detector, machine_id)
         results = judge(detector, wanted, jobs=jobs)
-        sources = [str(getattr(one, "path", None) or one.source) for one in wanted]  # type: ignore[union-attr]
+        sources = [shown(getattr(one, "path", None) or one.source) for one in wanted]  # type: ignore[union-attr]
     raise click.exceptions.Exit(_print_results(results, sources, detector, as_json))
 
 

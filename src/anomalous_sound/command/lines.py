@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Identity
 from anomalous_sound.decision.verdict import Rejection, Verdict, in_one_sentence
@@ -121,7 +122,7 @@ class Table:
 
     def row(self, result: Verdict | Rejection) -> str:
         """Return the row of a clip."""
-        source, time = _shortened(str(result.source), self._width), clock_time(result.start_s)
+        source, time = _shortened(shown(result.source), self._width), clock_time(result.start_s)
         if isinstance(result, Rejection):
             return self._row(source, time, "not judged", "", "", "", result.reason)
         return self._row(
@@ -151,7 +152,8 @@ def stands_out(verdict: Verdict) -> str:
 
 def _place(verdict: Verdict) -> str:
     time = f" at {clock_time(verdict.start_s)}" if verdict.start_s else ""
-    return f"{verdict.source}{time} (score {verdict.score:.4g}, threshold {verdict.threshold:.4g})"
+    place = f"{shown(verdict.source)}{time}"
+    return f"{place} (score {verdict.score:.4g}, threshold {verdict.threshold:.4g})"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -14,6 +14,7 @@ from anomalous_sound.command.description import named, promise
 from anomalous_sound.command.recordings import Wanted, judge, select
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.folder import open_corpus
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
@@ -50,7 +51,9 @@ class Recalibration:
                 "and the promise is worth nothing"
             )
         if self.left_out:
-            reasons = "; ".join(f"{one.source}: {one.reason}" for one in self.left_out[:_NAMED])
+            reasons = "; ".join(
+                f"{shown(one.source)}: {one.reason}" for one in self.left_out[:_NAMED]
+            )
             more = "; …" if len(self.left_out) > _NAMED else ""
             lines.append(f"left out       {len(self.left_out)}: {reasons}{more}")
         return lines
@@ -121,8 +124,8 @@ def recalibrate(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
         raise InputError(
-            f"recalibrate: no recording in {place} can be used; the first: {left_out[0].source}: "
-            f"{left_out[0].reason}."
+            f"recalibrate: no recording in {place} can be used; the first: "
+            f"{shown(left_out[0].source)}: {left_out[0].reason}."
         )
     heard = pd.DataFrame(
         {

@@ -70,11 +70,9 @@ def select(
         nameless=detector.known_as(machine_id),
     )
     files = corpus.recordings
-    # a name that cannot be printed is rejected, as in the pipeline
-    rejected |= {name: file.unusable for name, file in files.items() if file.unusable}
     absent = [Rejection(Path(name), rejected[name]) for name in rejected if name not in identities]
     return absent + [
-        Rejection(Path(name) if files[name].unusable else files[name].path, rejected[name])
+        Rejection(files[name].path, rejected[name])
         if name in rejected
         else Wanted(name, files[name].path, identity.machine_id)
         for name, identity in identities.items()

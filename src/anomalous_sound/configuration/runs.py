@@ -13,6 +13,7 @@ class RunSettings(Settings):
     """How runs keep out of each other's way, and what they ask of MLflow."""
 
     locks: str = Field(description="folder of lock files, in the project")
+    unrecorded: str = Field(description="folder of what MLflow could not record, in the project")
     wait_s: PositiveInt = Field(description="longest wait for a run that writes the same data")
     mlflow_timeout_s: PositiveInt = Field(description="longest silence of MLflow's server or store")
     mlflow_retries: Annotated[int, Field(ge=0)] = Field(description="of a request to the server")

@@ -85,11 +85,9 @@ class AudioFile:
 
     Attributes:
         path: where it is.
-        unusable: why it cannot be used whatever it holds, such as its name; empty: nothing.
     """
 
     path: Path
-    unusable: str = ""
 
     def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
@@ -150,8 +148,6 @@ class AudioFile:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        if self.unusable:
-            raise UnreadableClipError(self.unusable)
         try:
             with self.path.open("rb") as file:
                 yield file

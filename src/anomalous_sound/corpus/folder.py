@@ -6,23 +6,18 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.decode import AUDIO_SUFFIXES, FOREIGN_SUFFIXES, AudioFile
+from anomalous_sound.corpus.names import printable
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import attributes_of
 from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
 from anomalous_sound.sources.tables import Table, read_table
 from anomalous_sound.vocabulary import Split
-
-_UNPRINTABLE = {"Cc", "Zl", "Zp"}  # control characters, and separators of lines and paragraphs
-_UNUSABLE_NAME = (
-    "its name, or that of its folder, is not UTF-8 or holds control characters (shown escaped); "
-    "rename it"
-)
 
 CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
 # of DCASE, for each section, above the folders of the splits
@@ -62,7 +57,7 @@ def open_corpus(place: Path, given_as: str) -> AudioCorpus:
         folder_name=name,
         simulated=simulated,
         recordings=recordings,
-        labels=_read_table(place / LABELS_FILE),
+        labels=_as_listed(_read_table(place / LABELS_FILE), recordings),
         # only a program knows where it has put a fault
         faults=_read_table(place / FAULTS_FILE) if simulated else None,
         published=read_attributes(recordings),
@@ -80,7 +75,7 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
             left out.
 
     Returns:
-        For each clip ID (its path below ``root``) its file.
+        For each clip ID (its path below ``root``, as :func:`.printable` shows it) its file.
     """
     return _named(
         {
@@ -94,21 +89,19 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
 
 
 def _named(paths: Mapping[str, Path]) -> dict[str, AudioFile]:
-    """Return files by names that can be shown; those of other names are rejected later."""
-    shown = {name: printable(name) for name in paths}
-    return {
-        shown[name]: AudioFile(path, "" if shown[name] == name else _UNUSABLE_NAME)
-        for name, path in paths.items()
-    }
+    """Return files by names that can be shown."""
+    return {printable(name): AudioFile(path) for name, path in paths.items()}
 
 
-def printable(name: str) -> str:
-    """Escape what tables and pages cannot hold: bytes that are no UTF-8, control characters."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(
-        one.encode("unicode_escape").decode() if category(one) in _UNPRINTABLE else one
-        for one in text
+def _as_listed(labels: Table | None, recordings: Mapping[str, AudioFile]) -> Table | None:
+    """Let a table name a file as it is, or as it is shown."""
+    if labels is None or "file" not in labels.columns:
+        return labels
+    rows = (
+        row if row["file"] in recordings else {**row, "file": printable(row["file"])}
+        for row in labels.rows
     )
+    return replace(labels, rows=tuple(rows))
 
 
 def read_attributes(recordings: Mapping[str, AudioFile]) -> dict[str, ClipFacts]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.decision.evidence import Evidence, is_foreign, notes_of
 from anomalous_sound.vocabulary import Decision
 
@@ -127,7 +128,7 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map."""
         return {
-            "source": None if self.source is None else str(self.source),
+            "source": shown(self.source) or None,
             "start_s": self.start_s,
             "machine_id": self.machine_id,
             "decision": str(self.decision),
@@ -162,7 +163,7 @@ class Rejection:
 
     def to_json(self) -> dict[str, Any]:
         """Return the rejection as JSON values."""
-        return {"source": str(self.source), "start_s": self.start_s, "reason": self.reason}
+        return {"source": shown(self.source), "start_s": self.start_s, "reason": self.reason}
 
 
 def in_one_sentence(anomalous: int, clips: int, worst: str) -> str:

@@ -71,7 +71,8 @@ class Retry:
         """
         doubled = self.first_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)
         least = min(max(asked_s, 0.0), self.longest_s)
-        return max(least, min(doubled, self.longest_s) * random.uniform(0.75, 1.0))
+        spread = random.uniform(0.75, 1.0)  # nosec B311  # keeps clients apart, no secret
+        return max(least, min(doubled, self.longest_s) * spread)
 
 
 class Courier:

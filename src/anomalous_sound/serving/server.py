@@ -19,7 +19,7 @@ from anomalous_sound.serving.app import create_app
 from anomalous_sound.serving.judging import example_clip
 from anomalous_sound.serving.limits import Limits
 
-TOKEN_VARIABLE = "ANOMALOUS_SOUND_TOKEN"
+TOKEN_VARIABLE = "ANOMALOUS_SOUND_TOKEN"  # nosec B105  # the name of a variable
 _SHORTEST_TOKEN = 16  # characters; a shorter one could be guessed
 _CONNECTIONS = 256  # more are answered with 503
 

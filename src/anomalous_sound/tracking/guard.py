@@ -46,18 +46,23 @@ class TrackingGuard:
             action()
         except Exception as error:
             self._miss(what)
-            self.problem = self._one_line(error)
+            self.problem = self.one_line(error)
             logger.warning(
                 "MLflow cannot use %s (%s); the run goes on without being tracked.",
                 *(without_password(self.uri), self.problem),
             )
 
-    def report(self) -> None:
-        """Say what was not recorded, if anything."""
+    def report(self, command: str = "") -> None:
+        """Say what was not recorded, if anything.
+
+        Args:
+            command: records it afterwards; empty: nothing does.
+        """
         if self.missed:
             logger.warning(
-                "MLflow has no record of: %s. All results are in data/.%s",
+                "MLflow has no record of: %s. All results are in data/.%s%s",
                 ", ".join(self.missed),
+                f" When MLflow works again, record them by: {command}." if command else "",
                 _REMEDY.format(uri=self.uri) if self.uri.startswith("sqlite:") else "",
             )
 
@@ -65,7 +70,8 @@ class TrackingGuard:
         if what and what not in self.missed:
             self.missed.append(what)
 
-    def _one_line(self, error: Exception) -> str:
+    def one_line(self, error: Exception) -> str:
+        """Return what an error says, shortly and without a password."""
         lines = str(error).splitlines() or [type(error).__name__]
         shown = lines[0].replace(self.uri, without_password(self.uri)).rstrip(".")
         return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"

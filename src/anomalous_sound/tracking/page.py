@@ -75,7 +75,8 @@ def serve(uri: str, project: Path, host: str, port: int, address: str) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # jobs of language models
         "PYTHONWARNINGS": "ignore",  # of what its own libraries will give up
     }
-    server = subprocess.Popen(command, cwd=project, env=own | os.environ)
+    # this Python, no shell
+    server = subprocess.Popen(command, cwd=project, env=own | os.environ)  # nosec B603
     try:
         if _answers(f"http://{host}:{port}/health", server):
             print(f"Runs: {address} (Ctrl-C ends the server)", flush=True)
@@ -88,7 +89,7 @@ def _answers(health: str, server: subprocess.Popen[bytes]) -> bool:
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end and server.poll() is None:
         try:
-            urllib.request.urlopen(health, timeout=5).close()
+            urllib.request.urlopen(health, timeout=5).close()  # nosec B310  # our own http address
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
         else:

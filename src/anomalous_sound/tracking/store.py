@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,12 @@ from filelock import FileLock
 
 _SQLITE = "sqlite:///"
 _INCOMPLETE = ".incomplete"
+_HALF_MADE = ".half-made"
+_BESIDE = ("", "-journal", "-wal", "-shm")  # the files of a SQLite database
+# what MLflow fills before it makes the first experiment, which is the last that it does
+_FILLED_FIRST = {"alembic_version", "workspaces"}
+
+logger = logging.getLogger(__name__)
 
 
 def without_password(uri: str) -> str:
@@ -54,7 +61,8 @@ def limit_waiting(timeout_s: int, retries: int) -> None:
 def prepare_store(uri: str, timeout_s: int) -> None:
     """Make a SQLite store that is not there, and see whether it can be written to.
 
-    MLflow itself would retry for minutes. Other stores are left to it.
+    A store that was left half-made is moved aside. MLflow itself would retry for minutes. Other
+    stores are left to it.
 
     Raises:
         OSError: the store cannot be made.
@@ -65,13 +73,46 @@ def prepare_store(uri: str, timeout_s: int) -> None:
     if not uri.startswith(_SQLITE) or path.name in ("", ":memory:"):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.stat().st_size == 0:
+    if not _is_made(path, timeout_s):
         with FileLock(f"{path}.lock", timeout=max(timeout_s, 60)):
-            if not path.exists() or path.stat().st_size == 0:
+            if not _is_made(path, timeout_s):
+                _move_aside(path)
                 _make_whole(path)
+
+
+def _is_made(path: Path, timeout_s: int) -> bool:
+    """Return whether a store is there, and holds something.
+
+    Raises:
+        sqlite3.Error: it cannot be written to, or is no database.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return False
     with closing(sqlite3.connect(path, timeout=timeout_s, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        found = any(
+            # a table's name is no value that could be handed over
+            connection.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone()  # nosec B608
+            for (name,) in tables.fetchall()
+            if name not in _FILLED_FIRST
+        )
         connection.execute("ROLLBACK")
+    return found
+
+
+def _move_aside(path: Path) -> None:
+    """Move what is left of a store out of the way; nothing is in it."""
+    if path.exists() and path.stat().st_size:
+        aside = path.with_name(path.name + _HALF_MADE)
+        logger.warning(
+            "%s was left half-made, without any run; it is now %s, and a new store is begun.",
+            *(path, aside.name),
+        )
+        for ending in _BESIDE:
+            left = Path(f"{path}{ending}")
+            if left.exists():
+                left.replace(f"{aside}{ending}")
 
 
 def _make_whole(path: Path) -> None:

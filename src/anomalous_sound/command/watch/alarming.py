@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import clock_time, recording_of
 from anomalous_sound.decision.alarms import AlarmState, Change, Looks, Step
 from anomalous_sound.decision.dependence import DependenceCheck
@@ -362,7 +363,7 @@ def _promise(
 
 def _place(verdict: Verdict) -> str:
     machine = f"machine ID {verdict.machine_id}, " if verdict.machine_id else ""
-    return f"{machine}{verdict.source} at {clock_time(verdict.start_s)}"
+    return f"{machine}{shown(verdict.source)} at {clock_time(verdict.start_s)}"
 
 
 def _where(verdict: Verdict) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from anomalous_sound.command.lines import Tally, printable, stands_out
 from anomalous_sound.command.watch.alarming import Alarms, Event
 from anomalous_sound.command.watch.outputs import Outputs
 from anomalous_sound.corpus.decode import Recording
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Identity
 from anomalous_sound.decision.sensor import Doubt, Sensor, doubts, level_db
@@ -132,7 +133,7 @@ class Watch:
         self._wrong.setdefault((machine_id, kind), self._clock())
         self.is_over = self.is_over or self._ends_on_sensor
         said = Rejection(source, reason, start_s).to_json()
-        text = f"SENSOR {kind}: {source} at {clock_time(start_s)}: {reason}"
+        text = f"SENSOR {kind}: {shown(source)} at {clock_time(start_s)}: {reason}"
         self._tell("sensor", {"kind": kind, **said, "machine_id": machine_id}, text)
 
     def back(self, kind: Sensor) -> None:
@@ -176,7 +177,7 @@ class Watch:
         places = f"; {stands_out(verdict)}" if verdict.is_anomalous else ""
         places += "".join(f"; {note}" for note in verdict.notes)
         places += f"; sensor: {', '.join(kinds)}" if kinds else ""
-        place = f"{verdict.source} at {clock_time(verdict.start_s)}"
+        place = f"{shown(verdict.source)} at {clock_time(verdict.start_s)}"
         text = f"{verdict.decision}: {place} (score {verdict.score:.4g}{threshold}{places})"
         event = new_event(
             "verdict", {**verdict.to_json(), "sensor": kinds, "detector": self._identity}
