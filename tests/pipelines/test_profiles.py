@@ -58,6 +58,20 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
     assert parameters(project, profile="standard")["detector"]["folds"] == 4
 
 
+def test_two_profiles_compare_with_domains(project):
+    """They are the standard one in all else."""
+    standard = parameters(project, "dcase2023")
+    for profile in ("domain", "balanced"):
+        values = parameters(project, "dcase2023", profile=profile)
+        assert values["profile"] == profile
+        for method in ("lstm", "gru"):
+            for part, usual in zip(
+                values[method]["score"]["parts"], standard[method]["score"]["parts"], strict=True
+            ):
+                assert usual["reference"] == "machine_id"
+                assert part == usual | {"reference": profile}
+
+
 def test_the_baseline_has_the_features_and_the_training_that_its_authors_published(project):
     """``baseline.yaml`` and ``common.py`` of the 2020 baseline; 128 mel bands as the task says."""
     values = parameters(project, "dcase2020", profile="baseline")
