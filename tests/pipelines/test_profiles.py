@@ -94,6 +94,38 @@ def test_the_baseline_has_the_features_and_the_training_that_its_authors_publish
         assert others["scaling"]["method"] == "clip"
 
 
+@pytest.mark.parametrize("year", range(2020, 2027))
+def test_the_baseline_of_each_year(project, year):
+    """``baseline.yaml`` and ``network.py`` of nttcslab/dcase2023_task2_baseline_ae from 2023 on.
+
+    Before, ``baseline.yaml`` of 2021 (y-kawagu) and ``keras_model.py`` of 2022 (Kota-Dohi).
+    """
+    values = parameters(project, f"dcase{year}", profile="baseline")
+    own = values["autoencoder"]
+    assert own["network"] == {
+        "architecture": "dense_autoencoder",
+        "hidden_size": 128,
+        "depth": 4,
+        "bottleneck": 8,
+        "norm_momentum": 0.01,  # Keras's .99
+        "norm_epsilon": 1e-3,
+        "error": "squared",
+    }
+    training = {name: own["training"][name] for name in ("epochs", "batch_size", "learning_rate")}
+    batch_size = 256 if year >= 2023 else 512
+    assert training == {"epochs": 100, "batch_size": batch_size, "learning_rate": 1e-3}
+    assert values["log_mel"] == {"n_fft": 1024, "hop_length": 512, "n_mels": 128, "top_db": None}
+    assert values["corpus"]["validation_fraction"] == 0.1
+    # the first of the two channels of 2026
+    assert values["audio"]["channel"] == 0
+    standard = parameters(project, f"dcase{year}", profile="standard")["autoencoder"]
+    assert standard["training"]["batch_size"] == 512
+    assert (standard["network"]["norm_momentum"], standard["network"]["norm_epsilon"]) == (
+        0.1,
+        1e-5,
+    )
+
+
 @pytest.mark.slow
 def test_a_run_with_the_baseline_profile_scores_by_the_mean_squared_error_in_decibels(
     project, dcase_folder

@@ -8,7 +8,7 @@ A score is fitted on normal training clips alone, with :func:`fit_score`:
     >>> score.score(np.array([[0.7], [0.4]]), np.array(["00", "02"]))
     array([0.7, 0.4])
     >>> score_from_json(score.to_json()).unit
-    'mean over time of the squared error of scaled log-mel values'
+    "mean over time of the network's error of scaled log-mel values"
 """
 
 from __future__ import annotations
