@@ -121,7 +121,9 @@ def check_enough(
             needed += (
                 " besides those left out for the calibration (three of one machine ID are enough)"
             )
-        without = ", or compare domains with each other (…score.reference=balanced)" if of else ""
+        without = (
+            ", or take both domains together (reference: balanced, profile=balanced)" if of else ""
+        )
         raise InputError(
             f"too few normal training clips{of}: {inside.sum()}; the score {settings.type} "
             f"measures how they differ, and needs {needed}. Give more clips{without}, or a score "
