@@ -22,6 +22,7 @@ from experiments import (
     choice_page,
     choose_score,
     choose_spectrum,
+    domains,
     false_alarms,
     promises,
     rule,
@@ -370,3 +371,17 @@ def test_a_table_stands_between_its_marks():
         "a\n<!-- choice: one -->\nnew\n<!-- /choice -->\nb\n"
         "<!-- choice: two -->\nother\n<!-- /choice -->"
     )
+
+
+def test_two_domains_are_measured(tiny, monkeypatch):
+    monkeypatch.setattr(domains, "PAIRS", (("00", "02"),))
+    clips, _ = tiny.loaded
+    machine = domains.two_domains(clips, "00", "02", 3, 2)
+    assert set(machine.machine_id) == {"00"}
+    trained = machine[machine.split == "train"].domain.value_counts().to_dict()
+    assert trained == {"source": 3, "target": 2}
+    table = domains.measure(seed=3, source_clips=4, target_clips=3)
+    assert len(table) == 9
+    figures = table[list(domains.FIGURES)].to_numpy()
+    assert ((figures >= 0) & (figures <= 1)).all()
+    assert set(table.reference) == {"machine_id", "balanced", "domain"}

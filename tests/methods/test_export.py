@@ -12,6 +12,7 @@ from anomalous_sound.methods.network import Network
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.runner import make_runner
 
+NORM = {"norm_momentum": 0.1, "norm_epsilon": 1e-5}
 FORMS = {
     "lstm": [{"hidden_size": 5, "num_layers": 2}],
     "lstm_dense": [{"hidden_size": 5, "num_layers": 2}],
@@ -20,7 +21,10 @@ FORMS = {
         for read in ("states", "latent")
         for masked in ("none", "centre")
     ],
-    "autoencoder": [{"hidden_size": 7, "depth": 2, "bottleneck": 3}],
+    "autoencoder": [
+        {"hidden_size": 7, "depth": 2, "bottleneck": 3, "error": error, **NORM}
+        for error in ("squared", "selective_mahalanobis")
+    ],
 }
 
 

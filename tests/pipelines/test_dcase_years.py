@@ -2,7 +2,9 @@
 
 import csv
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from file_server import DOWNLOAD, clip, sections, zip_of
 from support import SMALL_PARAMETERS
@@ -93,3 +95,65 @@ def test_the_evaluation_set_of_2023_by_its_published_labels(project, file_server
             if (facts.label, facts.domain) == ("normal", domain)
         ]
         assert official[f"auc_{domain}"] == pytest.approx(pairs(normal, anomalous))
+
+
+def test_the_selective_mahalanobis_mode_and_the_nearer_domain_on_both_domains(project, file_server):
+    """The baseline's clip score, joined with another score by domains, worked out with numpy."""
+    serve(project, file_server, "dcase2023", {"development": ("fan", sections("fan"))})
+    spectrum = {
+        "type": "band_deviation",
+        "reads": "spectrum",
+        "pooling": {"type": "mean"},
+        "scale": "linear",
+        "whitening": "band",
+        "reference": "domain",
+        "prior_clips": 0.0,
+        "backend": {"type": "mean_square"},
+    }
+    baseline = {"type": "pooled_error", "pooling": {"type": "mean"}}
+    own = {
+        "training": {"epochs": 1},
+        "network": {"hidden_size": 16, "error": "selective_mahalanobis"},
+        "score": {"type": "joined", "fits": 3, "parts": [baseline, spectrum]},
+    }
+    project.run(
+        *("autoencoder", "dcase2023"),
+        profile="baseline",
+        corpus={"machine_type": "fan", "validation_fraction": 0.2},
+        autoencoder=own,
+    )
+    clips, frames = (project.load(name, "dcase2023") for name in ("clips", "log_mel"))
+    network = project.load("autoencoder.network", "dcase2023").build()
+    fitted = project.load("autoencoder.fitted_score", "dcase2023")
+    scores = project.load("autoencoder.clip_scores", "dcase2023").set_index("clip_id").score
+    training = clips[clips.split == "train"]
+    assert set(training.domain) == {"source", "target"}
+    assert not torch.equal(*network.whiteners)
+    means = {clip_id: frames.clip(clip_id).astype(float).mean(axis=0) for clip_id in clips.clip_id}
+
+    def by_domain(tested, domain):
+        normal = training[training.domain == domain]
+        centres = {
+            section: np.mean([means[name] for name in clip_ids], axis=0)
+            for section, clip_ids in normal.groupby("machine_id").clip_id
+        }
+        rest = [means[one.clip_id] - centres[one.machine_id] for one in normal.itertuples()]
+        deviations = np.sqrt(np.square(rest).sum(axis=0) / (len(normal) - len(centres)))
+        z = (means[tested.clip_id] - centres[tested.machine_id]) / deviations
+        return 10 * np.log10((z**2).mean())
+
+    for tested in clips[clips.split == "test"].itertuples():
+        decibels = frames.clip(tested.clip_id)
+        stacked = np.stack([decibels[n : n + 5].ravel() for n in range(len(decibels) - 4)])
+        with torch.no_grad():
+            rebuilt = network.layers(torch.from_numpy(stacked)).numpy()
+        mean = (stacked - rebuilt).reshape(-1, 128).astype(float).mean(axis=0)
+        distance = min(((mean @ root.double().numpy()) ** 2).sum() for root in network.whiteners)
+        parts = (distance / 128, min(by_domain(tested, domain) for domain in ("source", "target")))
+        expected = [
+            (part - centre) / spread
+            for part, centre, spread in zip(parts, fitted.centres, fitted.spreads, strict=True)
+        ]
+        assert scores[tested.clip_id] == pytest.approx(np.mean(expected), rel=1e-3, abs=1e-4)
+    official = project.load("autoencoder.metrics", "dcase2023")["official"]
+    assert set(official["sections"]) == {"00", "01"}

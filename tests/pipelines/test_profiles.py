@@ -58,6 +58,20 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
     assert parameters(project, profile="standard")["detector"]["folds"] == 4
 
 
+def test_two_profiles_compare_with_domains(project):
+    """They are the standard one in all else."""
+    standard = parameters(project, "dcase2023")
+    for profile in ("domain", "balanced"):
+        values = parameters(project, "dcase2023", profile=profile)
+        assert values["profile"] == profile
+        for method in ("lstm", "gru"):
+            for part, usual in zip(
+                values[method]["score"]["parts"], standard[method]["score"]["parts"], strict=True
+            ):
+                assert usual["reference"] == "machine_id"
+                assert part == usual | {"reference": profile}
+
+
 def test_the_baseline_has_the_features_and_the_training_that_its_authors_published(project):
     """``baseline.yaml`` and ``common.py`` of the 2020 baseline; 128 mel bands as the task says."""
     values = parameters(project, "dcase2020", profile="baseline")
@@ -78,6 +92,38 @@ def test_the_baseline_has_the_features_and_the_training_that_its_authors_publish
         assert others["log_mel"]["n_fft"] == 2048
         assert others["log_mel"]["top_db"] == 80.0
         assert others["scaling"]["method"] == "clip"
+
+
+@pytest.mark.parametrize("year", range(2020, 2027))
+def test_the_baseline_of_each_year(project, year):
+    """``baseline.yaml`` and ``network.py`` of nttcslab/dcase2023_task2_baseline_ae from 2023 on.
+
+    Before, ``baseline.yaml`` of 2021 (y-kawagu) and ``keras_model.py`` of 2022 (Kota-Dohi).
+    """
+    values = parameters(project, f"dcase{year}", profile="baseline")
+    own = values["autoencoder"]
+    assert own["network"] == {
+        "architecture": "dense_autoencoder",
+        "hidden_size": 128,
+        "depth": 4,
+        "bottleneck": 8,
+        "norm_momentum": 0.01,  # Keras's .99
+        "norm_epsilon": 1e-3,
+        "error": "squared",
+    }
+    training = {name: own["training"][name] for name in ("epochs", "batch_size", "learning_rate")}
+    batch_size = 256 if year >= 2023 else 512
+    assert training == {"epochs": 100, "batch_size": batch_size, "learning_rate": 1e-3}
+    assert values["log_mel"] == {"n_fft": 1024, "hop_length": 512, "n_mels": 128, "top_db": None}
+    assert values["corpus"]["validation_fraction"] == 0.1
+    # the first of the two channels of 2026
+    assert values["audio"]["channel"] == 0
+    standard = parameters(project, f"dcase{year}", profile="standard")["autoencoder"]
+    assert standard["training"]["batch_size"] == 512
+    assert (standard["network"]["norm_momentum"], standard["network"]["norm_epsilon"]) == (
+        0.1,
+        1e-5,
+    )
 
 
 @pytest.mark.slow

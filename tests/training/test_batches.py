@@ -44,7 +44,7 @@ def test_on_cuda_windows_are_gathered_there(windows):
 
 def test_a_batch_says_which_machine_each_window_is_of(windows):
     assert windows.clip_ids == ["a", "c"]
-    batches = WindowBatches(windows, [1, -1], torch.device("cpu"))
+    batches = WindowBatches(windows, [1, -1], [False, True], torch.device("cpu"))
     batch = batches[[0, 19, 20, 29]]
     assert batch.machine.tolist() == [1, 1, -1, -1]
     assert torch.equal(batch.frames, torch.from_numpy(windows[[0, 19, 20, 29]]))

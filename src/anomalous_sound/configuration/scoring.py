@@ -145,8 +145,10 @@ class BandDeviationSettings(Settings):
     whitening: Literal["band", "mahalanobis"] = Field(
         description="band: each band by its own spread; mahalanobis: correlations removed too"
     )
-    reference: Literal["machine_id", "machine_type"] = Field(
-        description="the normal clips that a clip is compared with"
+    reference: Literal["machine_id", "machine_type", "balanced", "domain"] = Field(
+        description="the normal clips that a clip is compared with: those of its machine ID; of "
+        "all; of its machine ID, with source and target domain counting alike (balanced); or of "
+        "the domain of its machine ID that it is nearer to (domain)"
     )
     prior_clips: NotNegativeFloat = Field(
         description="so many clips the mean of the machine type counts in that of a machine ID"

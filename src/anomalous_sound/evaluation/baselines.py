@@ -14,6 +14,7 @@ from anomalous_sound.configuration.scoring import (
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
@@ -66,7 +67,7 @@ def untrained_scores(
 
     Args:
         log_mel: log-mel frames, dB.
-        clips: ``clip_id, machine_id, split``.
+        clips: ``clip_id, machine_id, split``, and ``domain`` if the score knows domains.
         scaling: of the frames.
         windows: the form of a window.
         score: settings of the networks' score.
@@ -87,18 +88,23 @@ def untrained_scores(
         ):
             errors = ClipErrors(clip_id, (name,), values[None], values.mean(axis=1)[None], 0.0)
             pooled[name].append(pool_clip(settings[name], errors, frames)[0])
-    machine_ids = clips.machine_id.to_numpy()
+    machine_ids, domains = clips.machine_id.to_numpy(), domains_of(clips)
     training = (clips.split == Split.TRAIN).to_numpy()
     table = clips[["clip_id"]].copy()
     for name, of_clips in pooled.items():
         values = np.stack(of_clips)
         fitted = fit_score(
-            *(settings[name], values[training], machine_ids[training]), seed=seed, left_out=left_out
+            *(settings[name], values[training], machine_ids[training]),
+            seed=seed,
+            left_out=left_out,
+            domains=domains[training],
         )
         scores = fitted.score(values, machine_ids)
         if left_out is not None:
             scores[training] = left_out_scores(
-                *(settings[name], values[training], machine_ids[training], left_out), seed=seed
+                *(settings[name], values[training], machine_ids[training], left_out),
+                seed=seed,
+                domains=domains[training],
             )
         table[name] = scores
     return table

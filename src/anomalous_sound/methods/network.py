@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +22,12 @@ class Batch(NamedTuple):
             is the last one.
         machine: int64, one per window: the place of its machine ID among those trained on, counted
             from 0; -1 for any other.
+        target: bool, one per window: whether its clip is of the target domain; None: not told.
     """
 
     frames: Tensor
     machine: Tensor
+    target: Tensor | None = None
 
 
 class ClipInput(NamedTuple):
@@ -69,7 +72,7 @@ class Network(nn.Module, ABC):
             windows of a clip can be computed some at a time.
     """
 
-    windows_alone: ClassVar[bool] = False
+    windows_alone: bool = False
 
     @abstractmethod
     def __init__(self, settings: Any, shape: InputShape) -> None:
@@ -88,6 +91,16 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def errors(self, clip: ClipInput) -> Tensor:
         """Return how unexpected each window of a clip is, windows × mel bands, at least 0."""
+
+    def after_training(self, batches: Iterable[Batch]) -> None:
+        """Learn what only a trained network can learn of the windows that it was trained on.
+
+        It is called once, in evaluation mode and without gradients. What it finds goes into
+        buffers, which are saved as weights are. Nothing by default.
+
+        Args:
+            batches: of all training windows, in an order of its own.
+        """
 
     def errors_at_once(self, clip: ClipInput) -> Tensor:
         """Return :meth:`errors` in one step, whatever the batch size: this is what is exported."""
@@ -143,8 +156,12 @@ class FramePredictor(Network):
 
     def errors_at_once(self, clip: ClipInput) -> Tensor:
         """Return the squared errors of all windows in one step."""
-        steps = torch.arange(self._window_frames, device=clip.frames.device)
-        return self.frame_errors(clip.frames[clip.first_frames[:, None] + steps]).mean(dim=1)
+        return self.frame_errors(self._windows(clip.frames, clip.first_frames)).mean(dim=1)
+
+    def _windows(self, frames: Tensor, first_frames: Tensor) -> Tensor:
+        """Gather the windows of a clip that begin with these frames."""
+        steps = torch.arange(self._window_frames, device=frames.device)
+        return frames[first_frames[:, None] + steps]
 
 
 class FrameOutput(nn.Linear):

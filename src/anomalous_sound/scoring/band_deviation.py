@@ -45,6 +45,11 @@ class BandDeviationScore(Score):
     (the posterior mean of a normal prior that weighs κ clips; Efron & Morris, J. Am. Stat. Assoc.
     70, 1975).
 
+    With the reference ``balanced``, a clip counts w = n / (D n_d) in means, deviations and
+    covariance, where n_d of the n clips of its machine ID are of its domain, one of D: so each
+    domain counts alike, and a mean costs Σw² / Σw degrees of freedom in place of 1. Only the fit
+    knows domains; a clip that is scored needs none.
+
     The backend turns the whitened bands into one number.
 
     Attributes:
@@ -71,21 +76,25 @@ class BandDeviationScore(Score):
         machine_ids: np.ndarray,
         *,
         seed: int,
+        domains: np.ndarray | None = None,
     ) -> BandDeviationScore:
         """Fit the score on the pooled errors of normal training clips; see :func:`fit_score`."""
         values = _scaled(pooled, settings.scale)
         groups = _groups(machine_ids, settings.reference)
-        mean_of_all = values.mean(axis=0)
+        counts = np.ones(len(values))
+        if settings.reference == "balanced" and domains is not None:
+            counts = _balanced(groups, domains)
+        mean_of_all = _mean(values, counts)
         prior = settings.prior_clips
         means, spent = {}, 0.0
         for group in sorted(set(groups)):
-            own = values[groups == group]
-            weight = len(own) / (len(own) + prior)
-            means[group] = weight * own.mean(axis=0) + (1 - weight) * mean_of_all
-            spent += weight
+            own = groups == group
+            weight = counts[own].sum() / (counts[own].sum() + prior)
+            means[group] = weight * _mean(values[own], counts[own]) + (1 - weight) * mean_of_all
+            spent += weight * np.square(counts[own]).sum() / counts[own].sum()
         differences = values - np.stack([means[group] for group in groups])
         freedom = max(len(values) - spent, 1)
-        deviations = np.sqrt((differences**2).sum(axis=0) / freedom)
+        deviations = np.sqrt((counts[:, None] * differences**2).sum(axis=0) / freedom)
         # a band that never varies is not rescaled
         deviations = np.where(deviations > 0, deviations, 1.0)
         standardised = differences / deviations
@@ -93,7 +102,8 @@ class BandDeviationScore(Score):
         if settings.whitening == "mahalanobis":
             from sklearn.covariance import LedoitWolf
 
-            shrunk = LedoitWolf(assume_centered=True).fit(standardised)
+            counted = standardised * np.sqrt(counts)[:, None]
+            shrunk = LedoitWolf(assume_centered=True).fit(counted)
             covariance = shrunk.covariance_
             if not standardised.any():
                 # clips that are their own means say nothing of how bands go together
@@ -101,7 +111,7 @@ class BandDeviationScore(Score):
             elif shrunk.shrinkage_ < _LEAST_SHRINKAGE and freedom < len(deviations):
                 # of two clips that mirror each other it finds nothing to shrink, and the covariance
                 # has no inverse: it is shrunk all the way
-                covariance = np.eye(len(deviations)) * (standardised**2).mean()
+                covariance = np.eye(len(deviations)) * (counted**2).mean()
             # centring on the means of the machine IDs has cost degrees of freedom
             whitener = _inverse_root(covariance * (len(values) / freedom))
         backend = fit_backend(settings.backend, _decorrelated(standardised, whitener), seed=seed)
@@ -186,12 +196,28 @@ def _scaled(pooled: np.ndarray, scale: Literal["linear", "logarithmic"]) -> np.n
     return pooled.astype(np.float64)
 
 
-def _groups(
-    machine_ids: np.ndarray, reference: Literal["machine_id", "machine_type"]
-) -> np.ndarray:
+def _groups(machine_ids: np.ndarray, reference: str) -> np.ndarray:
     """Name the group of normal clips that each clip is compared with."""
     ids = np.array([str(machine_id) for machine_id in machine_ids], dtype=object)
-    return ids if reference == "machine_id" else np.full(len(ids), "all", dtype=object)
+    return np.full(len(ids), "all", dtype=object) if reference == "machine_type" else ids
+
+
+def _balanced(groups: np.ndarray, domains: np.ndarray) -> np.ndarray:
+    """Return how much each clip counts, so that the domains of a group count alike."""
+    counts = np.empty(len(groups))
+    for group in set(groups):
+        own = np.flatnonzero(groups == group)
+        names, places, clips = np.unique(
+            domains[own].astype(str), return_inverse=True, return_counts=True
+        )
+        counts[own] = len(own) / (len(names) * clips[places])
+    return counts
+
+
+def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the mean of clips of which each counts so much."""
+    mean: np.ndarray = (counts[:, None] * values).sum(axis=0) / counts.sum()
+    return mean
 
 
 def _inverse_root(covariance: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ class JoinedScore(Score):
             settings: of the score.
             pooled: clips × columns; those of one part after those of the other.
             machine_ids: of each clip.
-            fit_part: fits the part of a number on its columns and on the machine IDs.
+            fit_part: fits the part of a number on its columns, of the clips that are chosen.
             left_out: the clips that are left out together for centre and spread; None: single
                 clips, or some of them together if there are more than ``fits``.
         """
@@ -62,10 +62,10 @@ class JoinedScore(Score):
         parts, centres, spreads = [], [], []
         for number, columns in enumerate(_split(pooled, widths)):
 
-            def fit(some: np.ndarray, of_some: np.ndarray, part: int = number) -> Score:
-                return fit_part(part, some, of_some)
+            def fit(chosen: np.ndarray, part: int = number, of_part: np.ndarray = columns) -> Score:
+                return fit_part(part, of_part, chosen)
 
-            parts.append(fit(columns, machine_ids))
+            parts.append(fit(np.ones(len(pooled), dtype=bool)))
             scores = columns[:, 0]
             if len(pooled) > 1:
                 scores = score_left_out(fit, columns, machine_ids, left_out)

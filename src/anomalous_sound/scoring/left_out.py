@@ -52,7 +52,7 @@ def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
 
 
 def score_left_out(
-    fit: Callable[[np.ndarray, np.ndarray], Score],
+    fit: Callable[[np.ndarray], Score],
     pooled: np.ndarray,
     machine_ids: np.ndarray,
     left_out: LeftOut,
@@ -60,7 +60,7 @@ def score_left_out(
     """Score each normal clip by a score fitted on the clips of all other parts.
 
     Args:
-        fit: fits a score on some clips and their machine IDs.
+        fit: fits a score on the clips that are chosen: a truth value for each.
         pooled: normal clips × columns.
         machine_ids: of each clip.
         left_out: which clips are left out together.
@@ -72,13 +72,16 @@ def score_left_out(
     for part in np.unique(left_out.parts):
         out = left_out.parts == part
         others = ~(out | left_out.beside.get(int(part), False))
-        fitted = fit(pooled[others], machine_ids[others])
+        fitted = fit(others)
         scores[out] = fitted.score(pooled[out], machine_ids[out])
     return scores
 
 
 def check_enough(
-    settings: ScoreSettings, machine_ids: np.ndarray, parts: np.ndarray | None
+    settings: ScoreSettings,
+    machine_ids: np.ndarray,
+    parts: np.ndarray | None,
+    domains: np.ndarray | None = None,
 ) -> None:
     """Make sure, before anything is trained, that the score can be fitted on the normal clips.
 
@@ -86,13 +89,14 @@ def check_enough(
         settings: of the score.
         machine_ids: of each normal clip that it is to be fitted on.
         parts: the part of each clip, where the score is fitted without one part after the other.
+        domains: of each clip, as :func:`.scores.fit_score` is given them.
 
     Raises:
         InputError: how clips of a machine ID differ cannot be told from those that are left.
     """
     if isinstance(settings, JoinedScoreSettings):
         for part in settings.parts:
-            check_enough(part, machine_ids, parts)
+            check_enough(part, machine_ids, parts, domains)
         return
     if isinstance(settings, PooledErrorSettings):
         return
@@ -103,13 +107,25 @@ def check_enough(
     kept = [np.ones(len(groups), dtype=bool)]
     if parts is not None:
         kept += [parts != part for part in np.unique(parts)]
-    if all(len(groups[chosen]) > len(set(groups[chosen])) for chosen in kept):
-        return
-    needed = "two normal training clips of one machine ID"
-    if parts is not None:
-        needed += " besides those left out for the calibration (three of one machine ID are enough)"
-    raise InputError(
-        f"too few normal training clips: {len(groups)}; the score {settings.type} measures how "
-        f"they differ, and needs {needed}. Give more clips, or a score that is not fitted "
-        "(METHOD.score.type=pooled_error)."
-    )
+    by_domain = {"": np.ones(len(groups), dtype=bool)}
+    if settings.reference == "domain" and domains is not None:
+        by_domain = {str(name): domains == name for name in np.unique(domains.astype(str))}
+    for domain, inside in by_domain.items():
+        fitted_on = [groups[inside & chosen] for chosen in kept]
+        # a domain of which no clip is left is not compared with
+        if all(len(clips) > len(set(clips)) or (domain and not len(clips)) for clips in fitted_on):
+            continue
+        of = f" of the {domain} domain" if domain else ""
+        needed = f"two normal training clips{of} of one machine ID"
+        if parts is not None:
+            needed += (
+                " besides those left out for the calibration (three of one machine ID are enough)"
+            )
+        without = (
+            ", or take both domains together (reference: balanced, profile=balanced)" if of else ""
+        )
+        raise InputError(
+            f"too few normal training clips{of}: {inside.sum()}; the score {settings.type} "
+            f"measures how they differ, and needs {needed}. Give more clips{without}, or a score "
+            "that is not fitted (METHOD.score.type=pooled_error)."
+        )

@@ -21,7 +21,7 @@ class PooledErrorScore(Score):
     def unit(self) -> str:
         """What the score measures, in words."""
         pooling = self.settings.pooling.type
-        return f"{pooling} over time of the squared error of scaled log-mel values"
+        return f"{pooling} over time of the network's error of scaled log-mel values"
 
     def score(self, pooled: np.ndarray, machine_ids: np.ndarray) -> np.ndarray:
         """Return the only column of the pooled errors; see :meth:`Score.score`."""

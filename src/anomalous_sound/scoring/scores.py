@@ -8,7 +8,7 @@ A score is fitted on normal training clips alone, with :func:`fit_score`:
     >>> score.score(np.array([[0.7], [0.4]]), np.array(["00", "02"]))
     array([0.7, 0.4])
     >>> score_from_json(score.to_json()).unit
-    'mean over time of the squared error of scaled log-mel values'
+    "mean over time of the network's error of scaled log-mel values"
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.scoring.band_deviation import BandDeviationScore
+from anomalous_sound.scoring.domains import NearestDomainScore
 from anomalous_sound.scoring.joined import JoinedScore
 from anomalous_sound.scoring.left_out import LeftOut, score_left_out
 from anomalous_sound.scoring.pooled_error import PooledErrorScore
@@ -39,6 +40,7 @@ def fit_score(
     *,
     seed: int,
     left_out: LeftOut | None = None,
+    domains: np.ndarray | None = None,
 ) -> Score:
     """Fit a score on normal training clips.
 
@@ -50,18 +52,37 @@ def fit_score(
         seed: of a Gaussian mixture's start.
         left_out: the clips that a joined score leaves out together, to know how its parts spread;
             None: single clips.
+        domains: of each clip, source or target, the empty string if none is known; None: of none.
     """
     match settings:
         case PooledErrorSettings():
             return PooledErrorScore(settings)
+        case BandDeviationSettings(reference="domain"):
+            return NearestDomainScore.fit(settings, pooled, machine_ids, domains, seed=seed)
         case BandDeviationSettings():
-            return BandDeviationScore.fit(settings, pooled, machine_ids, seed=seed)
+            return BandDeviationScore.fit(settings, pooled, machine_ids, seed=seed, domains=domains)
         case JoinedScoreSettings():
 
-            def fit_part(number: int, of_part: np.ndarray, of_clips: np.ndarray) -> Score:
-                return fit_score(settings.parts[number], of_part, of_clips, seed=seed)
+            def fit_part(number: int, of_part: np.ndarray, chosen: np.ndarray) -> Score:
+                return _fit_some(
+                    *(settings.parts[number], of_part, machine_ids, domains, chosen), seed=seed
+                )
 
             return JoinedScore.fit(settings, pooled, machine_ids, fit_part, left_out)
+
+
+def _fit_some(
+    settings: ScoreSettings,
+    pooled: np.ndarray,
+    machine_ids: np.ndarray,
+    domains: np.ndarray | None,
+    chosen: np.ndarray,
+    *,
+    seed: int,
+) -> Score:
+    """Fit a score on some of the clips alone."""
+    of_chosen = None if domains is None else domains[chosen]
+    return fit_score(settings, pooled[chosen], machine_ids[chosen], seed=seed, domains=of_chosen)
 
 
 def left_out_scores(
@@ -71,6 +92,7 @@ def left_out_scores(
     left_out: LeftOut,
     *,
     seed: int,
+    domains: np.ndarray | None = None,
 ) -> np.ndarray:
     """Score each normal clip by a score fitted on the clips of all other parts.
 
@@ -83,22 +105,25 @@ def left_out_scores(
         machine_ids: of each clip.
         left_out: which clips are left out together.
         seed: of each fit.
+        domains: of each clip, as for :func:`fit_score`.
 
     Returns:
         One score for each clip.
     """
     if isinstance(settings, JoinedScoreSettings):
-        joined = fit_score(settings, pooled, machine_ids, seed=seed, left_out=left_out)
+        joined = fit_score(
+            settings, pooled, machine_ids, seed=seed, left_out=left_out, domains=domains
+        )
         assert isinstance(joined, JoinedScore)
         return joined.join(
             [
-                left_out_scores(part, of_part, machine_ids, left_out, seed=seed)
+                left_out_scores(part, of_part, machine_ids, left_out, seed=seed, domains=domains)
                 for part, of_part in zip(settings.parts, joined.columns(pooled), strict=True)
             ]
         )
 
-    def fit(some: np.ndarray, of_some: np.ndarray) -> Score:
-        return fit_score(settings, some, of_some, seed=seed)
+    def fit(chosen: np.ndarray) -> Score:
+        return _fit_some(settings, pooled, machine_ids, domains, chosen, seed=seed)
 
     return score_left_out(fit, pooled, machine_ids, left_out)
 
@@ -114,6 +139,8 @@ def score_from_json(values: Mapping[str, Any]) -> Score:
     match settings:
         case PooledErrorSettings():
             return PooledErrorScore(settings)
+        case BandDeviationSettings(reference="domain"):
+            return NearestDomainScore.from_fitted(settings, values["fitted"])
         case BandDeviationSettings():
             return BandDeviationScore.from_fitted(settings, values["fitted"])
         case JoinedScoreSettings():

@@ -50,17 +50,24 @@ class WindowBatches(Dataset[Batch]):
     """Windows with their machine IDs, gathered a batch at a time by lists of window numbers."""
 
     def __init__(
-        self, windows: WindowedFrames, machines: Sequence[int], device: torch.device
+        self,
+        windows: WindowedFrames,
+        machines: Sequence[int],
+        targets: Sequence[bool],
+        device: torch.device,
     ) -> None:
         """Copy the windows to an accelerator.
 
         Args:
             windows: the windows.
             machines: the place of the machine ID of each clip of ``windows.clip_ids``.
+            targets: whether each of these clips is of the target domain.
             device: where batches are wanted.
         """
         self._windows = on_device(windows, device)
-        self._machines = torch.tensor(machines)[torch.as_tensor(windows.clip_codes)].to(device)
+        clips = torch.as_tensor(windows.clip_codes)
+        self._machines = torch.tensor(machines)[clips].to(device)
+        self._targets = torch.tensor(targets)[clips].to(device)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -68,7 +75,8 @@ class WindowBatches(Dataset[Batch]):
     def __getitem__(self, numbers: WindowNumbers) -> Batch:
         """Return the windows of one batch."""
         frames = torch.as_tensor(self._windows[numbers])
-        return Batch(frames, self._machines[torch.as_tensor(np.asarray(numbers))])
+        chosen = torch.as_tensor(np.asarray(numbers))
+        return Batch(frames, self._machines[chosen], self._targets[chosen])
 
 
 class BatchSampler(Sampler[NDArray[np.int64]]):

@@ -22,12 +22,14 @@ from anomalous_sound.compute.threads import job_count, torch_threads
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.windows import WindowedFrames
-from anomalous_sound.methods.network import Batch
+from anomalous_sound.methods.network import Batch, Network
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.storage.atomic import told_if_unwritable
 from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
+from anomalous_sound.vocabulary import Domain
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +129,8 @@ def train_network(
     Args:
         training_windows: windows of normal training clips.
         validation_windows: windows of the normal clips held out.
-        clips: ``clip_id, machine_id, sha256`` of those clips; others are ignored.
+        clips: ``clip_id, machine_id, sha256`` of those clips, and ``domain`` where it is known;
+            others are ignored.
         description: what the network is built from.
         training: how it is trained.
         seed: of the first weights and of the order of the windows.
@@ -158,10 +161,12 @@ def train_network(
     )
     progress = _resume(fabric, network, optimizer, checkpoint, identity, training.epochs)
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
+    domains = dict(zip(clips.clip_id, domains_of(clips), strict=True))
     trained_on, validated_on = (
         WindowBatches(
             windows,
             [description.machine(machine_ids[clip_id]) for clip_id in windows.clip_ids],
+            [domains[clip_id] == Domain.TARGET for clip_id in windows.clip_ids],
             fabric.device,
         )
         for windows in (training_windows, validation_windows)
@@ -196,6 +201,7 @@ def train_network(
                     *(epoch + 1, training.epochs, training_loss, validation_loss, seconds),
                     seconds * (training.epochs - epoch - 1),
                 )
+        _learn_after_training(fabric, network, trained_on, training, seed)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS).astype({"epoch": int})
     weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
     if not keep_checkpoint:
@@ -208,6 +214,20 @@ def train_network(
         },
     )
     return TrainedNetworks(weights, trained), history
+
+
+@torch.no_grad()
+def _learn_after_training(
+    fabric: Fabric,
+    network: torch.nn.Module,
+    trained_on: WindowBatches,
+    training: TrainingSettings,
+    seed: int,
+) -> None:
+    order = torch.Generator().manual_seed(seed + training.epochs)
+    network.eval()
+    batches = _batches(fabric, trained_on, training.batch_size, order)
+    cast("Network", network.module).after_training(batches)
 
 
 def _is_told(epoch: int, epochs: int) -> bool:

@@ -20,6 +20,7 @@ from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring import event_words, events, localisation, pooling, scores
 from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
+from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
@@ -89,9 +90,14 @@ def fit_score(
     With folds these are all normal clips, each with the errors of the network that has not heard
     it; otherwise validation clips are left for thresholds.
     """
-    pooled, machine_ids = _of_training(pooled_errors, clips)
-    left_out = clips_left_out(clips[clips.split == Split.TRAIN], folds, detector, seed)
-    return scores.fit_score(score, pooled, machine_ids, seed=seed, left_out=left_out)
+    pooled, training = _of_training(pooled_errors, clips)
+    left_out = clips_left_out(training, folds, detector, seed)
+    return scores.fit_score(
+        *(score, pooled, training.machine_id.to_numpy()),
+        seed=seed,
+        left_out=left_out,
+        domains=domains_of(training),
+    )
 
 
 def score_left_out(
@@ -111,8 +117,12 @@ def score_left_out(
     left_out = clips_left_out(training, folds, detector, seed)
     if left_out is None:
         return pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
-    pooled, machine_ids = _of_training(pooled_errors, clips)
-    values = scores.left_out_scores(score, pooled, machine_ids, left_out, seed=seed)
+    pooled, training = _of_training(pooled_errors, clips)
+    values = scores.left_out_scores(
+        *(score, pooled, training.machine_id.to_numpy(), left_out),
+        seed=seed,
+        domains=domains_of(training),
+    )
     return training[["clip_id"]].assign(score=values).reset_index(drop=True)
 
 
@@ -145,11 +155,13 @@ def score_clips(
     return clips[_IDENTITY].assign(score=np.array(found, dtype=float))
 
 
-def _of_training(pooled_errors: pd.DataFrame, clips: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pooled errors of the training clips, each of one member, and their machine IDs."""
+def _of_training(
+    pooled_errors: pd.DataFrame, clips: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the pooled errors of the training clips, each of one member, and their rows."""
     training = clips[clips.split == Split.TRAIN]
     of_clips = pooling.of_clips(pooled_errors, training.clip_id)
-    return np.concatenate(of_clips), training.machine_id.to_numpy()
+    return np.concatenate(of_clips), training
 
 
 def fit_window_reference(

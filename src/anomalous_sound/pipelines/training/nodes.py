@@ -29,6 +29,7 @@ from anomalous_sound.methods.trained import (
     TrainedNetworks,
     no_network_of_its_own,
 )
+from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.scoring.left_out import check_enough
 from anomalous_sound.training import folds
 from anomalous_sound.training.checkpoint import Checkpoint
@@ -85,7 +86,7 @@ def draw_folds(
     fitted_on = clips[clips.split == Split.TRAIN]
     left_out = folds.clips_left_out(fitted_on, drawn, detector, seed)
     parts = None if left_out is None else left_out.parts
-    check_enough(score, fitted_on.machine_id.to_numpy(), parts)
+    check_enough(score, fitted_on.machine_id.to_numpy(), parts, domains_of(fitted_on))
     check_thresholds(clips.machine_id[clips.clip_id.isin(drawn.clip_id)], thresholds)
     return drawn
 
