@@ -11,6 +11,7 @@ intervals over them. Writes results/learning_curve.csv and docs/images/learning_
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,11 @@ RESULTS = REPOSITORY / "experiments" / "results" / "learning_curve.csv"
 IMAGE = REPOSITORY / "docs" / "images" / "learning_curve.png"
 WITHOUT = "spectrum: Mahalanobis + local density"  # the chosen score, frames in place of errors
 SEED = 11
+REAL = {"slider": 24, "pump": 24, "valve": 24, "fan_8ch": 8}  # normal clips that are not tested
+TITLES = {
+    **{"slider": "slide rail", "pump": "pump", "valve": "valve", "fan_8ch": "fan"},
+    "simulated": "simulated slide rail",
+}
 RESAMPLES, CONFIDENCE = 1000, 0.95
 
 
@@ -38,31 +44,39 @@ class Subset:
 
     Attributes:
         corpus: the clips.
-        clips: how many normal clips are trained on, as many of each machine ID.
+        clips: how many normal clips are trained on, of the machine IDs in turn.
     """
 
     corpus: Corpus
     clips: int
 
-    def left_aside(self) -> tuple[set[str], set[str]]:
-        """Return the test clips, and the training clips that are not used."""
+    def left_aside(self) -> Iterator[tuple[set[str], set[str]]]:
+        """Yield clips that are tested together, and the normal clips that are then not used."""
         clips, _ = self.corpus.loaded
         test = set(clips.clip_id[clips.split == Split.TEST])
-        training = clips[clips.split == Split.TRAIN]
-        each = self.clips // training.machine_id.nunique()
-        used = training.groupby("machine_id").head(each)
-        return test, set(training.clip_id) - set(used.clip_id)
+        has_both = set(clips.label[clips.split == Split.TEST]) == {Label.NORMAL, Label.ANOMALOUS}
+        for tested in [test] if has_both else self.corpus.tested():
+            left = clips[(clips.label == Label.NORMAL) & ~clips.clip_id.isin(tested)]
+            left = left[left.split == Split.TRAIN] if has_both else left
+            turn = left.groupby("machine_id").cumcount()
+            used = left.assign(turn=turn).sort_values(["turn", "machine_id"]).clip_id[: self.clips]
+            yield tested, set(clips.clip_id[clips.label == Label.NORMAL]) - tested - set(used)
 
 
 def measure(subset: Subset, method: str) -> dict[str, object]:
     """Train on a subset; return the AUC with and without the network, and their difference."""
     clips, frames = subset.corpus.loaded
-    test, unused = subset.left_aside()
-    errors = train(subset.corpus, method, test, unused=unused)
     by_id = clips.set_index("clip_id")
-    is_anomalous = (by_id.label[list(errors.test)] == Label.ANOMALOUS).to_numpy()
-    readings = Readings(errors, frames, by_id.machine_id)
-    scores = {name: readings.joined(CANDIDATES[name]) for name in (CHOSEN, WITHOUT)}
+    tested: list[str] = []
+    parts: dict[str, list[np.ndarray]] = {CHOSEN: [], WITHOUT: []}
+    for test, unused in subset.left_aside():
+        errors = train(subset.corpus, method, test, unused=unused)
+        readings = Readings(errors, frames, by_id.machine_id)
+        tested += errors.test
+        for name, of_fold in parts.items():
+            of_fold.append(readings.joined(CANDIDATES[name]))
+    is_anomalous = (by_id.label[tested] == Label.ANOMALOUS).to_numpy()
+    scores = {name: np.concatenate(of_fold) for name, of_fold in parts.items()}
     draws = draw_resamples(is_anomalous, RESAMPLES, SEED)
     sampled = {name: resampled(auc, is_anomalous, of, draws) for name, of in scores.items()}
     low, high = percentile_interval(sampled[CHOSEN] - sampled[WITHOUT], CONFIDENCE)
@@ -89,7 +103,7 @@ def figure(table: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(rows.clips, rows.clips, fontsize=8)
         axes.minorticks_off()
-        axes.set_title(name, fontsize=11)
+        axes.set_title(TITLES[name], fontsize=11)
         axes.set_xlabel("normal clips to learn from")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -103,16 +117,16 @@ def main() -> None:
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--method", default="lstm")
     parser.add_argument("--clips", type=int, nargs="*", default=[12, 20, 40, 100, 400, 1000, 2400])
-    parser.add_argument("--real-clips", type=int, nargs="*", default=[8, 12, 16, 24])
+    parser.add_argument("--real-clips", type=int, nargs="*", default=[5, 8, 12, 16, 24])
     parser.add_argument("--draw-only", action="store_true", help="draw from the stored table")
     arguments = parser.parse_args()
     if not arguments.draw_only:
         rows = []
         subsets = []
-        for name in ("slider", "pump", "valve") if arguments.recordings else ():
+        for name, most in REAL.items() if arguments.recordings else ():
             corpus = Corpus(name, name, str(arguments.recordings / name))
-            subsets += [Subset(corpus, count) for count in arguments.real_clips]
-        largest = max(arguments.clips)
+            subsets += [Subset(corpus, count) for count in arguments.real_clips if count <= most]
+        largest = max(arguments.clips, default=4)
         simulated = Corpus("simulated", "simulated", seed=SEED, training_clips=largest // 4)
         subsets += [Subset(simulated, count) for count in arguments.clips]
         for subset in subsets:
