@@ -53,7 +53,9 @@ def test_continuous_integration_calls_the_commands_of_the_readme():
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     commands = {step["run"] for step in steps if "run" in step}
-    assert commands == {"make run", "make test"}
+    assert commands == {"make run", "make test", "make audit"}
+    may_fail = [name for name, job in workflow["jobs"].items() if job.get("continue-on-error")]
+    assert may_fail == ["audit"]  # it depends on a database that changes by itself
 
 
 def test_versions_agree():
