@@ -180,6 +180,12 @@ def test_a_clip_without_sound_is_refused(samples, reason):
         to_mono(_recording(samples), sample_rate=RATE, channel=0)
 
 
+def test_a_clip_of_which_resampling_leaves_nothing_is_refused():
+    few = np.array([[0.1], [0.2], [-0.1]])
+    with pytest.raises(UnreadableClipError, match="3 samples at 1000000 Hz are none at 16000 Hz"):
+        to_mono(_recording(few, 1_000_000), sample_rate=RATE, channel=0)
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_samples_are_those_of_libsndfile(tmp_path, write_clip, subtype):
     path = write_clip(tmp_path / "a.wav", noise(0, channels=2), subtype=subtype)

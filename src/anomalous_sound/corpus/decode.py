@@ -287,7 +287,8 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
         float32 samples, full scale ±1.
 
     Raises:
-        UnreadableClipError: no samples, no such channel, NaN or infinite samples, or silence.
+        UnreadableClipError: no samples (or none once resampled), no such channel, NaN or infinite
+            samples, or silence.
     """
     if not len(recording.samples):
         raise UnreadableClipError("it holds no samples")
@@ -313,4 +314,9 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
         import soxr
 
         mono = soxr.resample(mono, recording.sample_rate, sample_rate, quality="HQ")
+        if not len(mono):
+            raise UnreadableClipError(
+                f"it is too short: {len(recording.samples)} samples at {recording.sample_rate} Hz "
+                f"are none at {sample_rate} Hz"
+            )
     return np.ascontiguousarray(mono, dtype=np.float32)
