@@ -43,7 +43,7 @@ def test_the_development_set_of_2022_to_its_official_figures(project, file_serve
     project.run("lstm", "dcase2022", corpus={"machine_type": "fan"})
     official = project.load("lstm.metrics", "dcase2022")["official"]
     assert official["challenge"] == "DCASE 2022 Task 2"
-    submission = project.data("08_reporting", "slider", "lstm", "submission")
+    submission = project.data("08_reporting", "dcase2022-fan", "lstm", "submission")
     assert sorted(path.name for path in submission.glob("[ad]*.csv")) == [
         f"{kind}_fan_section_{section}_test.csv"
         for kind in ("anomaly_score", "decision_result")
@@ -83,7 +83,8 @@ def test_the_evaluation_set_of_2023_by_its_published_labels(project, file_server
     serve(project, file_server, "dcase2023", archives)
     chosen = {"machine_type": "bandsaw", "parts": list(archives)}
     project.run("lstm", "dcase2023", corpus=chosen)
-    submission = project.data("08_reporting", "slider", "lstm", "submission")
+    name = "dcase2023-bandsaw-additional_training-evaluation"
+    submission = project.data("08_reporting", name, "lstm", "submission")
     scores = read(submission / "anomaly_score_bandsaw_section_00_test.csv")
     assert set(scores) == {name for name, _ in known}
     anomalous = [float(scores[name]) for name, facts in known if facts.label == "anomalous"]

@@ -23,16 +23,17 @@ def explored(tmp_path_factory):
     return project
 
 
-def figures_of(project):
+def figures_of(project, name="slider"):
     return [
-        imread(project.data(f"08_reporting/slider/explore/{figure}_figure.png"))
+        imread(project.data(f"08_reporting/{name}/explore/{figure}_figure.png"))
         for figure in FIGURES
     ]
 
 
 def files_of(project):
+    noted = project.data("01_raw/simulated/slider")  # beside the clips, by the simulation
     files = [path for path in project.data().rglob("*") if path.is_file()]
-    return [path for path in files if path.parent.name != "slider"]  # what the simulation notes
+    return [path for path in files if path.parent not in (noted, noted.parent)]
 
 
 def samples_of(project, clip_id):
@@ -156,7 +157,7 @@ def test_a_plain_folder_of_unequal_normal_clips(project, tmp_path, write_clip):
     assert set(spectra.label) == {"normal"}
     assert (spectra.clips == 5).all()
     assert not pd.isna(spectra.std_db).any()
-    assert all(picture.size for picture in figures_of(project))
+    assert all(picture.size for picture in figures_of(project, "press"))
     report = project.load("explore.report")
     assert "simulated" not in report.lower()
     assert "| silent.wav | all samples are zero |" in report
@@ -169,4 +170,4 @@ def test_eight_channels_in_mimiis_layout(project, recordings):
     table = project.load("explore.clip_table")
     assert set(table.channels) == {"8"}
     assert set(table.label) == {"normal", "anomalous"}
-    assert all(picture.size for picture in figures_of(project))
+    assert all(picture.size for picture in figures_of(project, "fan_8ch"))
