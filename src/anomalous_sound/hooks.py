@@ -146,7 +146,6 @@ class TrackingHooks(MlflowHook):
             note.run_id, note.ends_run = place.parent, False
         elif place is not None:
             note.tags[MLFLOW_PARENT_RUN_ID] = place.parent
-            note.name = place.name or note.name
         return note
 
     def _go_on_with(self, run_id: str) -> None:

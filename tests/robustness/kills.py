@@ -74,7 +74,10 @@ def results(project: Project) -> dict[str, str]:
     return {
         path.relative_to(project.data()).as_posix(): _digest(path)
         for path in sorted(project.data().rglob("*"))
-        if path.is_file() and path.name not in OF_TIMES and not path.name.endswith(".lock")
+        if path.is_file()
+        and path.name not in OF_TIMES
+        and not path.name.endswith(".lock")
+        and "kept" not in path.parts  # clips of a watch
     }
 
 
