@@ -126,8 +126,12 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"{given.clients} clients for {wall:.0f} s on loopback, each with one request at a time; "
         f"clips of one length from {given.audio.name}. Load average of the machine at the end: "
-        f"{busy[0]:.1f} over one minute, {busy[2]:.1f} over fifteen; "
-        "far above the number of cores, other work has shared it.",
+        f"{busy[0]:.1f} over one minute, {busy[2]:.1f} over fifteen"
+        + (
+            "; far above the number of cores, other work has shared it."
+            if busy[0] > 2 * (os.cpu_count() or 1)
+            else "."
+        ),
         "",
         "| | requests | median, ms | 99th percentile, ms |",
         "|---|---:|---:|---:|",
