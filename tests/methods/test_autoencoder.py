@@ -18,6 +18,18 @@ from anomalous_sound.training.loop import train_network
 NORM = {"norm_momentum": 0.1, "norm_epsilon": 1e-5}
 
 
+def training(epochs):
+    return TrainingSettings(
+        epochs=epochs,
+        batch_size=8,
+        learning_rate=0.001,
+        stride=1,
+        accelerator="cpu",
+        precision="32-true",
+        threads=1,
+    )
+
+
 def describe(n_mels, error="squared", norm=NORM, **sizes):
     network = {**sizes, **norm, "error": error}
     return describe_network("autoencoder", network, n_mels=n_mels, length=5, next_frame=False)
@@ -65,15 +77,7 @@ def test_a_last_batch_of_one_window_does_not_stop_batch_normalisation(tmp_path, 
         windows,
         clips=pd.DataFrame({"clip_id": ["a"], "machine_id": ["00"], "sha256": ["a"]}),
         description=describe(6, hidden_size=4, depth=1, bottleneck=2),
-        training=TrainingSettings(
-            epochs=2,
-            batch_size=8,
-            learning_rate=0.001,
-            stride=1,
-            accelerator="cpu",
-            precision="32-true",
-            threads=1,
-        ),
+        training=training(epochs=2),
         seed=0,
         checkpoint=Checkpoint(tmp_path / "checkpoint.ckpt"),
     )
@@ -219,15 +223,7 @@ def test_after_a_training_the_covariances_are_among_the_weights(tmp_path):
                 {"clip_id": ["a", "b"], "machine_id": "00", "sha256": "a", "domain": domains}
             ),
             description=describe(6, error, hidden_size=4, depth=1, bottleneck=2),
-            training=TrainingSettings(
-                epochs=1,
-                batch_size=8,
-                learning_rate=0.001,
-                stride=1,
-                accelerator="cpu",
-                precision="32-true",
-                threads=1,
-            ),
+            training=training(epochs=1),
             seed=0,
             checkpoint=Checkpoint(tmp_path / "checkpoint.ckpt"),
         )
