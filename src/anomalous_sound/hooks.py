@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel
 
 from anomalous_sound.command import choice
+from anomalous_sound.compute.processes import start_processes, stop_processes
+from anomalous_sound.compute.threads import job_count
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
@@ -283,6 +286,33 @@ class TrackingHooks(MlflowHook):
     def _set_recording(self, is_on: bool) -> None:
         for dataset in self._recorded.values():
             dataset._logging_activated = is_on
+
+
+class ProcessHooks:
+    """Start the processes that train while the clips are prepared."""
+
+    _TRAINS, _IMPORTED = "train_network", "anomalous_sound.training.loop"  # takes seconds
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Start as many as the first training of this run has networks for."""
+        for node in pipeline.nodes:
+            if node.func.__name__ == self._TRAINS:
+                given = dict(zip(signature(node.func).parameters, node.inputs, strict=True))
+                folds, jobs = catalog.load(given["detector"]).folds, catalog.load(given["jobs"])
+                if folds > 1 and jobs != 1:
+                    start_processes(min(folds, job_count(jobs)), [self._IMPORTED])
+                return
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """End them if nothing was trained."""
+        stop_processes()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """End them."""
+        stop_processes()
 
 
 class NameHooks:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalous_sound.compute.processes import in_processes
+from anomalous_sound.compute.processes import in_processes, start_processes
 from anomalous_sound.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -21,6 +21,10 @@ def square_in_process(number):
 
 def refuse():
     raise InputError("not this one")
+
+
+def has_imported(name):
+    return name in sys.modules
 
 
 def test_results_come_in_order_from_other_processes():
@@ -100,6 +104,41 @@ except ValueError as error:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "not this one\n"
     assert ended.stderr == ""
+
+
+def test_processes_that_were_started_early_do_the_work():
+    """Only then is what they have imported there for it."""
+    start_processes(2, ["colorsys"])
+    found = list(in_processes([partial(has_imported, "colorsys") for _ in range(4)], 2))
+    assert found == [True] * 4
+
+
+def test_what_cannot_be_imported_early_is_told_by_the_task_that_needs_it():
+    start_processes(2, ["no_such_module"])
+    with pytest.raises(InputError, match="not this one"):
+        list(in_processes([refuse, refuse], 2))
+
+
+@LINUX
+@pytest.mark.parametrize("end", ["stop_processes()", "pass", "raise SystemExit"])
+def test_processes_that_are_not_needed_end_in_silence(end):
+    program = f"""
+import time
+from pathlib import Path
+from anomalous_sound.compute.processes import start_processes, stop_processes
+
+start_processes(2, ["this"])
+while not (found := Path("/proc/self/task").glob("*/children")) or not any(
+    file.read_text() for file in found
+):
+    time.sleep(0.05)
+print(*(file.read_text() for file in Path("/proc/self/task").glob("*/children")), flush=True)
+{end}
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.split()
+    assert not any(is_running(int(process)) for process in ended.stdout.split())
 
 
 def is_running(process):

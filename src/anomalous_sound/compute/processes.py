@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -32,31 +37,100 @@ def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[R
         return
     import joblib
 
+    _EARLY.wait()
     side_by_side = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
     try:
         yield from side_by_side(joblib.delayed(_alone)(task) for task in tasks)
     except BaseException:
-        from joblib.externals.loky import get_reusable_executor
-
-        # or they would finish their tasks, beside those of the next attempt
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        _kill()  # or they would finish their tasks, beside those of the next attempt
         raise
 
 
+def start_processes(jobs: int, modules: Sequence[str]) -> None:
+    """Start processes while something else is done, for a later call of :func:`in_processes`.
+
+    Returns at once. What is not needed after all is given back by :func:`stop_processes`.
+
+    Args:
+        jobs: number of processes, as that call will ask for; -1: as many as there are cores.
+        modules: imported by each of them, by name.
+    """
+    jobs = job_count(jobs)
+    if jobs > 1:
+        _EARLY.start(jobs, modules)
+
+
+def stop_processes() -> None:
+    """End what :func:`start_processes` has started, unless it was made use of."""
+    _EARLY.stop()
+
+
+class _EarlyProcesses:
+    """Processes that start before they are asked for."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def start(self, jobs: int, modules: Sequence[str]) -> None:
+        if self._thread is None:
+            import joblib.externals.loky  # noqa: F401  # not possible any more at exit
+
+            atexit.register(self.stop)
+            self._thread = threading.Thread(target=_import_in, args=(jobs, modules), daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+            atexit.unregister(self.stop)
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            _kill()
+            self.wait()
+
+
+_EARLY = _EarlyProcesses()
+
+
+def _import_in(jobs: int, modules: Sequence[str]) -> None:
+    import joblib
+
+    with suppress(Exception):  # it was stopped; or whoever needs the processes is told
+        joblib.Parallel(n_jobs=jobs, batch_size=1)(
+            joblib.delayed(_imported)(modules) for _ in range(jobs)
+        )
+
+
+def _imported(modules: Sequence[str]) -> None:
+    _end_with_parent()
+    for name in modules:
+        importlib.import_module(name)
+
+
+def _kill() -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+
+
 def _alone(task: Callable[[], Result]) -> Result:
-    """Run a task in a process of its own, which ends with the one that started it."""
+    """Run a task in a process of its own."""
+    _end_with_parent()
     logging.disable(logging.INFO)  # what is told is told by the process that started it
     tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
-    finished = threading.Event()
+    return task()
+
+
+@cache
+def _end_with_parent() -> None:
+    """End this process with the one that started it, whatever it is doing then."""
     parent = os.getppid()
 
     def watch() -> None:
-        while not finished.wait(1):
-            if os.getppid() != parent:  # it was killed
-                os._exit(1)
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # the parent was killed
 
     threading.Thread(target=watch, daemon=True).start()
-    try:
-        return task()
-    finally:
-        finished.set()
