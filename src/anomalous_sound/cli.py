@@ -122,8 +122,9 @@ def mlflow_commands() -> None:
 @click.option("--env", "-e", help="The environment that says where the runs are.")
 @click.option("--port", "-p", type=int, help="Default: as in mlflow.yml.")
 @click.option("--host", "-h", help="Default: as in mlflow.yml.")
-def ui(env: str | None, port: int | None, host: str | None) -> None:
-    """Serve the page of the runs, and say where: tick two, and press Compare."""
+@click.option("--no-browser", is_flag=True, help="Say where the page is, and do not open it.")
+def ui(env: str | None, port: int | None, host: str | None, no_browser: bool) -> None:
+    """Serve the page of the runs, and open it: tick two, and press Compare."""
     from anomalous_sound.tracking import page
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
@@ -137,7 +138,8 @@ def ui(env: str | None, port: int | None, host: str | None) -> None:
             return
         host, port = host or settings.ui.host, port or int(settings.ui.port)
         address = page.runs_address(f"http://{host}:{port}", experiment)
-        ended = page.serve(store, project, host, port, address)
+        opens = page.has_browser() and not no_browser
+        ended = page.serve(store, project, host, port, address, opens=opens)
     except InputError as mistake:
         raise click.ClickException(str(mistake)) from mistake
     raise click.exceptions.Exit(ended)

@@ -1,11 +1,14 @@
 """MLflow's page opens on the runs, and not on what it has for language models."""
 
 import socket
+import sys
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.tracking import page
 from anomalous_sound.tracking.page import find_experiment, runs_address, serve
 
 
@@ -30,3 +33,37 @@ def test_a_port_that_is_taken_is_told(tmp_path):
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} is taken.* --port {port + 1}"):
             serve("sqlite:///none.db", tmp_path, "127.0.0.1", port, "")
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_the_page_of_the_runs_is_opened_once_it_is_served(tmp_path, monkeypatch, capsys, opens):
+    opened = []
+    monkeypatch.setattr(page.webbrowser, "open", opened.append)
+    monkeypatch.setattr(page, "_answers", lambda health, server: True)
+    started = SimpleNamespace(wait=lambda: 0)
+    monkeypatch.setattr(page.subprocess, "Popen", lambda *_, **__: started)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = runs_address(f"http://127.0.0.1:{port}", "1")
+    assert serve("sqlite:///none.db", tmp_path, "127.0.0.1", port, address, opens=opens) == 0
+    assert opened == [address] * opens
+    assert address in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("platform", "display", "is_terminal", "has"),
+    [
+        ("linux", ":0", True, True),
+        ("linux", "", True, False),
+        ("linux", ":0", False, False),
+        ("darwin", "", True, True),
+    ],
+)
+def test_a_browser_that_would_take_the_terminal_is_not_opened(
+    monkeypatch, platform, display, is_terminal, has
+):
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert page.has_browser() is has

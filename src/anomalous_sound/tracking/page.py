@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -46,7 +47,15 @@ def find_experiment(uri: str, name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def serve(uri: str, project: Path, host: str, port: int, address: str) -> int:
+def has_browser() -> bool:
+    """Say whether a page can be opened in a window; else a browser might take the terminal."""
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.stdout.isatty() and bool(has_screen or sys.platform in ("darwin", "win32"))
+
+
+def serve(
+    uri: str, project: Path, host: str, port: int, address: str, *, opens: bool = False
+) -> int:
     """Serve the pages of a store until the server is stopped, and say where to look.
 
     Args:
@@ -55,6 +64,7 @@ def serve(uri: str, project: Path, host: str, port: int, address: str) -> int:
         host: address to listen at.
         port: number of the port.
         address: of the page to look at, from :func:`runs_address`.
+        opens: whether it is opened in the user's browser.
 
     Returns:
         The server's exit code.
@@ -80,6 +90,8 @@ def serve(uri: str, project: Path, host: str, port: int, address: str) -> int:
     try:
         if _answers(f"http://{host}:{port}/health", server):
             print(f"Runs: {address} (Ctrl-C ends the server)", flush=True)
+            if opens:
+                webbrowser.open(address)
         return server.wait()
     except KeyboardInterrupt:
         return server.wait()
