@@ -59,6 +59,9 @@ def in_lines(detector: Detector) -> list[str]:
     found = facts(detector)
     identity, trained_on, features = found["identity"], found["trained_on"], found["features"]
     clips = ", ".join(f"{count} {which}" for which, count in trained_on["clips"].items())
+    channel = features["channel"]
+    if isinstance(channel, list):
+        channel = " and ".join(map(str, channel)) + " each by itself"
     again, exported = identity["recalibrated_at"], identity["exported_from"]
     return [
         f"Method        {found['method']}; networks: {found['networks']}",
@@ -71,7 +74,7 @@ def in_lines(detector: Detector) -> list[str]:
         f"Machine type  {found['machine_type']}",
         f"Machine IDs   {', '.join(map(named, found['machine_ids']))}",
         f"Features      {features['n_mels']} mel bands, {features['sample_rate_hz']} Hz, n_fft "
-        f"{features['n_fft']}, hop {features['hop_length']}, channel {features['channel']}, "
+        f"{features['n_fft']}, hop {features['hop_length']}, channel {channel}, "
         f"scaling {features['scaling']}"
         + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
         f"Promises      {promise(detector)}",

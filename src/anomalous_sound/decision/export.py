@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.corpus.decode import in_every_channel
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError
@@ -61,8 +62,8 @@ def synthetic_clips(detector: Detector) -> Iterator[tuple[np.ndarray, str]]:
     """Make a few clips that a detector can judge: noise with a tone and knocks in it.
 
     Yields:
-        Samples at the detector's rate, and the machine ID that they are to be judged as: each that
-        was trained on, and where its networks judge any, an unknown one.
+        Samples × channels at the detector's rate, and the machine ID that they are to be judged
+        as: each that was trained on, and where its networks judge any, an unknown one.
     """
     description = detector.description
     rate = description.features.audio.sample_rate
@@ -76,7 +77,8 @@ def synthetic_clips(detector: Detector) -> Iterator[tuple[np.ndarray, str]]:
             samples = 0.02 * rng.standard_normal(length)
             samples += 0.05 * seed * np.sin(2 * np.pi * rng.uniform(0.01, 0.4) * rate * times_s)
             samples[rng.integers(length, size=5 * seed)] += 0.5
-            yield samples.astype(np.float32), machine_id
+            audio = description.features.audio
+            yield in_every_channel(samples.astype(np.float32), audio), machine_id
 
 
 def judged_both(

@@ -34,6 +34,7 @@ from anomalous_sound.reporting.comparison_sound_page import comparison_sound_pag
 from anomalous_sound.reporting.drawing import Figure
 from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
 from anomalous_sound.reporting.sound_page import PageFigure
+from anomalous_sound.scoring.channels import score_of_channels
 from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.tracking.registry import CHAMPION, promote
 from anomalous_sound.training.folds import assign_folds, clips_left_out
@@ -128,7 +129,7 @@ def score_baselines(
         clips,
         scaling=scaling,
         windows=windows,
-        score=compare.score,
+        score=score_of_channels(compare.score, audio, detector),
         left_out=left_out,
         seed=seed,
     )

@@ -310,6 +310,8 @@ def write_report(
     fitted_score: Score,
     deployed: Thresholds,
     calibration: pd.DataFrame,
+    channel_scores: pd.DataFrame,
+    clip_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
 ) -> str:
     """Write the page that a person reads first."""
@@ -323,6 +325,7 @@ def write_report(
         calibration=calibration,
         classification=classification,
         rejected_clips=rejected_clips,
+        channels=report_page.channel_table(channel_scores, clip_scores),
     )
 
 
@@ -368,12 +371,21 @@ def plot_recordings(
 
 
 def judged_clips(
-    clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    clips: pd.DataFrame,
+    channel_scores: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Put together what is known and what was decided of each clip."""
+    """Put together what is known and what was decided of each clip.
+
+    Where several channels are judged, ``channel`` is the one that stands out most.
+    """
     decided = decisions[["clip_id", "threshold", "decision", "p_value", "note"]]
     durations = clips[["clip_id", "duration_s"]]
-    return clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
+    judged = clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
+    if channel_scores is None or channel_scores.empty:
+        return judged
+    return judged.assign(channel=judged.clip_id.map(report_page.outstanding(channel_scores)))
 
 
 def write_judgement(
@@ -384,12 +396,13 @@ def write_judgement(
     rejected_clips: pd.DataFrame,
     detector: Detector,
     deployed: Thresholds,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
 ) -> str:
     """Write which clips are called anomalous, and when and where they deviate."""
     description = detector.description
     return judgement_page.judgement_page(
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         localisation=localisation,
         rejected_clips=rejected_clips,
         corpus=corpus_summary,

@@ -88,6 +88,7 @@ def write_page(
     network: TrainedNetworks,
     fitted_score: Score,
     rejected_clips: pd.DataFrame,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
     history_figure: bytes,
@@ -104,7 +105,7 @@ def write_page(
     scores = calibration_scores.values().tolist()
     return sound_page(
         corpus=corpus_summary,
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         events=events,
         localisation=localisation,
         shown=shown_clips,
@@ -133,6 +134,7 @@ def write_judgement_page(
     rejected_clips: pd.DataFrame,
     detector: Detector,
     deployed: Thresholds,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     page: PageSettings,
 ) -> str:
@@ -145,7 +147,7 @@ def write_judgement_page(
     }
     return sound_page(
         corpus=corpus_summary,
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         events=events,
         localisation=localisation,
         shown=shown_clips,
