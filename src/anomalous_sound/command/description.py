@@ -8,6 +8,7 @@ from anomalous_sound.decision.calibration import in_words
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 
 FROM_FEEDBACK = "feedback:"  # begins the names of calibration clips that were alarms
 
@@ -77,9 +78,17 @@ def in_lines(detector: Detector) -> list[str]:
         f"{features['n_fft']}, hop {features['hop_length']}, channel {channel}, "
         f"scaling {features['scaling']}"
         + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
+        *_encoder(detector),
         f"Promises      {promise(detector)}",
         *_thresholds(detector.thresholds),
     ]
+
+
+def _encoder(detector: Detector) -> list[str]:
+    networks = detector.networks
+    if not isinstance(networks, FrozenEncoder):
+        return []
+    return [f"Encoder       {networks.file.path}, sha256 {networks.file.sha256}; not copied"]
 
 
 def _thresholds(thresholds: Thresholds) -> list[str]:

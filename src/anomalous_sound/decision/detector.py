@@ -44,10 +44,12 @@ from anomalous_sound.features.log_mel import (
     mean_over_channels,
     mel_band_edges_hz,
 )
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.network_files import read_networks, write_networks
 from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
 from anomalous_sound.scoring.channels import scores_of_channels
+from anomalous_sound.scoring.encoder import ClipEncoder
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
 from anomalous_sound.scoring.localisation import FREQUENCY, TIME, Place, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
@@ -100,7 +102,8 @@ class Detector:
         score: the anomaly score, fitted on normal training clips.
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
-        reference: how large the errors of normal windows usually are.
+        reference: how large the errors of normal windows usually are; None with a frozen encoder,
+            which says nothing of when and where.
         sound: level, crest factor and spectrum of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
@@ -111,7 +114,7 @@ class Detector:
     score: Score
     thresholds: Thresholds
     calibration: CalibrationScores
-    reference: WindowReference
+    reference: WindowReference | None
     sound: SoundReference
     localisation: LocalisationSettings
     inference: ScoringSettings
@@ -393,7 +396,7 @@ class Detector:
         return frames
 
     def errors(self, frames: np.ndarray, machine_id: str) -> ClipErrors:
-        """Return the errors of all windows of a clip.
+        """Return the errors of all windows of a clip; a frozen encoder makes none.
 
         Args:
             frames: log-mel frames of the clip; see :meth:`frames`.
@@ -459,13 +462,14 @@ class Detector:
     @classmethod
     def _from_json(cls, values: Mapping[str, Any], folder: Path) -> Detector:
         description = NetworkDescription.from_json(values["networks"])
+        no_places = values["reference"] is None
         identity = {"recalibrated_at": None, "exported_from": None, **values["identity"]}
         return cls(
             networks=_networks(values, folder, description),
             score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
-            reference=WindowReference.from_json(values["reference"]),
+            reference=None if no_places else WindowReference.from_json(values["reference"]),
             sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
@@ -488,7 +492,10 @@ class Detector:
         by_channel = to_channels(recording, audio)
         samples = by_channel.ravel()  # those of one channel after those of the other
         frames = self.frames(by_channel)
-        errors = self.errors(frames, machine_id)
+        if isinstance(self.networks, FrozenEncoder):
+            errors = self._encoder.errors("", by_channel)
+        else:
+            errors = self.errors(frames, machine_id)
         scaled = self.description.scaling.scaled(frames)
         pooled = pool_clip(self.score.settings, errors, scaled)
         score = self.score.clip_score(pooled, machine_id)
@@ -520,6 +527,8 @@ class Detector:
         )
 
     def _localised(self, errors: np.ndarray, machine_id: str) -> list[Place]:
+        if self.reference is None:
+            return []
         return localise(
             errors,
             self.reference,
@@ -529,7 +538,9 @@ class Detector:
             settings=self.localisation,
         )
 
-    def _error_map(self, errors: np.ndarray, machine_id: str) -> ErrorMap:
+    def _error_map(self, errors: np.ndarray, machine_id: str) -> ErrorMap | None:
+        if self.reference is None:
+            return None
         return ErrorMap(
             self.reference.deviation_map(errors, machine_id),
             self._times_s(len(errors)),
@@ -549,6 +560,11 @@ class Detector:
     def _scorer(self) -> ClipScorer:
         return ClipScorer(self.networks, self.inference)
 
+    @cached_property
+    def _encoder(self) -> ClipEncoder:
+        assert isinstance(self.networks, FrozenEncoder)
+        return ClipEncoder(self.networks)
+
     def _values(self) -> dict[str, Any]:
         """Return everything but weights and identity, as JSON values."""
         return {
@@ -556,7 +572,7 @@ class Detector:
             "score": self.score.to_json(),
             "thresholds": self.thresholds.to_json(),
             "calibration": self.calibration.to_json(),
-            "reference": self.reference.to_json(),
+            "reference": None if self.reference is None else self.reference.to_json(),
             "sound": self.sound.to_json(),
             "localisation": self.localisation.model_dump(mode="json"),
             "inference": self.inference.model_dump(mode="json"),

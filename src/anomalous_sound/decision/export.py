@@ -12,6 +12,7 @@ from anomalous_sound.corpus.decode import in_every_channel
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
 
 # how far two scores of one clip may be apart, relative to the larger of the score and the spread of
@@ -45,6 +46,11 @@ def export(detector: Detector) -> Detector:
     Raises:
         InputError: it is an export already, or a network cannot be written as ONNX.
     """
+    if isinstance(detector.networks, FrozenEncoder):
+        raise InputError(
+            "a detector with a frozen encoder needs no export: it judges without PyTorch. Copy its "
+            f"folder, and {detector.networks.file.path} into it."
+        )
     if not isinstance(detector.networks, TrainedNetworks):
         raise InputError(
             "the detector is an export already; copy its folder, or export the detector that was "

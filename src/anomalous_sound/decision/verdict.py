@@ -94,7 +94,8 @@ class Verdict:
         evidence: level, crest factor and spectrum of the clip against those of normal clips.
         spectrum_db: the mean spectrum of the clip, dB of each mel band, its level removed.
         signal: what the samples say of the sensor.
-        error_map: how far each moment and mel band is from normal, if it was asked for.
+        error_map: how far each moment and mel band is from normal, if it was asked for; None from
+            a frozen encoder, of which ``segments`` and ``bands`` are empty.
         channel_scores: where several channels are judged, the score of each, by its number as
             recorded: standard deviations above left-out normal clips.
     """

@@ -61,6 +61,7 @@ def report_page(
     classification: pd.DataFrame,
     rejected_clips: pd.DataFrame,
     channels: pd.DataFrame,
+    has_places: bool,
 ) -> str:
     """Write the report of one method on one corpus.
 
@@ -79,6 +80,7 @@ def report_page(
         classification: the classification report.
         rejected_clips: ``clip_id, reason``.
         channels: as :func:`channel_table` returns it.
+        has_places: whether it is told when and where a clip deviates, and what was trained.
 
     Returns:
         Markdown; the figures are expected in the same folder.
@@ -116,11 +118,13 @@ def report_page(
         calibration=deployed_calibration(calibration),
         localisation=metrics.get("localisation"),
         channels=channels,
+        has_places=has_places,
         classification=_classification(classification),
         figures={
             file: caption
             for file, caption in FIGURES.items()
-            if has_roc or file != "roc_figure.png"
+            if (has_roc or file != "roc_figure.png")
+            and (has_places or file not in ("timeline_figure.png", "history_figure.png"))
         },
     )
 
