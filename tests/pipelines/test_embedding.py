@@ -5,13 +5,17 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from encoders import loudness, quarters
-from support import RATE
+from support import RATE, Project
 
 from anomalous_sound import Detector
+from anomalous_sound.campaign.finished import why_not_finished
+from anomalous_sound.command.app import main
 from anomalous_sound.command.description import in_lines
 from anomalous_sound.decision.export import export
 from anomalous_sound.errors import InputError
+from anomalous_sound.pipeline_registry import register_pipelines
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +31,14 @@ def run(project, folder, encoder, **parameters):
     )
 
 
+def why_again(project, folder, encoder):
+    """Why a campaign would run it again; empty: it is finished."""
+    settings = {"encoder": {"path": str(encoder), "sample_rate": RATE}, "score": SCORE}
+    with project.session(audio_dir=str(folder), embedding=settings) as session:
+        catalog = session.load_context().catalog
+        return why_not_finished("embedding", register_pipelines()["embedding"], catalog)
+
+
 def by_hand(folder, clip_id):
     samples = soundfile.read(folder / clip_id, dtype="float32")[0].astype(np.float64)
     return np.array([np.abs(samples).mean(), np.square(samples).mean()])
@@ -38,7 +50,8 @@ def test_without_a_path_a_sentence_says_what_is_needed(project):
     assert not project.data("01_raw", "simulated").exists()  # nothing was done before
 
 
-def test_scores_are_those_of_embeddings_worked_out_by_hand(project, dcase_folder, tmp_path):
+def test_scores_are_those_of_embeddings_worked_out_by_hand(tmp_path, dcase_folder):
+    project = Project(tmp_path / "project", registers_detectors=True)
     encoder = loudness(tmp_path / "encoder.onnx")
     run(project, dcase_folder, encoder)
     clips = project.load("clips").set_index("clip_id")
@@ -91,12 +104,18 @@ def test_scores_are_those_of_embeddings_worked_out_by_hand(project, dcase_folder
     metrics = json.loads(project.data("08_reporting/slider/embedding/metrics.json").read_text())
     assert metrics["validation_error_mean"] is None
 
+    assert why_again(project, dcase_folder, encoder) == ""
+    told = CliRunner().invoke(main, ["score", str(dcase_folder / test), "--detector", str(place)])
+    assert told.exit_code in (0, 1)
+    assert f"{found[test]:.4g}" in told.output
+
     project.run("compare", audio_dir=str(dcase_folder))
     compared = project.load("compare.comparison").set_index("method")
     assert compared.kind["embedding"] == "frozen encoder"
     assert compared.parameters["embedding"] == 0
 
     quarters(encoder, 8)
+    assert "encoder_file.sha256" in why_again(project, dcase_folder, encoder)
     with pytest.raises(InputError, match="not the one that the detector was made with"):
         Detector.load(place)
     digest = detector.identity.digest

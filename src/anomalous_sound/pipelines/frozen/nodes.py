@@ -51,9 +51,42 @@ from anomalous_sound.scoring.localisation import LOCALISATION_COLUMNS
 from anomalous_sound.scoring.score import Score
 
 
-def check_encoder(encoder: EncoderSettings, audio: AudioSettings) -> EncoderFile:
-    """Look at the encoder before anything else is done; see :func:`.look_at_encoder`."""
-    return look_at_encoder(encoder, sample_rate=audio.sample_rate)
+def describe_run(
+    encoder: EncoderSettings,
+    score: ScoreSettings,
+    corpus: CorpusSettings,
+    audio: AudioSettings,
+    log_mel: LogMelSettings,
+    scaling: ScalingSettings,
+    detector: DetectorSettings,
+    thresholds: ThresholdSettings,
+    evidence: EvidenceSettings,
+    seed: int,
+) -> tuple[dict[str, Any], EncoderFile]:
+    """Look at the encoder before anything else is done, and describe how this run is made.
+
+    Returns:
+        The description (see :func:`.run_result.describe`), and what is known of the encoder's file.
+
+    Raises:
+        InputError: there is no encoder, or it cannot be used; see :func:`.look_at_encoder`.
+    """
+    file = look_at_encoder(encoder, sample_rate=audio.sample_rate)
+    described = run_result.describe(
+        method_of(encoder).name,
+        seed,
+        encoder=encoder,
+        encoder_file=file,
+        score=score,
+        corpus=corpus,
+        audio=audio,
+        log_mel=log_mel,
+        scaling=scaling,
+        detector=detector,
+        thresholds=thresholds,
+        evidence=evidence,
+    )
+    return described, file
 
 
 def describe_encoder(
@@ -144,36 +177,6 @@ def evaluate(
     """Compute the metrics of the method on this corpus."""
     return report.evaluate(
         clip_scores, None, decisions, deployed, {}, corpus_summary, evaluation, seed
-    )
-
-
-def describe_run(
-    encoder: EncoderSettings,
-    encoder_file: EncoderFile,
-    score: ScoreSettings,
-    corpus: CorpusSettings,
-    audio: AudioSettings,
-    log_mel: LogMelSettings,
-    scaling: ScalingSettings,
-    detector: DetectorSettings,
-    thresholds: ThresholdSettings,
-    evidence: EvidenceSettings,
-    seed: int,
-) -> dict[str, Any]:
-    """Describe how this run is made; see :func:`.run_result.describe`."""
-    return run_result.describe(
-        method_of(encoder).name,
-        seed,
-        encoder=encoder,
-        encoder_file=encoder_file,
-        score=score,
-        corpus=corpus,
-        audio=audio,
-        log_mel=log_mel,
-        scaling=scaling,
-        detector=detector,
-        thresholds=thresholds,
-        evidence=evidence,
     )
 
 

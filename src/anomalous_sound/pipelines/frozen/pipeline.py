@@ -53,10 +53,22 @@ def _encoder() -> Pipeline:
     return drawn + Pipeline(
         [
             node(
-                nodes.check_encoder,
-                inputs=["params:encoder", "params:audio"],
-                outputs="encoder_file",
-                name="check_encoder",
+                nodes.describe_run,
+                inputs=[
+                    "params:encoder",
+                    "params:score",
+                    "params:corpus",
+                    "params:audio",
+                    "params:log_mel",
+                    "params:scaling",
+                    "params:detector",
+                    "params:thresholds",
+                    "params:evidence",
+                    "params:seed",
+                ],
+                # in this order: all that a run writes is younger than its description
+                outputs=["run_description", "encoder_file"],
+                name="describe_run",
             ),
             node(
                 nodes.describe_encoder,
@@ -133,24 +145,6 @@ def _report() -> Pipeline:
                 ],
                 outputs="metrics",
                 name="evaluate",
-            ),
-            node(
-                nodes.describe_run,
-                inputs=[
-                    "params:encoder",
-                    "encoder_file",
-                    "params:score",
-                    "params:corpus",
-                    "params:audio",
-                    "params:log_mel",
-                    "params:scaling",
-                    "params:detector",
-                    "params:thresholds",
-                    "params:evidence",
-                    "params:seed",
-                ],
-                outputs="run_description",
-                name="describe_run",
             ),
             node(
                 nodes.summarise_result,
