@@ -1,9 +1,11 @@
 """Encoders that a user gives: what is accepted, what is refused, and what they say of a clip."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
+import torch
 from encoders import constant, loudness, quarters, save, with_external_data
 from onnx import TensorProto, helper
 from support import RATE, describe_network
@@ -274,3 +276,41 @@ def test_an_encoder_is_kept_by_its_digest(tmp_path):
     moved = read_networks(values, folder, encoder.description)
     assert moved.file.path == str(beside)
     assert list(moved.contents()) == list(encoder.contents())
+
+
+def test_a_clip_that_gives_no_numbers_is_told(tmp_path):
+    path = save(tmp_path / "e.onnx", [helper.make_node("Reciprocal", ["x"], ["y"])], outputs=[Y])
+    encoder = ClipEncoder(frozen(path))
+    assert encoder.embeddings(np.array([0.5, 0.25], np.float32)).tolist() == [[2, 4]]
+    with pytest.raises(UnreadableClipError, match="on 2 samples of it: .*NaN or infinite"):
+        encoder.embeddings(np.array([0.5, 0], np.float32))
+
+
+def test_an_encoder_as_pytorch_exports_it(tmp_path):
+    class Encoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.frames = torch.nn.Conv1d(1, 3, kernel_size=400, stride=160)
+
+        def forward(self, samples):
+            return torch.relu(self.frames(samples[:, None])).transpose(1, 2)
+
+    torch.manual_seed(0)
+    model = Encoder().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            torch.zeros(1, 16000),
+            str(tmp_path / "e.onnx"),
+            input_names=["samples"],
+            output_names=["embedding"],
+            dynamic_axes={"samples": {0: "batch", 1: "samples"}},
+            dynamo=False,
+        )
+    samples = np.random.default_rng(0).standard_normal(2000).astype(np.float32)
+    found = ClipEncoder(frozen(tmp_path / "e.onnx")).embeddings(samples)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(samples)[None])[0].numpy()
+    assert found.shape == (11, 3)  # (2000 - 400) // 160 + 1 times
+    np.testing.assert_allclose(found, expected, atol=1e-5)
