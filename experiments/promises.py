@@ -98,9 +98,10 @@ def scored(
     errors = inference.score_windows(
         network, frames, index, clips, settings.inference, settings.jobs, drawn
     )
-    pooled = inference.pool_errors(errors, frames, network, lstm.score)
-    fitted = inference.fit_score(pooled, clips, drawn, lstm.score, detector, seed)
-    left_out = inference.score_left_out(pooled, clips, drawn, lstm.score, detector, seed)
+    pooled = inference.pool_errors(errors, frames, network, lstm.score, detector)
+    how = (drawn, lstm.score, audio, detector, seed)
+    fitted = inference.fit_score(pooled, clips, *how)
+    left_out = inference.score_left_out(pooled, clips, *how)
     scores = inference.score_clips(pooled, clips, fitted, left_out)
     return scores, decision.calibrate(scores, drawn)
 

@@ -13,7 +13,7 @@ from file_server import FileServer
 from filelock import FileLock
 from support import RATE, RECORDINGS, Project, noise
 
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import trained_methods
 
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -91,7 +91,7 @@ def compared_run(tmp_path_factory) -> Project:
     """All methods and the comparison on one small simulated corpus; tests only read it."""
 
     def run_all(project: Project) -> None:
-        for pipeline in [*methods(), "compare"]:
+        for pipeline in [*trained_methods(), "compare"]:
             project.run(pipeline)
 
     return made_once(tmp_path_factory, "compared_run", run_all)

@@ -5,7 +5,7 @@ from kedro.config import OmegaConfigLoader
 from support import REPOSITORY
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import trained_methods
 from anomalous_sound.parameters import parse_parameters
 from anomalous_sound.settings import CONFIG_LOADER_ARGS
 
@@ -174,7 +174,7 @@ def test_a_score_given_to_one_method_for_one_run_leaves_the_others_alone():
     )
     parsed = parse_parameters(loader["parameters"])
     assert parsed.lstm.score.fits == 7
-    others = [method for method in methods() if method != "lstm"]
+    others = [method for method in trained_methods() if method != "lstm"]
     assert {getattr(parsed, name).score.fits for name in others} == {100}
 
 

@@ -519,7 +519,8 @@ class SummaryHooks:
             called = f"{self._context.config_loader.name_of_run}/{name.partition('.')[0]}"
             command = "kedro run --pipeline score --params audio_dir=RECORDINGS"
             logger.info("To judge: anomalous-sound score RECORDINGS --detector %s", called)
-            logger.info("To judge, with a report: %s,detector=%s", command, called)
+            if name.replace(".detector", ".window_reference") in outputs:
+                logger.info("To judge, with a report: %s,detector=%s", command, called)
         if ending(".report"):
             logger.info("Runs side by side: kedro mlflow ui")
 

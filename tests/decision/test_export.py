@@ -15,7 +15,7 @@ from anomalous_sound.command.exporting import write_export
 from anomalous_sound.decision.detector import SETTINGS_FILE
 from anomalous_sound.decision.export import TOLERANCE, compare, export
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import trained_methods
 
 JUDGING = [
     *("app", "choice", "description", "lines", "recordings"),
@@ -239,7 +239,7 @@ def test_the_gate_looks_at_scores_decisions_and_rejections(folder, clips):
 
 @pytest.mark.slow
 @pytest.mark.recordings
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", trained_methods())
 def test_all_agree_on_real_recordings(project, recordings, tmp_path, method):
     clips, out = recordings / "slider", tmp_path / "out"
     project.run(method, audio_dir=str(clips), profile="standard")

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods.base import Method, MethodSettings
+from anomalous_sound.methods.base import FrozenSettings, Method, MethodSettings
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.network import Network
 
@@ -57,8 +57,9 @@ def test_the_methods_that_are_there():
 def test_what_a_method_says_of_itself(method):
     assert method.title
     assert method.summary
-    assert issubclass(method.settings, MethodSettings)
-    assert issubclass(method.network_class(), Network)
+    assert issubclass(method.settings, FrozenSettings if method.frozen else MethodSettings)
+    if not method.frozen:
+        assert issubclass(method.network_class(), Network)
     assert len(get_args(method.network_settings.model_fields["architecture"].annotation)) == 1
     assert method.own_windows == (method.name == "autoencoder")
 
@@ -68,7 +69,7 @@ def test_a_method_of_another_package_is_found(install):
     install(TOY.format(name="toy"))
     found = methods()
     assert isinstance(found["toy"], Method)
-    assert list(found) == ["lstm", "gru", "autoencoder", "lstm_dense", "toy"]
+    assert list(found) == ["lstm", "gru", "autoencoder", "embedding", "lstm_dense", "toy"]
 
 
 @pytest.mark.parametrize(

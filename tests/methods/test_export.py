@@ -46,9 +46,9 @@ def two_members(description):
 
 
 def test_every_method_is_here():
-    from anomalous_sound.methods import methods
+    from anomalous_sound.methods.discovery import trained_methods
 
-    assert set(FORMS) == set(methods())
+    assert set(FORMS) == set(trained_methods())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from support import Project
 
 from anomalous_sound import Detector
 from anomalous_sound.errors import InputError
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import trained_methods
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def judged(project, folder, **parameters):
     return project.load("score.decisions").set_index("clip_id")
 
 
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", trained_methods())
 def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, tmp_path, method):
     (tmp_path / "elsewhere").mkdir()
     project = Project(tmp_path / "elsewhere")

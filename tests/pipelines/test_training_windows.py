@@ -39,7 +39,7 @@ def test_every_so_manieth_window_is_trained_on(monkeypatch, stride, expected):
         {"clip_id": ["a", "b"], "machine_id": "00", "split": ["train", "validation"]}
     )
     detector = DetectorSettings(
-        name=None, per="machine_type", folds=1, left_out="clip", left_out_fits=9
+        name=None, per="machine_type", folds=1, left_out="clip", left_out_fits=9, channels="mean"
     )
     seen = []
     monkeypatch.setattr(training_module, "train_network", lambda *views, **_: seen.extend(views))

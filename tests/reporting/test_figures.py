@@ -15,7 +15,7 @@ from anomalous_sound.evaluation.metrics import evaluate, validation_errors
 from anomalous_sound.evaluation.threshold_table import classification_report, threshold_table
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting import figures
-from anomalous_sound.reporting.report_page import FIGURES, report_page
+from anomalous_sound.reporting.report_page import FIGURES, channel_table, report_page
 
 FEATURES = FeatureSettings(
     audio={"sample_rate": 16000, "channel": 0, **AUDIO_BOUNDS},
@@ -212,6 +212,7 @@ def page(scores, table, metrics, rejected=(), summary=None, **decided):
         classification=classification_report(table, scores),
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
         calibration=calibration_table(scores, calibration(scores), THRESHOLDS, confidence=0.95),
+        channels=channel_table(pd.DataFrame(columns=["clip_id", "channel", "score"]), scores),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from features_of_report import FEATURES
 from pydantic import TypeAdapter
 from sklearn.covariance import LedoitWolf
 
@@ -191,10 +192,10 @@ def test_the_domain_of_a_clip_that_is_judged_is_not_read(reference):
         pooled.insert(0, "clip_id", clips.clip_id)
         pooled.insert(1, "member", "")
         how = {"name": None, "per": "machine_type", "folds": 1}
-        detector = DetectorSettings(**how, left_out="clip", left_out_fits=100)
+        detector = DetectorSettings(**how, left_out="clip", left_out_fits=100, channels="mean")
         settings = parsed(BANDS | {"reference": reference})
         folds = pd.DataFrame({"clip_id": [], "fold": []})
-        fitted = nodes.fit_score(pooled, clips, folds, settings, detector, 1)
+        fitted = nodes.fit_score(pooled, clips, folds, settings, FEATURES.audio, detector, 1)
         return nodes.score_clips(pooled, clips, fitted).score.to_numpy()
 
     found = scored(["source", "target", "source", "target"])

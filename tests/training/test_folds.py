@@ -14,6 +14,7 @@ def detector(**changed):
         "folds": 3,
         "left_out": "clip",
         "left_out_fits": 100,
+        "channels": "maximum",
     }
     return DetectorSettings(**values | changed)
 

@@ -8,6 +8,7 @@ from anomalous_sound.decision.calibration import in_words
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 
 FROM_FEEDBACK = "feedback:"  # begins the names of calibration clips that were alarms
 
@@ -59,6 +60,9 @@ def in_lines(detector: Detector) -> list[str]:
     found = facts(detector)
     identity, trained_on, features = found["identity"], found["trained_on"], found["features"]
     clips = ", ".join(f"{count} {which}" for which, count in trained_on["clips"].items())
+    channel = features["channel"]
+    if isinstance(channel, list):
+        channel = " and ".join(map(str, channel)) + " each by itself"
     again, exported = identity["recalibrated_at"], identity["exported_from"]
     return [
         f"Method        {found['method']}; networks: {found['networks']}",
@@ -71,12 +75,20 @@ def in_lines(detector: Detector) -> list[str]:
         f"Machine type  {found['machine_type']}",
         f"Machine IDs   {', '.join(map(named, found['machine_ids']))}",
         f"Features      {features['n_mels']} mel bands, {features['sample_rate_hz']} Hz, n_fft "
-        f"{features['n_fft']}, hop {features['hop_length']}, channel {features['channel']}, "
+        f"{features['n_fft']}, hop {features['hop_length']}, channel {channel}, "
         f"scaling {features['scaling']}"
         + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
+        *_encoder(detector),
         f"Promises      {promise(detector)}",
         *_thresholds(detector.thresholds),
     ]
+
+
+def _encoder(detector: Detector) -> list[str]:
+    networks = detector.networks
+    if not isinstance(networks, FrozenEncoder):
+        return []
+    return [f"Encoder       {networks.file.path}, sha256 {networks.file.sha256}; not copied"]
 
 
 def _thresholds(thresholds: Thresholds) -> list[str]:

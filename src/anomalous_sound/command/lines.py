@@ -144,10 +144,11 @@ class Table:
 
 
 def stands_out(verdict: Verdict) -> str:
-    """Name the segment and the bands of a clip that contribute most to its score."""
+    """Name the segment, the bands and the channel of a clip that contribute most to its score."""
     segments = [f"{one.start_s:.2f}–{one.end_s:.2f} s" for one in verdict.segments[:1]]
     bands = [f"{one.low_hz:.0f}–{one.high_hz:.0f} Hz" for one in verdict.bands[:_NAMED_BANDS]]
-    return ", ".join(segments + bands)
+    channel = [] if verdict.channel is None else [f"channel {verdict.channel}"]
+    return ", ".join(segments + bands + channel)
 
 
 def _place(verdict: Verdict) -> str:

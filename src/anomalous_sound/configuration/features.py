@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anomalous_sound.configuration.base import PositiveFloat, PositiveInt, Settings
 
@@ -13,14 +14,33 @@ class AudioSettings(Settings):
     """The form in which clips are read."""
 
     sample_rate: PositiveInt = Field(description="Hz; other rates are resampled")
-    channel: Annotated[int, Field(ge=0)] | Literal["mean"] = Field(
-        description="channel to read, counted from 0, or the mean of all"
+    channel: Annotated[int, Field(ge=0)] | Literal["mean"] | list[Annotated[int, Field(ge=0)]] = (
+        Field(
+            description="channel to read, counted from 0, or the mean of all; or a list of "
+            "channels, each judged by itself"
+        )
     )
     min_sample_rate: PositiveInt = Field(description="Hz; recordings of a lower rate are refused")
     max_sample_rate: PositiveInt = Field(description="Hz; recordings of a higher rate are refused")
     max_samples: PositiveInt = Field(
         description="of a clip, in all channels as recorded, and after resampling"
     )
+
+    @property
+    def channels(self) -> Sequence[int | str]:
+        """The channels that are judged each by itself: one, where ``channel`` is no list."""
+        if isinstance(self.channel, list):
+            return self.channel
+        return [self.channel]
+
+    @model_validator(mode="after")
+    def _a_list_names_several_channels(self) -> Self:
+        if isinstance(self.channel, list) and not 1 < len(self.channel) == len(set(self.channel)):
+            raise ValueError(
+                f"parameter 'audio.channel' is {self.channel}; accepted: two or more channels, "
+                "none of them twice, or a single one that is no list"
+            )
+        return self
 
 
 class LogMelSettings(Settings):

@@ -180,6 +180,25 @@ ScoreSettings = Annotated[
 ]
 
 
+class ChannelsScoreSettings(Settings):
+    """One score of several channels, as ``audio.channel`` and ``detector.channels`` say."""
+
+    type: Literal["channels"]
+    channels: list[int] = Field(description="as recorded, counted from 0")
+    rule: Literal["maximum", "mean"] = Field(
+        description="of the channels' scores, in standard deviations of left-out normal clips"
+    )
+    fits: PositiveInt = Field(description="of each channel's score, without some normal clips")
+    of: ScoreSettings = Field(description="the score of each channel")
+
+
+ClipScoreSettings = Annotated[
+    PooledErrorSettings | BandDeviationSettings | JoinedScoreSettings | ChannelsScoreSettings,
+    Field(discriminator="type"),
+]
+"""Of the score of a detector: one that parameters describe, or that of several channels."""
+
+
 class EventWordSettings(Settings):
     """When an event is called what."""
 

@@ -74,6 +74,10 @@ class DetectorSettings(Settings):
         description="fits of the score, each without some normal clips; as many as there are clips "
         "if those are fewer"
     )
+    channels: Literal["maximum", "mean"] = Field(
+        description="of the scores of the channels in audio.channel, each in standard deviations "
+        "of left-out normal clips: the score of the clip"
+    )
 
     @property
     def holds_out_validation(self) -> bool:

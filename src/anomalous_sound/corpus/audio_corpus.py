@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalous_sound.configuration.features import AudioSettings
-from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, decode_recording, to_channels
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.sources.layout import ClipFacts
@@ -76,7 +76,7 @@ class AudioCorpus:
     published: Mapping[str, ClipFacts] = field(default_factory=dict, repr=False)
 
     def mono_clip(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:
-        """Decode a clip of the table of clips to mono samples; see :func:`to_mono`.
+        """Decode a clip to mono samples to be heard or drawn: the mean of the channels judged.
 
         Args:
             clip: where it is found, or the path of a recording that is a clip whole.
@@ -86,13 +86,29 @@ class AudioCorpus:
             float32 samples, full scale ±1.
 
         Raises:
+            InputError: see :meth:`channels`.
+        """
+        mean: np.ndarray = self.channels(clip, audio).mean(axis=0)
+        return mean
+
+    def channels(self, clip: str | ClipPlace, audio: AudioSettings) -> np.ndarray:
+        """Decode a clip of the table of clips to the channels judged; see :func:`to_channels`.
+
+        Args:
+            clip: where it is found, or the path of a recording that is a clip whole.
+            audio: the form to bring it to.
+
+        Returns:
+            float32, channels × samples, full scale ±1.
+
+        Raises:
             InputError: it could be read when the clips were listed, and can no longer, or it is
                 not what was listed any more.
         """
         place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
         try:
             recording = self._decode(place, audio)
-            return to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
+            return to_channels(recording, audio)
         except UnreadableClipError as error:
             raise InputError(
                 f"{place.recording} was changed while the run was reading it: {error}; run again."

@@ -15,7 +15,7 @@ from anomalous_sound.compute.threads import in_threads
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import decode, whole
 from anomalous_sound.corpus import segments as cutting
-from anomalous_sound.corpus.decode import AudioFile, Recording, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, to_channels
 from anomalous_sound.corpus.segments import SegmentSettings, Span, spans
 from anomalous_sound.errors import UnreadableClipError
 from anomalous_sound.features.levels import crest_db, rms_dbfs
@@ -38,7 +38,8 @@ class ClipCheck:
         channels: number of them, as recorded.
         duration_s: seconds, as recorded.
         mono_samples: samples of the mono clip at the methods' rate.
-        mono_sha256: of the mono clip: the same audio in another format has the same.
+        mono_sha256: of the mono clip: the same audio in another format has the same. Where several
+            channels are judged, of all of them; so are the two that follow.
         level_dbfs: level of the mono clip, dB relative to full scale.
         crest_db: its peak above that, dB.
     """
@@ -159,14 +160,15 @@ def _check_part(file: AudioFile, span: Span, audio: AudioSettings, key: str) -> 
 
 
 def _check_clip(recording: Recording, audio: AudioSettings, **known: Any) -> ClipCheck:
-    mono = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
+    by_channel = to_channels(recording, audio)
+    samples = by_channel.ravel()  # those of one channel after those of the other
     return ClipCheck(
         sample_rate=recording.sample_rate,
         channels=recording.channels,
         duration_s=recording.duration_s,
-        mono_samples=len(mono),
-        mono_sha256=hashlib.sha256(mono.data).hexdigest(),
-        level_dbfs=rms_dbfs(mono),
-        crest_db=crest_db(mono),
+        mono_samples=by_channel.shape[1],
+        mono_sha256=hashlib.sha256(samples.data).hexdigest(),
+        level_dbfs=rms_dbfs(samples),
+        crest_db=crest_db(samples),
         **known,
     )

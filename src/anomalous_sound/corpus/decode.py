@@ -275,6 +275,49 @@ def _check_rate(sample_rate: int, audio: AudioSettings) -> None:
         )
 
 
+def to_channels(recording: Recording, audio: AudioSettings) -> np.ndarray:
+    """Bring the channels that are judged to the methods' rate, each by :func:`to_mono`.
+
+    Args:
+        recording: the decoded file.
+        audio: the rate, and which channels: one, or each of a list by itself.
+
+    Returns:
+        float32, channels × samples, full scale ±1.
+
+    Raises:
+        UnreadableClipError: one of the channels is not there or cannot be used; see
+            :func:`to_mono`.
+    """
+    rate = audio.sample_rate
+    if not isinstance(audio.channel, list):
+        return to_mono(recording, sample_rate=rate, channel=audio.channel)[None]
+    found = []
+    for channel in audio.channel:
+        try:
+            found.append(to_mono(recording, sample_rate=rate, channel=channel))
+        except UnreadableClipError as error:
+            if channel >= recording.channels:
+                raise
+            raise type(error)(f"channel {channel}: {error}") from None
+    return np.stack(found)
+
+
+def in_every_channel(samples: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """Make a recording of mono samples that has every channel to be judged.
+
+    Args:
+        samples: of the first channel; each further one is 6 dB softer.
+        audio: which channels.
+
+    Returns:
+        Samples × channels.
+    """
+    last = max(one for one in (0, *audio.channels) if isinstance(one, int))
+    recording: np.ndarray = samples[:, None] * np.float32(0.5) ** np.arange(last + 1)
+    return recording.astype(samples.dtype)
+
+
 def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np.ndarray:
     """Bring a recording to mono at the methods' rate and check that there is sound in it.
 

@@ -12,7 +12,7 @@ from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, clip_pla
 from anomalous_sound.corpus.checks import decoding_identity
 from anomalous_sound.features import log_mel
 from anomalous_sound.features.frames import PromisedFrames
-from anomalous_sound.features.log_mel import log_mel_spectrogram
+from anomalous_sound.features.log_mel import log_mel_frames
 from anomalous_sound.storage.identity import code_identity, identity
 
 
@@ -27,14 +27,15 @@ def promise_log_mel(
         features: how a recording is turned into frames.
 
     Returns:
-        For each clip ID the promise of float32 frames × mel bands, dB.
+        For each clip ID the promise of float32 frames × mel bands, dB; see :func:`.log_mel_frames`.
     """
     code = extraction_identity()
     return {
         clip_id: PromisedFrames(
             identity(sha256=place.sha256, features=features, code=code),
             partial(_log_mel_of_clip, corpus, place, features),
-            features.log_mel.n_mels,
+            len(features.audio.channels) * features.log_mel.n_mels,
+            len(features.audio.channels),
         )
         for clip_id, place in clip_places(clips).items()
     }
@@ -52,5 +53,4 @@ def extraction_identity() -> str:
 def _log_mel_of_clip(
     corpus: AudioCorpus, place: ClipPlace, features: FeatureSettings
 ) -> np.ndarray:
-    samples = corpus.mono_clip(place, features.audio)
-    return log_mel_spectrogram(samples, features)
+    return log_mel_frames(corpus.channels(place, features.audio), features)

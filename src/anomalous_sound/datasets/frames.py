@@ -20,7 +20,7 @@ from anomalous_sound.storage.array_store import ArrayStore
 logger = logging.getLogger(__name__)
 
 INDEX_FILE = "index.parquet"
-INDEX_COLUMNS = ["clip_id", "key", "frames", "crc32"]
+INDEX_COLUMNS = ["clip_id", "key", "frames", "crc32", "channels"]
 
 
 class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
@@ -29,10 +29,10 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
     the others are computed in a few threads, so that only a few clips are in memory at a time. The
     folder holds ``<key>.npy`` (float32, frames × mel bands, one file per clip) and
-    ``index.parquet`` (``clip_id, key, frames, crc32``). Each file is written whole or not at all,
-    and the index last, so that the next run picks up what a killed one has computed. A file whose
-    checksum is no longer that of the index is computed anew; checking takes 0.2 s for 1,000 clips
-    of 10 s.
+    ``index.parquet`` (``clip_id, key, frames, crc32, channels``). Each file is written whole or not
+    at all, and the index last, so that the next run picks up what a killed one has computed. A file
+    whose checksum is no longer that of the index is computed anew; checking takes 0.2 s for 1,000
+    clips of 10 s.
 
     Example usage for the YAML API:
 
@@ -74,7 +74,9 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     def load(self) -> Frames:
         """Open the frames; they are read from their files where they are used."""
         store = ArrayStore(self._filepath)
-        return Frames(_read_index(store), store)
+        index = _read_index(store)
+        # an index of an earlier version has no channels
+        return Frames(index, store, int(index.get("channels", pd.Series(1)).max()))
 
     def save(self, data: Mapping[str, PromisedFrames]) -> None:
         """Write the frames of all clips, and compute those that are not there."""
@@ -98,7 +100,10 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
                 **{"disable": None, "delay": 1},
             )
             known_of_key |= dict(computed)
-        rows = [(clip_id, key, *known_of_key[key]) for clip_id, key in wanted]
+        rows = [
+            (clip_id, one.key, *known_of_key[one.key], one.channels)
+            for clip_id, one in data.items()
+        ]
         with store.replaced_file(INDEX_FILE) as file:
             pd.DataFrame(rows, columns=INDEX_COLUMNS).to_parquet(file)
         store.keep_only(known_of_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.decision import Per
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
-from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_mono
+from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_channels
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import SoundReference, is_foreign
@@ -39,10 +39,17 @@ from anomalous_sound.features.levels import (
     mean_spectrum,
     rms_dbfs,
 )
-from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
+from anomalous_sound.features.log_mel import (
+    log_mel_frames,
+    mean_over_channels,
+    mel_band_edges_hz,
+)
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.network_files import read_networks, write_networks
 from anomalous_sound.methods.trained import NetworkDescription, Networks
 from anomalous_sound.scoring.band_errors import ClipErrors, mean_over_members
+from anomalous_sound.scoring.channels import scores_of_channels
+from anomalous_sound.scoring.encoder import ClipEncoder
 from anomalous_sound.scoring.errors import ClipScorer, target_offset_s
 from anomalous_sound.scoring.localisation import FREQUENCY, TIME, Place, WindowReference, localise
 from anomalous_sound.scoring.pooling import pool_clip
@@ -95,7 +102,8 @@ class Detector:
         score: the anomaly score, fitted on normal training clips.
         thresholds: what decides.
         calibration: scores of held-out normal clips, from which p-values come.
-        reference: how large the errors of normal windows usually are.
+        reference: how large the errors of normal windows usually are; None with a frozen encoder,
+            which says nothing of when and where.
         sound: level, crest factor and spectrum of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
@@ -106,7 +114,7 @@ class Detector:
     score: Score
     thresholds: Thresholds
     calibration: CalibrationScores
-    reference: WindowReference
+    reference: WindowReference | None
     sound: SoundReference
     localisation: LocalisationSettings
     inference: ScoringSettings
@@ -369,24 +377,26 @@ class Detector:
         """Return the log-mel frames of a clip, float32, frames × mel bands, dB.
 
         Args:
-            samples: float32 mono samples at the detector's sample rate.
+            samples: float32 mono samples at the detector's sample rate; or channels × samples,
+                where the detector judges several.
 
         Raises:
             UnreadableClipError: the clip is shorter than a window.
         """
         description = self.description
         features = description.features
-        frames = log_mel_spectrogram(samples, features)
+        by_channel = np.atleast_2d(samples)
+        frames = log_mel_frames(by_channel, features)
         if len(frames) < description.windows.frames:
             raise UnreadableClipError(
-                f"it is too short: {len(samples) / features.audio.sample_rate:.2f} s is "
+                f"it is too short: {by_channel.shape[1] / features.audio.sample_rate:.2f} s is "
                 f"{len(frames)} frames, and a window with its next frame needs "
                 f"{description.windows.frames}"
             )
         return frames
 
     def errors(self, frames: np.ndarray, machine_id: str) -> ClipErrors:
-        """Return the errors of all windows of a clip.
+        """Return the errors of all windows of a clip; a frozen encoder makes none.
 
         Args:
             frames: log-mel frames of the clip; see :meth:`frames`.
@@ -452,13 +462,14 @@ class Detector:
     @classmethod
     def _from_json(cls, values: Mapping[str, Any], folder: Path) -> Detector:
         description = NetworkDescription.from_json(values["networks"])
+        no_places = values["reference"] is None
         identity = {"recalibrated_at": None, "exported_from": None, **values["identity"]}
         return cls(
             networks=_networks(values, folder, description),
             score=Score.from_json(values["score"]),
             thresholds=Thresholds.from_json(values["thresholds"]),
             calibration=CalibrationScores.from_json(values["calibration"]),
-            reference=WindowReference.from_json(values["reference"]),
+            reference=None if no_places else WindowReference.from_json(values["reference"]),
             sound=SoundReference.from_json(values["sound"]),
             localisation=LocalisationSettings.model_validate(values["localisation"]),
             inference=ScoringSettings.model_validate(values["inference"]),
@@ -478,12 +489,17 @@ class Detector:
     def _judge(self, recording: Recording, machine_id: str, *, error_map: bool) -> Verdict:
         audio = self.description.features.audio
         check_bounds(len(recording.samples), recording.channels, recording.sample_rate, audio)
-        samples = to_mono(recording, sample_rate=audio.sample_rate, channel=audio.channel)
-        frames = self.frames(samples)
-        errors = self.errors(frames, machine_id)
+        by_channel = to_channels(recording, audio)
+        samples = by_channel.ravel()  # those of one channel after those of the other
+        frames = self.frames(by_channel)
+        if isinstance(self.networks, FrozenEncoder):
+            errors = self._encoder.errors("", by_channel)
+        else:
+            errors = self.errors(frames, machine_id)
         scaled = self.description.scaling.scaled(frames)
-        score = self.score.clip_score(pool_clip(self.score.settings, errors, scaled), machine_id)
-        spectrum_db = mean_spectrum(frames)
+        pooled = pool_clip(self.score.settings, errors, scaled)
+        score = self.score.clip_score(pooled, machine_id)
+        spectrum_db = mean_spectrum(mean_over_channels(frames, len(audio.channels)))
         evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), spectrum_db, machine_id)
         decided = decide(
             *([score], [machine_id], self.thresholds, self.calibration),
@@ -505,11 +521,14 @@ class Detector:
             machine_id=machine_id,
             evidence=evidence,
             spectrum_db=spectrum_db,
-            signal=_signal(recording, audio.channel),
+            signal=_signal(recording, audio.channels),
+            channel_scores=scores_of_channels(self.score, pooled, machine_id),
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,
         )
 
     def _localised(self, errors: np.ndarray, machine_id: str) -> list[Place]:
+        if self.reference is None:
+            return []
         return localise(
             errors,
             self.reference,
@@ -519,7 +538,9 @@ class Detector:
             settings=self.localisation,
         )
 
-    def _error_map(self, errors: np.ndarray, machine_id: str) -> ErrorMap:
+    def _error_map(self, errors: np.ndarray, machine_id: str) -> ErrorMap | None:
+        if self.reference is None:
+            return None
         return ErrorMap(
             self.reference.deviation_map(errors, machine_id),
             self._times_s(len(errors)),
@@ -539,6 +560,11 @@ class Detector:
     def _scorer(self) -> ClipScorer:
         return ClipScorer(self.networks, self.inference)
 
+    @cached_property
+    def _encoder(self) -> ClipEncoder:
+        assert isinstance(self.networks, FrozenEncoder)
+        return ClipEncoder(self.networks)
+
     def _values(self) -> dict[str, Any]:
         """Return everything but weights and identity, as JSON values."""
         return {
@@ -546,7 +572,7 @@ class Detector:
             "score": self.score.to_json(),
             "thresholds": self.thresholds.to_json(),
             "calibration": self.calibration.to_json(),
-            "reference": self.reference.to_json(),
+            "reference": None if self.reference is None else self.reference.to_json(),
             "sound": self.sound.to_json(),
             "localisation": self.localisation.model_dump(mode="json"),
             "inference": self.inference.model_dump(mode="json"),
@@ -560,10 +586,10 @@ class Detector:
         return digest.hexdigest()[:16]
 
 
-def _signal(recording: Recording, channel: int | str) -> Signal:
+def _signal(recording: Recording, channels: Sequence[int | str]) -> Signal:
     """Return what the samples of the channels that are judged say of the sensor: the worst one."""
     by_channel = recording.samples.T
-    heard = by_channel if channel == "mean" else by_channel[[int(channel)]]
+    heard = by_channel if "mean" in channels else by_channel[list(map(int, channels))]
     return Signal(
         duration_s=recording.duration_s,
         full_scale_share=max(map(full_scale_share, heard)),

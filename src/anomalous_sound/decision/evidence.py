@@ -234,7 +234,7 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
     rows = []
     columns = (clips[name].tolist() for name in ("clip_id", "machine_id", *_COLUMNS.values()))
     for clip_id, machine_id, level_dbfs, crest_db in zip(*columns, strict=True):
-        spectrum_db = mean_spectrum(log_mel.clip(clip_id))
+        spectrum_db = mean_spectrum(log_mel.mean_clip(clip_id))
         evidence = reference.weigh(level_dbfs, crest_db, spectrum_db, machine_id)
         level, crest, spectrum = evidence
         rows.append(
@@ -261,7 +261,7 @@ def mean_spectra(clip_ids: Iterable[str], log_mel: Frames) -> np.ndarray:
         clip_ids: the clips, one at least.
         log_mel: their frames; those of one clip are in memory at a time.
     """
-    return np.stack([mean_spectrum(log_mel.clip(clip_id)) for clip_id in clip_ids])
+    return np.stack([mean_spectrum(log_mel.mean_clip(clip_id)) for clip_id in clip_ids])
 
 
 def notes_of(evidence: Sequence[Evidence]) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalous_sound.configuration.inference import ScoringSettings
+from anomalous_sound.corpus.decode import in_every_channel
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
 
 # how far two scores of one clip may be apart, relative to the larger of the score and the spread of
@@ -44,6 +46,11 @@ def export(detector: Detector) -> Detector:
     Raises:
         InputError: it is an export already, or a network cannot be written as ONNX.
     """
+    if isinstance(detector.networks, FrozenEncoder):
+        raise InputError(
+            "a detector with a frozen encoder needs no export: it judges without PyTorch. Copy its "
+            f"folder, and {detector.networks.file.path} into it."
+        )
     if not isinstance(detector.networks, TrainedNetworks):
         raise InputError(
             "the detector is an export already; copy its folder, or export the detector that was "
@@ -61,8 +68,8 @@ def synthetic_clips(detector: Detector) -> Iterator[tuple[np.ndarray, str]]:
     """Make a few clips that a detector can judge: noise with a tone and knocks in it.
 
     Yields:
-        Samples at the detector's rate, and the machine ID that they are to be judged as: each that
-        was trained on, and where its networks judge any, an unknown one.
+        Samples × channels at the detector's rate, and the machine ID that they are to be judged
+        as: each that was trained on, and where its networks judge any, an unknown one.
     """
     description = detector.description
     rate = description.features.audio.sample_rate
@@ -76,7 +83,8 @@ def synthetic_clips(detector: Detector) -> Iterator[tuple[np.ndarray, str]]:
             samples = 0.02 * rng.standard_normal(length)
             samples += 0.05 * seed * np.sin(2 * np.pi * rng.uniform(0.01, 0.4) * rate * times_s)
             samples[rng.integers(length, size=5 * seed)] += 0.5
-            yield samples.astype(np.float32), machine_id
+            audio = description.features.audio
+            yield in_every_channel(samples.astype(np.float32), audio), machine_id
 
 
 def judged_both(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,10 @@ class Verdict:
         evidence: level, crest factor and spectrum of the clip against those of normal clips.
         spectrum_db: the mean spectrum of the clip, dB of each mel band, its level removed.
         signal: what the samples say of the sensor.
-        error_map: how far each moment and mel band is from normal, if it was asked for.
+        error_map: how far each moment and mel band is from normal, if it was asked for; None from
+            a frozen encoder, of which ``segments`` and ``bands`` are empty.
+        channel_scores: where several channels are judged, the score of each, by its number as
+            recorded: standard deviations above left-out normal clips.
     """
 
     score: float
@@ -109,11 +113,17 @@ class Verdict:
     spectrum_db: np.ndarray | None = field(default=None, repr=False, compare=False)
     signal: Signal | None = None
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
+    channel_scores: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def is_anomalous(self) -> bool:
         """Whether the clip is called anomalous."""
         return self.decision == Decision.ANOMALOUS
+
+    @property
+    def channel(self) -> int | None:
+        """The channel that stands out most; None where one channel is judged."""
+        return max(self.channel_scores, key=self.channel_scores.__getitem__, default=None)
 
     @property
     def is_foreign(self) -> bool:
@@ -126,7 +136,15 @@ class Verdict:
         return notes_of(self.evidence)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict as JSON values, without the error map."""
+        """Return the verdict as JSON values, without the error map.
+
+        Where several channels are judged, ``channel`` is the one that stands out most, and
+        ``channel_scores`` has the score of each.
+        """
+        of_channels = {
+            "channel": self.channel,
+            "channel_scores": {str(name): score for name, score in self.channel_scores.items()},
+        }
         return {
             "source": shown(self.source) or None,
             "start_s": self.start_s,
@@ -140,6 +158,7 @@ class Verdict:
             "foreign": self.is_foreign,
             "notes": list(self.notes),
             "evidence": [vars(one) for one in self.evidence],
+            **(of_channels if self.channel_scores else {}),
         }
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 from anomalous_sound.configuration.features import WindowSettings
 from anomalous_sound.configuration.scoring import (
     BandDeviationSettings,
+    ChannelsScoreSettings,
+    ClipScoreSettings,
     JoinedScoreSettings,
-    ScoreSettings,
 )
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.scaling import Scaling
@@ -37,12 +38,14 @@ def persistence_errors(frames: np.ndarray, windows: WindowSettings) -> np.ndarra
     return errors
 
 
-def of_spectrum(settings: ScoreSettings) -> ScoreSettings:
+def of_spectrum(settings: ClipScoreSettings) -> ClipScoreSettings:
     """Return the same score of the log-mel frames themselves, in place of a network's errors.
 
     The frames are logarithms already, so they are compared as they are. The mean error of windows
     becomes the mean of the frames.
     """
+    if isinstance(settings, ChannelsScoreSettings):
+        return settings.model_copy(update={"of": of_spectrum(settings.of)})
     if isinstance(settings, JoinedScoreSettings):
         return settings.model_copy(update={"parts": [of_spectrum(part) for part in settings.parts]})
     if isinstance(settings, BandDeviationSettings) and settings.reads == "errors":
@@ -56,7 +59,7 @@ def untrained_scores(
     *,
     scaling: Scaling,
     windows: WindowSettings,
-    score: ScoreSettings,
+    score: ClipScoreSettings,
     left_out: LeftOut | None,
     seed: int,
 ) -> pd.DataFrame:

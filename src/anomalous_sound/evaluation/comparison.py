@@ -214,6 +214,8 @@ def does_training_pay(
         spectrum: name of the row that has the same score without a network.
         normal_clips: that were trained on.
     """
+    if not networks:
+        return "Whether training pays cannot be told: no trained network is compared."
     paired = _paired(differences)
     against = {name: paired[name, spectrum] for name in networks if (name, spectrum) in paired}
     if not against:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anomalous_sound.features.log_mel import mean_over_channels
 from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ class PromisedFrames:
         key: identity of all that they depend on; frames of the same key are the same.
         compute: returns float32 frames × mel bands.
         n_bands: mel bands that they have, where it is known beforehand.
+        channels: that stand side by side in a frame.
     """
 
     key: str
     compute: Callable[[], np.ndarray]
     n_bands: int | None = None
+    channels: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,16 @@ class Frames:
     Attributes:
         index: one row per clip: ``clip_id, key, frames``.
         store: float32 frames × mel bands, dB, by key.
+        channels: that are judged each by itself. A frame holds the bands of all of them, those of
+            one after those of the other, and "mel bands" of clips means all of these.
     """
 
     index: pd.DataFrame
     store: ArrayReader
+    channels: int = 1
 
     @classmethod
-    def in_memory(cls, clips: Mapping[str, np.ndarray]) -> Frames:
+    def in_memory(cls, clips: Mapping[str, np.ndarray], channels: int = 1) -> Frames:
         """Take the frames of clips, by clip ID: float32, frames × mel bands each."""
         import pandas as pd
 
@@ -54,12 +60,16 @@ class Frames:
                 "frames": [len(values) for values in clips.values()],
             }
         )
-        return cls(index, ArraysInMemory(clips))
+        return cls(index, ArraysInMemory(clips), channels)
 
     @property
     def n_bands(self) -> int:
-        """Mel bands of a frame."""
+        """Mel bands of a frame, those of all channels."""
         return self.store.shape(self._keys[0])[1]
+
+    def mean_clip(self, clip_id: str) -> np.ndarray:
+        """Return frames × mel bands of one clip, the mean power of its channels."""
+        return mean_over_channels(self.clip(clip_id), self.channels)
 
     def clips(self) -> Iterator[tuple[str, np.ndarray]]:
         """Iterate over clip IDs and frames × mel bands."""

@@ -33,6 +33,38 @@ def frame_count(samples: int, hop_length: int) -> int:
     return samples // hop_length + 1
 
 
+def log_mel_frames(by_channel: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """Compute the log-mel frames of a clip: the spectrograms of its channels, side by side.
+
+    Args:
+        by_channel: float32, channels × samples, at ``settings.audio.sample_rate``.
+        settings: of the spectrogram.
+
+    Returns:
+        float32, frames × mel bands, dB; of several channels the bands of one after those of the
+        other, each relative to its own maximum.
+    """
+    found = [log_mel_spectrogram(samples, settings) for samples in by_channel]
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+
+def mean_over_channels(frames: np.ndarray, channels: int) -> np.ndarray:
+    """Return one spectrogram of a clip, to be drawn or described: the mean power of its channels.
+
+    Args:
+        frames: frames × mel bands of all channels, dB; see :func:`log_mel_frames`.
+        channels: how many there are; of one, its frames are returned as they are.
+
+    Returns:
+        Frames × mel bands, dB.
+    """
+    if channels == 1:
+        return frames
+    power = 10 ** (frames.reshape(len(frames), channels, -1).astype(np.float64) / 10)
+    mean: np.ndarray = 10 * np.log10(power.mean(axis=1))
+    return mean.astype(np.float32)
+
+
 def log_mel_spectrogram(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Compute the log-mel spectrogram of a clip.
 

@@ -24,11 +24,14 @@ class Scaling:
             fitted; ``corpus`` or ``band``: see :func:`fit_scaling`; ``none``: decibels stay.
         offset: dB; one number, or one per mel band; none where nothing is fitted.
         span: dB, above 0; as many numbers.
+        channels: that stand side by side in a frame. ``clip`` is each channel's own minimum and
+            maximum, ``band`` each mel band of each channel, ``corpus`` that of all channels.
     """
 
     method: Method
     offset: tuple[float, ...] = ()
     span: tuple[float, ...] = ()
+    channels: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -56,8 +59,12 @@ class Scaling:
     def offset_and_span(self, clip_frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return offset and span of one clip, each float32: one number, or one per mel band."""
         if self.method == "clip":
-            offset = np.array([clip_frames.min()], dtype=np.float32)
-            span = np.array([clip_frames.max()], dtype=np.float32) - offset
+            by_channel = np.split(clip_frames, self.channels, axis=1)
+            offset = np.array([one.min() for one in by_channel], dtype=np.float32)
+            span = np.array([one.max() for one in by_channel], dtype=np.float32) - offset
+            if self.channels > 1:
+                bands = clip_frames.shape[1] // self.channels
+                offset, span = np.repeat(offset, bands), np.repeat(span, bands)
         elif self.method == "none":
             offset, span = np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32)
         else:
@@ -67,9 +74,11 @@ class Scaling:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; :meth:`from_json` gives the same scaling, bit for bit."""
-        if self.method in _NOTHING_FITTED:
-            return {"method": self.method}
-        return {"method": self.method, "offset": list(self.offset), "span": list(self.span)}
+        values: dict[str, Any] = {"method": self.method}
+        if self.method not in _NOTHING_FITTED:
+            values |= {"offset": list(self.offset), "span": list(self.span)}
+        # not of one channel: detectors of before several could be judged stay as they are
+        return values | ({"channels": self.channels} if self.channels > 1 else {})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scaling:
@@ -79,7 +88,7 @@ class Scaling:
             ValueError: the method is unknown, or offset and span do not fit it.
         """
         offset, span = (tuple(values.get(name, ())) for name in ("offset", "span"))
-        return cls(values["method"], offset, span)
+        return cls(values["method"], offset, span, values.get("channels", 1))
 
 
 def fit_scaling(
@@ -104,7 +113,7 @@ def fit_scaling(
         return (frames.clip(name) for name in frames.index.clip_id if name in training_clip_ids)
 
     if settings.method in _NOTHING_FITTED:
-        return Scaling(settings.method)
+        return Scaling(settings.method, channels=frames.channels)
     if settings.method == "corpus":
         ends = [(float(clip.min()), float(clip.max())) for clip in training()]
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
@@ -115,7 +124,8 @@ def fit_scaling(
         offset = np.asarray(sum(of_clip for _, of_clip in sums)) / count
         squares = sum(((clip - offset) ** 2).sum(axis=0, dtype=np.float64) for clip in training())
         span = np.sqrt(squares / count)
-    return Scaling(settings.method, tuple(offset.tolist()), tuple(_non_zero(span).tolist()))
+    fitted = tuple(offset.tolist()), tuple(_non_zero(span).tolist())
+    return Scaling(settings.method, *fitted, frames.channels)
 
 
 def _non_zero(span: np.ndarray) -> np.ndarray:

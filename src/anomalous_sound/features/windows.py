@@ -53,7 +53,8 @@ class WindowedFrames:
     """Scaled windows, gathered a batch at a time; a map-style dataset over lists of windows.
 
     Indexing with an array of window numbers gives float32 of windows × frames × mel bands: the
-    frames of each window and, where it has one, its next frame.
+    frames of each window and, where it has one, its next frame. Where clips have several channels,
+    all windows of the first one come first, then those of the next.
 
     Attributes:
         clip_ids: the clips that have windows.
@@ -72,10 +73,12 @@ class WindowedFrames:
             form: of a window.
         """
         self._frames = frames
-        self._first_frame = windows.first_frame.to_numpy()
+        self._channels = frames.channels
+        self._windows = len(windows)  # of one channel
+        self._first_frame = np.tile(windows.first_frame.to_numpy(), self._channels)
         self._length = form.frames
         codes, clip_ids = pd.factorize(windows.clip_id)
-        self.clip_codes: np.ndarray = codes
+        self.clip_codes: np.ndarray = np.tile(codes, self._channels)
         self.clip_ids: list[str] = list(clip_ids)
         self._rows = frames.rows(self.clip_ids)
         scalings = [scaling.offset_and_span(frames.clip(clip_id)) for clip_id in self.clip_ids]
@@ -92,25 +95,31 @@ class WindowedFrames:
 
     @property
     def n_bands(self) -> int:
-        """Mel bands of a frame."""
-        return self._frames.n_bands
+        """Mel bands of a frame of one channel."""
+        return self._frames.n_bands // self._channels
 
     def placed_clips(self) -> tuple[Iterator[tuple[int, np.ndarray]], np.ndarray, int]:
         """Lay the clips that have windows one after the other.
 
         Returns:
             The clips, scaled (where each begins, and its frames × mel bands), computed one at a
-            time; the first frame of each window there; and the number of frames in all.
+            time, of several channels those of one clip after the other; the first frame of each
+            window there; and the number of frames in all.
         """
-        counts = self._frames.frame_counts(self.clip_ids)
+        counts = self._channels * self._frames.frame_counts(self.clip_ids)
         starts = np.cumsum(counts) - counts
         clips = (
-            (int(start), (self._frames.clip(clip_id) - offset) / span)
+            (int(start), self._one_after_the_other((self._frames.clip(clip_id) - offset) / span))
             for start, clip_id, offset, span in zip(
                 starts, self.clip_ids, self._offset[:, 0], self._span[:, 0], strict=True
             )
         )
-        return clips, self._first_frame + starts[self.clip_codes], int(counts.sum())
+        channel = np.repeat(np.arange(self._channels), self._windows)
+        of_channel = starts[self.clip_codes] + channel * (counts // self._channels)[self.clip_codes]
+        return clips, self._first_frame + of_channel, int(counts.sum())
+
+    def _one_after_the_other(self, frames: np.ndarray) -> np.ndarray:
+        return np.concatenate(np.split(frames, self._channels, axis=1))
 
     def __getitem__(self, numbers: Any) -> np.ndarray:
         numbers = np.asarray(numbers)
@@ -120,4 +129,8 @@ class WindowedFrames:
         )
         gathered -= self._offset[clips]
         gathered /= self._span[clips]
-        return gathered
+        if self._channels == 1:
+            return gathered
+        by_channel = gathered.reshape(*gathered.shape[:2], self._channels, -1)
+        chosen: np.ndarray = by_channel[np.arange(len(numbers)), :, numbers // self._windows]
+        return chosen

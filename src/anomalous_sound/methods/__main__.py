@@ -1,5 +1,5 @@
-"""``python -m anomalous_sound.methods``: the names of the methods, one per line."""
+"""``python -m anomalous_sound.methods``: the methods that learn from sound alone, one per line."""
 
-from anomalous_sound.methods import methods
+from anomalous_sound.methods.discovery import trained_methods
 
-print("\n".join(methods()))
+print("\n".join(trained_methods()))

@@ -40,6 +40,13 @@ class MethodSettings(Settings):
     score: ScoreSettings
 
 
+class FrozenSettings(Settings):
+    """All parameters of a method whose encoder is given, so that nothing is trained."""
+
+    encoder: NetworkSettings
+    score: ScoreSettings
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to learn the normal sound of a machine.
@@ -50,19 +57,23 @@ class Method:
         summary: one line for tables.
         settings: the type of its parameters.
         network: where its :class:`~anomalous_sound.methods.network.Network` is:
-            ``package.module:Class``. By name, because importing it imports PyTorch.
+            ``package.module:Class``. By name, because importing it imports PyTorch. Empty if it is
+            frozen.
         next_frame: whether its windows come with the frame after them.
         core: whether it is one of the methods that the project is about; others are there to be
             compared with them.
+        frozen: whether its encoder is given and nothing is trained; its parameters are
+            :class:`FrozenSettings`.
     """
 
     name: str
     title: str
     summary: str
-    settings: type[MethodSettings]
+    settings: type[MethodSettings] | type[FrozenSettings]
     network: str
     next_frame: bool
     core: bool = False
+    frozen: bool = False
 
     @property
     def own_windows(self) -> bool:
@@ -71,12 +82,12 @@ class Method:
 
     @property
     def network_settings(self) -> type[NetworkSettings]:
-        """The type of its network's settings.
+        """The type of the settings of its network, or of its encoder.
 
         Raises:
             TypeError: it is not a subclass of :class:`NetworkSettings`.
         """
-        found = self.settings.model_fields["network"].annotation
+        found = self.settings.model_fields["encoder" if self.frozen else "network"].annotation
         if not (isinstance(found, type) and issubclass(found, NetworkSettings)):
             raise TypeError(f"{self.settings.__name__}.network is {found}, no NetworkSettings")
         return found

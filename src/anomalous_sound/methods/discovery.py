@@ -36,6 +36,11 @@ def methods() -> Mapping[str, Method]:
     return _methods(tuple(sys.path))
 
 
+def trained_methods() -> Mapping[str, Method]:
+    """Return the methods that learn from sound alone; the others need an encoder to be given."""
+    return {name: method for name, method in methods().items() if not method.frozen}
+
+
 def method_of(network: NetworkSettings) -> Method:
     """Return the method whose network has these settings."""
     return next(m for m in methods().values() if m.network_settings is type(network))

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from anomalous_sound.errors import InputError, missing_package
+from anomalous_sound.methods.embedding.encoder import EncoderFile, FrozenEncoder
 from anomalous_sound.methods.exported import ExportedNetworks
 from anomalous_sound.methods.trained import NetworkDescription, Networks, TrainedNetworks
 
+ENCODER = "encoder"  # among the values: where a frozen encoder is; its file is not copied
 EXPORT = "export"  # among the values beside the files: what the graphs are; absent for weights
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -20,6 +22,9 @@ def write_networks(networks: Networks, folder: Path) -> tuple[list[str], dict[st
     Returns:
         The names of the files, and the JSON values that :func:`read_networks` needs beside them.
     """
+    if isinstance(networks, FrozenEncoder):
+        # its weights are the user's, and stay where they are
+        return [], {ENCODER: networks.file.model_dump(mode="json")}
     if isinstance(networks, ExportedNetworks):
         files = {member: f"network_{n}.onnx" for n, member in enumerate(networks.members())}
         for member, name in files.items():
@@ -45,10 +50,18 @@ def read_networks(
         description: of the networks.
 
     Raises:
-        InputError: PyTorch is needed and not installed.
+        InputError: PyTorch is needed and not installed, or a frozen encoder is not there or is
+            another one.
         OSError: a file is not there.
         ValueError: the weights are damaged.
     """
+    if ENCODER in values:
+        file = EncoderFile.model_validate(values[ENCODER])
+        beside = folder / Path(file.path).name
+        if beside.is_file():
+            file = file.model_copy(update={"path": str(beside)})
+        file.content()  # it has to be there, and to be the same
+        return FrozenEncoder(file, description)
     if EXPORT in values:
         exported = values[EXPORT]
         # by their names alone: no file of another folder is read

@@ -23,7 +23,7 @@ def card_page(
     trained_on: Mapping[str, str],
     networks: int,
     parameters: int,
-    training_s: float,
+    training_s: float | None,
     metrics: Mapping[str, Any],
     unit: str,
     deployed: DeployedThresholds,
@@ -41,7 +41,7 @@ def card_page(
         trained_on: ``device`` and ``precision``.
         networks: that judge together.
         parameters: trained values of all of them.
-        training_s: how long the training took, seconds.
+        training_s: how long the training took, seconds; None: nothing was trained.
         metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them, with
             ``official`` where the figures of a challenge were computed.
         unit: what an anomaly score measures.

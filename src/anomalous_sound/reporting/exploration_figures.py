@@ -109,7 +109,7 @@ def spectrogram_figure(
     """
 
     def draw(axes: Axes, clip_id: str, label: str) -> None:
-        draw_spectrogram(axes, frames.clip(clip_id), features)
+        draw_spectrogram(axes, frames.mean_clip(clip_id), features)
         axes.tick_params(axis="y", labelsize=8)
 
     figure, grid = _clip_grid(shown, draw, row_inches=2.8, sharey=True)

@@ -35,12 +35,18 @@ def exploration_page(
         Markdown; the figures are expected in the same folder.
     """
     channel = audio.channel
+    if channel == "mean":
+        named = "the mean of all channels"
+    elif isinstance(channel, list):
+        named = f"the mean of the channels {', '.join(map(str, channel))}"
+    else:
+        named = f"channel {channel}"
     return render(
         "exploration.md.j2",
         corpus=corpus,
         rejected_clips=rejected_clips,
         minutes=float(clip_table.minutes.sum()),
-        channel="the mean of all channels" if channel == "mean" else f"channel {channel}",
+        channel=named,
         sample_rate=audio.sample_rate,
         clip_table=_readable(clip_table),
         figures=FIGURES,

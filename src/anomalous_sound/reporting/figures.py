@@ -214,7 +214,7 @@ def timeline_figure(
         clip_id = clip["clip_id"]
         deviations, spectrogram, timeline = axes[:, column]
         of_clip = errors[errors.clip_id == clip_id]
-        image = draw_spectrogram(spectrogram, frames.clip(clip_id), features)
+        image = draw_spectrogram(spectrogram, frames.mean_clip(clip_id), features)
         heat = _draw_deviations(deviations, maps[clip_id], of_clip.time_s.to_numpy(), features)
         deviations.set_title(
             f"{clip_id}\n"

@@ -33,7 +33,8 @@ def judgement_page(
 
     Args:
         judged: ``clip_id, machine_id, label, score, threshold, decision, p_value, note, recording,
-            start_s, duration_s``, one row per clip.
+            start_s, duration_s``, one row per clip; and ``channel``, the one that stands out most,
+            where several are judged.
         localisation: ``clip_id, axis, rank, start, end``: what contributes most to each score.
         rejected_clips: ``clip_id, reason``.
         corpus: the judged clips.
@@ -80,7 +81,8 @@ def judgement_page(
 
 def _with_times(clips: pd.DataFrame, is_cut: bool) -> pd.DataFrame:
     """Return what the table says of clips; where recordings were cut, when in them each lies."""
-    shown = clips[["clip_id", "machine_id", "score", "threshold", "p_value"]]
+    channel = ["channel"] if "channel" in clips else []
+    shown = clips[["clip_id", "machine_id", "score", "threshold", "p_value", *channel]]
     if not is_cut:
         return shown
     times = [

@@ -15,6 +15,7 @@ from anomalous_sound.reporting.facts import (
     threshold_name,
 )
 from anomalous_sound.reporting.pages import render
+from anomalous_sound.vocabulary import Split
 
 FIGURES = {
     "roc_figure.png": "ROC curve of the test clips",
@@ -59,6 +60,8 @@ def report_page(
     calibration: pd.DataFrame,
     classification: pd.DataFrame,
     rejected_clips: pd.DataFrame,
+    channels: pd.DataFrame,
+    has_places: bool,
 ) -> str:
     """Write the report of one method on one corpus.
 
@@ -76,6 +79,8 @@ def report_page(
             and ``strategy``.
         classification: the classification report.
         rejected_clips: ``clip_id, reason``.
+        channels: as :func:`channel_table` returns it.
+        has_places: whether it is told when and where a clip deviates, and what was trained.
 
     Returns:
         Markdown; the figures are expected in the same folder.
@@ -112,13 +117,47 @@ def report_page(
         deployed_promises=bool(given.promised_fpr[is_deployed].notna().any()),
         calibration=deployed_calibration(calibration),
         localisation=metrics.get("localisation"),
+        channels=channels,
+        has_places=has_places,
         classification=_classification(classification),
         figures={
             file: caption
             for file, caption in FIGURES.items()
-            if has_roc or file != "roc_figure.png"
+            if (has_roc or file != "roc_figure.png")
+            and (has_places or file not in ("timeline_figure.png", "history_figure.png"))
         },
     )
+
+
+def outstanding(channel_scores: pd.DataFrame) -> pd.Series:
+    """Return the channel that stands out most in each clip, by clip ID.
+
+    Args:
+        channel_scores: ``clip_id, channel, score``.
+    """
+    highest = channel_scores.loc[channel_scores.groupby("clip_id").score.idxmax()]
+    return highest.set_index("clip_id").channel
+
+
+def channel_table(channel_scores: pd.DataFrame, clip_scores: pd.DataFrame) -> pd.DataFrame:
+    """Say of each channel in how many test clips of each label it stands out most.
+
+    Args:
+        channel_scores: ``clip_id, channel, score``.
+        clip_scores: ``clip_id, split, label``.
+
+    Returns:
+        With the headings of a page; no row where one channel is judged.
+    """
+    columns = ["channel", "label", "test clips", "stands out most in", "mean score"]
+    test = clip_scores[clip_scores.split == Split.TEST]
+    of_test = channel_scores.merge(test[["clip_id", "label"]], on="clip_id")
+    if of_test.empty:
+        return pd.DataFrame(columns=columns)
+    most = of_test.channel == of_test.clip_id.map(outstanding(of_test))
+    groups = of_test.assign(most=most).groupby(["channel", "label"], as_index=False)
+    table = groups.agg(clips=("most", "size"), most=("most", "sum"), score=("score", "mean"))
+    return table.set_axis(columns, axis=1)
 
 
 def deployed_calibration(calibration: pd.DataFrame) -> pd.DataFrame:

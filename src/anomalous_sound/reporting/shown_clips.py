@@ -135,7 +135,7 @@ def show_clips(
                 duration_s=duration_s,
                 start_s=max(marked_s - settings.lead_s, 0.0),
                 audio=audio_uri(gain * sounds[clip_id], rate, settings.audio),
-                spectrogram=_spectrogram(frames.clip(clip_id), features),
+                spectrogram=_spectrogram(frames.mean_clip(clip_id), features),
                 deviations=maps and _deviations(*maps(clip_id), features.frame_s),
                 bands=features.log_mel.n_mels,
                 seconds=_ticks_in_seconds(duration_s),

@@ -76,7 +76,8 @@ def sound_page(
         corpus: the clips of the page.
         trained_on: the clips that the detector was trained on; the same ones after a training.
         judged: ``clip_id, machine_id, split, label, score, threshold, decision, p_value, note,
-            recording, start_s, duration_s``, one row per clip.
+            recording, start_s, duration_s``, one row per clip; and ``channel``, the one that stands
+            out most, where several are judged.
         events: EVENT_COLUMNS.
         localisation: LOCALISATION_COLUMNS: what is said of a clip without an event.
         shown: the clips with a player.
@@ -155,6 +156,7 @@ def _row(row: Mapping[Any, Any], words: list[str]) -> dict[str, Any]:
         "when": when,
         "note": "" if pd.isna(row["note"]) else row["note"],
         "words": words,
+        "channel": None if pd.isna(row.get("channel")) else int(row["channel"]),
     }
 
 

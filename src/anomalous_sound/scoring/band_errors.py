@@ -23,7 +23,8 @@ class ClipErrors:
         clip_id: the clip.
         members: the networks that judged it.
         band_errors: float32, members × windows × mel bands: squared errors, averaged over target
-            frames, as precise as they are kept; see :meth:`kept`.
+            frames, as precise as they are kept; see :meth:`kept`. Where several channels are
+            judged, the bands of one come after those of the other.
         window_errors: float32, members × windows: their mean over the mel bands, as it was
             computed.
         seconds: time that it took.
@@ -51,6 +52,17 @@ class ClipErrors:
         """
         kept = squared(roots(errors))
         return cls(clip_id, tuple(members), kept, errors.mean(axis=-1), seconds)
+
+    def by_channel(self, channels: int) -> list[ClipErrors]:
+        """Take the errors of each channel apart; its window errors are the means of its bands.
+
+        Args:
+            channels: that stand side by side; their mel bands are as many.
+        """
+        return [
+            ClipErrors(self.clip_id, self.members, errors, errors.mean(axis=-1), self.seconds)
+            for errors in np.split(self.band_errors, channels, axis=-1)
+        ]
 
 
 def mean_over_members(errors: np.ndarray) -> np.ndarray:

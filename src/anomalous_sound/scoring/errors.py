@@ -62,7 +62,8 @@ class ClipScorer:
 
         Args:
             clip_id: what to call the clip.
-            frames: frames × mel bands, dB: the whole clip.
+            frames: frames × mel bands, dB: the whole clip, each channel of which the networks hear
+                by itself.
             first_frames: the first frame of each window in the clip.
             machine_id: of the clip.
             left_out_of: the fold of a normal clip of the training; see
@@ -74,12 +75,13 @@ class ClipScorer:
         started = time.perf_counter()
         description = self._networks.description
         members = self._networks.members_of(machine_id, left_out_of=left_out_of)
-        errors = self.runner.errors(
-            members,
-            description.scaling.scaled(frames),
-            first_frames,
-            machine=description.machine(machine_id),
-        )
+        scaled = description.scaling.scaled(frames)
+        channels = len(description.features.audio.channels)
+        of_channels = [
+            self.runner.errors(members, one, first_frames, machine=description.machine(machine_id))
+            for one in ([scaled] if channels == 1 else np.split(scaled, channels, axis=1))
+        ]
+        errors = of_channels[0] if channels == 1 else np.concatenate(of_channels, axis=-1)
         seconds = time.perf_counter() - started
         return ClipErrors.kept(clip_id, members, errors, seconds)
 

@@ -11,6 +11,7 @@ import numpy as np
 from anomalous_sound.configuration.scoring import JoinedScoreSettings, PooledErrorSettings
 from anomalous_sound.scoring.left_out import LeftOut, score_left_out
 from anomalous_sound.scoring.score import Score
+from anomalous_sound.scoring.standardised import centre_and_spread
 
 FitPart = Callable[[int, np.ndarray, np.ndarray], Score]
 
@@ -58,8 +59,7 @@ class JoinedScore(Score):
         """
         widths = _widths(settings, pooled.shape[1])
         left_out = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
-        usual = _with_others(machine_ids)
-        parts, centres, spreads = [], [], []
+        parts, moments = [], []
         for number, columns in enumerate(_split(pooled, widths)):
 
             def fit(chosen: np.ndarray, part: int = number, of_part: np.ndarray = columns) -> Score:
@@ -69,12 +69,9 @@ class JoinedScore(Score):
             scores = columns[:, 0]
             if len(pooled) > 1:
                 scores = score_left_out(fit, columns, machine_ids, left_out)
-            scores = scores[usual]
-            spread = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
-            centres.append(float(scores.mean()))
-            # scores that do not differ say nothing of their scale
-            spreads.append(spread if spread > 0 else 1.0)
-        return cls(settings, tuple(parts), widths, tuple(centres), tuple(spreads))
+            moments.append(centre_and_spread(scores, machine_ids))
+        centres, spreads = zip(*moments, strict=True)
+        return cls(settings, tuple(parts), widths, centres, spreads)
 
     @property
     def unit(self) -> str:
@@ -125,16 +122,6 @@ class JoinedScore(Score):
         """Rebuild a score from its settings, the ``fitted`` part of its JSON values, and parts."""
         names = ("widths", "centres", "spreads")
         return cls(settings, tuple(parts), *(tuple(fitted[name]) for name in names))
-
-
-def _with_others(machine_ids: np.ndarray) -> np.ndarray:
-    """Say which clips are not the only one of their machine ID; if none is, all count.
-
-    Left out, the only one would be compared with clips of other machine IDs alone.
-    """
-    names, counts = np.unique(machine_ids.astype(str), return_counts=True)
-    usual = np.isin(machine_ids.astype(str), names[counts > 1])
-    return usual if usual.any() else np.ones(len(machine_ids), dtype=bool)
 
 
 def _widths(settings: JoinedScoreSettings, columns: int) -> tuple[int, ...]:

@@ -78,6 +78,8 @@ class WindowReference:
         peak_deviations: standard deviation of each band's peak from clip to clip of a machine ID.
         peak_percentile: the percentile of a band's errors over time that is its peak.
         event_limits: what an event exceeds in normal clips.
+        channels: that stand side by side in the errors. Each is compared with itself, and what is
+            said of a window or mel band is what the channel says that deviates most there.
     """
 
     machine_ids: Mapping[str, NormalErrors]
@@ -85,6 +87,7 @@ class WindowReference:
     peak_deviations: np.ndarray
     peak_percentile: float
     event_limits: EventLimits
+    channels: int = 1
 
     def deviation_map(self, errors: np.ndarray, machine_id: str) -> np.ndarray:
         """Return by how many standard deviations each window and band is above normal.
@@ -99,7 +102,7 @@ class WindowReference:
         Returns:
             Windows × mel bands; around 0 ± 1 where the sound is normal.
         """
-        return self._normal(machine_id).deviation_map(errors)
+        return _most(self._normal(machine_id).deviation_map(errors), self.channels)
 
     def peak_deviation(self, errors: np.ndarray, machine_id: str) -> np.ndarray:
         """Return by how many standard deviations the peak over time of each band is above normal.
@@ -115,21 +118,22 @@ class WindowReference:
             One value a mel band.
         """
         above = _peaks(errors, self.peak_percentile) - self._normal(machine_id).peaks
-        deviations: np.ndarray = above / self.peak_deviations
-        return deviations
+        return _most(above / self.peak_deviations, self.channels)
 
     def _normal(self, machine_id: str) -> NormalErrors:
         return self.machine_ids.get(machine_id, self.all)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values; no bit is lost."""
-        return {
+        values = {
             "peak_percentile": self.peak_percentile,
             "event_limits": self.event_limits.to_json(),
             "peak_deviations": self.peak_deviations.tolist(),
             "all": self.all.to_json(),
             "machine_ids": {name: normal.to_json() for name, normal in self.machine_ids.items()},
         }
+        # not of one channel: detectors of before several could be judged stay as they are
+        return values | ({"channels": self.channels} if self.channels > 1 else {})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WindowReference:
@@ -141,6 +145,7 @@ class WindowReference:
             peak_deviations=np.array(values["peak_deviations"]),
             peak_percentile=values["peak_percentile"],
             event_limits=EventLimits.from_json(values["event_limits"]),
+            channels=values.get("channels", 1),
         )
 
 
@@ -149,6 +154,7 @@ def fit_window_reference(
     *,
     peak_percentile: float,
     events: EventSettings,
+    channels: int = 1,
 ) -> WindowReference:
     """Find how large the error of a window usually is in each mel band, for each machine ID.
 
@@ -157,6 +163,7 @@ def fit_window_reference(
             clip at a time; it is called several times.
         peak_percentile: which percentile of a band's errors over time is its peak in a clip.
         events: how events are told from what normal clips show.
+        channels: that stand side by side in the errors.
     """
     of_all = _Moments()
     of_ids: dict[str, _Moments] = {}
@@ -170,7 +177,9 @@ def fit_window_reference(
     machine_ids = {name: _normal_errors(of_ids[name], peaks[name]) for name in of_ids}
 
     def maps() -> Iterable[np.ndarray]:
-        return (machine_ids[name].deviation_map(of_clip) for name, of_clip in errors())
+        return (
+            _most(machine_ids[name].deviation_map(of_clip), channels) for name, of_clip in errors()
+        )
 
     return WindowReference(
         machine_ids=machine_ids,
@@ -178,6 +187,7 @@ def fit_window_reference(
         peak_deviations=_within_deviations(peaks),
         peak_percentile=peak_percentile,
         event_limits=fit_event_limits(maps, events),
+        channels=channels,
     )
 
 
@@ -261,6 +271,14 @@ def _within_deviations(peaks: Mapping[str, list[np.ndarray]]) -> np.ndarray:
     """Return the standard deviation of each band around the means of the machine IDs."""
     rest = np.concatenate([np.array(of_id) - np.mean(of_id, axis=0) for of_id in peaks.values()])
     return _without_zeros(np.sqrt((rest**2).sum(axis=0) / max(len(rest) - len(peaks), 1)))
+
+
+def _most(deviations: np.ndarray, channels: int) -> np.ndarray:
+    """Return the largest deviation of each mel band over the channels, the last axis."""
+    if channels == 1:
+        return deviations
+    largest: np.ndarray = deviations.reshape(*deviations.shape[:-1], channels, -1).max(axis=-2)
+    return largest
 
 
 def _without_zeros(deviations: np.ndarray) -> np.ndarray:

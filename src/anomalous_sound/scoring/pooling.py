@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalous_sound.configuration.scoring import (
+    ChannelsScoreSettings,
+    ClipScoreSettings,
     JoinedScoreSettings,
     MaximumPooling,
     MeanPooling,
@@ -16,7 +18,6 @@ from anomalous_sound.configuration.scoring import (
     PooledErrorSettings,
     Pooling,
     RankedPooling,
-    ScoreSettings,
 )
 from anomalous_sound.scoring.band_errors import ClipErrors
 
@@ -61,7 +62,7 @@ def pool_over_time(errors: np.ndarray, pooling: Pooling) -> np.ndarray:
     return pooled
 
 
-def pool_clip(settings: ScoreSettings, clip: ClipErrors, spectrum: np.ndarray) -> np.ndarray:
+def pool_clip(settings: ClipScoreSettings, clip: ClipErrors, spectrum: np.ndarray) -> np.ndarray:
     """Pool what a score reads of one clip, for each member by itself.
 
     The errors are not averaged over the members first: an average is less noisy than the errors of
@@ -74,8 +75,16 @@ def pool_clip(settings: ScoreSettings, clip: ClipErrors, spectrum: np.ndarray) -
 
     Returns:
         Members × columns, float64: the pooled window error (one column) for a pooled-error score,
-        otherwise a column for each mel band; for a joined score those of one part after the other.
+        otherwise a column for each mel band; for a joined score those of one part after the other,
+        and for the score of several channels all of these of one channel after the other.
     """
+    if isinstance(settings, ChannelsScoreSettings):
+        of_channels = zip(
+            clip.by_channel(len(settings.channels)),
+            np.split(spectrum, len(settings.channels), axis=1),
+            strict=True,
+        )
+        return np.concatenate([pool_clip(settings.of, *one) for one in of_channels], axis=1)
     if isinstance(settings, JoinedScoreSettings):
         return np.concatenate([pool_clip(part, clip, spectrum) for part in settings.parts], axis=1)
     if isinstance(settings, PooledErrorSettings):
@@ -88,7 +97,7 @@ def pool_clip(settings: ScoreSettings, clip: ClipErrors, spectrum: np.ndarray) -
 
 def pool_errors(
     clips: Iterable[ClipErrors],
-    settings: ScoreSettings,
+    settings: ClipScoreSettings,
     spectrum: Callable[[str], np.ndarray],
 ) -> pd.DataFrame:
     """Pool what a score reads of each clip.

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from anomalous_sound.configuration.scoring import ScoreSettings
+from anomalous_sound.configuration.scoring import ClipScoreSettings
 
 
 class Score(ABC):
     """A score that is ready to judge clips."""
 
-    settings: ScoreSettings
+    settings: ClipScoreSettings
 
     @property
     @abstractmethod

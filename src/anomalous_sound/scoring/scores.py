@@ -21,11 +21,14 @@ from pydantic import TypeAdapter
 
 from anomalous_sound.configuration.scoring import (
     BandDeviationSettings,
+    ChannelsScoreSettings,
+    ClipScoreSettings,
     JoinedScoreSettings,
     PooledErrorSettings,
     ScoreSettings,
 )
 from anomalous_sound.scoring.band_deviation import BandDeviationScore
+from anomalous_sound.scoring.channels import ChannelsScore
 from anomalous_sound.scoring.domains import NearestDomainScore
 from anomalous_sound.scoring.joined import JoinedScore
 from anomalous_sound.scoring.left_out import LeftOut, score_left_out
@@ -34,7 +37,7 @@ from anomalous_sound.scoring.score import Score
 
 
 def fit_score(
-    settings: ScoreSettings,
+    settings: ClipScoreSettings,
     pooled: np.ndarray,
     machine_ids: np.ndarray,
     *,
@@ -69,6 +72,25 @@ def fit_score(
                 )
 
             return JoinedScore.fit(settings, pooled, machine_ids, fit_part, left_out)
+        case ChannelsScoreSettings():
+            parts = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
+
+            def fit_channel(columns: np.ndarray) -> Score:
+                return fit_score(
+                    *(settings.of, columns, machine_ids),
+                    seed=seed,
+                    left_out=left_out,
+                    domains=domains,
+                )
+
+            def score_channel_left_out(columns: np.ndarray) -> np.ndarray:
+                return left_out_scores(
+                    *(settings.of, columns, machine_ids, parts), seed=seed, domains=domains
+                )
+
+            return ChannelsScore.fit(
+                settings, pooled, machine_ids, fit_channel, score_channel_left_out
+            )
 
 
 def _fit_some(
@@ -86,7 +108,7 @@ def _fit_some(
 
 
 def left_out_scores(
-    settings: ScoreSettings,
+    settings: ClipScoreSettings,
     pooled: np.ndarray,
     machine_ids: np.ndarray,
     left_out: LeftOut,
@@ -96,8 +118,8 @@ def left_out_scores(
 ) -> np.ndarray:
     """Score each normal clip by a score fitted on the clips of all other parts.
 
-    The parts of a joined score are weighed as in the score that is fitted on all clips: their
-    spread is that of left-out clips already.
+    The parts of a joined score, and the scores of several channels, are weighed as in the score
+    that is fitted on all clips: their spread is that of left-out clips already.
 
     Args:
         settings: of the score.
@@ -110,15 +132,20 @@ def left_out_scores(
     Returns:
         One score for each clip.
     """
-    if isinstance(settings, JoinedScoreSettings):
+    if isinstance(settings, JoinedScoreSettings | ChannelsScoreSettings):
         joined = fit_score(
             settings, pooled, machine_ids, seed=seed, left_out=left_out, domains=domains
         )
-        assert isinstance(joined, JoinedScore)
+        assert isinstance(joined, JoinedScore | ChannelsScore)
+        parts: list[ScoreSettings] = (
+            list(settings.parts)
+            if isinstance(settings, JoinedScoreSettings)
+            else [settings.of] * len(settings.channels)
+        )
         return joined.join(
             [
                 left_out_scores(part, of_part, machine_ids, left_out, seed=seed, domains=domains)
-                for part, of_part in zip(settings.parts, joined.columns(pooled), strict=True)
+                for part, of_part in zip(parts, joined.columns(pooled), strict=True)
             ]
         )
 
@@ -134,7 +161,7 @@ def score_from_json(values: Mapping[str, Any]) -> Score:
     Raises:
         pydantic.ValidationError: the settings are not those of a score.
     """
-    adapter: TypeAdapter[ScoreSettings] = TypeAdapter(ScoreSettings)
+    adapter: TypeAdapter[ClipScoreSettings] = TypeAdapter(ClipScoreSettings)
     settings = adapter.validate_python(values["settings"])
     match settings:
         case PooledErrorSettings():
@@ -146,3 +173,6 @@ def score_from_json(values: Mapping[str, Any]) -> Score:
         case JoinedScoreSettings():
             parts = [score_from_json(part) for part in values["fitted"]["parts"]]
             return JoinedScore.from_fitted(settings, values["fitted"], parts)
+        case ChannelsScoreSettings():
+            scores = [score_from_json(one) for one in values["fitted"]["of_channels"]]
+            return ChannelsScore.from_fitted(settings, values["fitted"], scores)

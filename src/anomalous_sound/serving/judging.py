@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalous_sound.corpus.decode import AudioFile
+from anomalous_sound.corpus.decode import AudioFile, in_every_channel
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import UnreadableClipError
@@ -114,10 +114,10 @@ def example_clip(detector: Detector) -> tuple[np.ndarray, int]:
     """Make the shortest clip that a detector can judge: faint noise, always the same.
 
     Returns:
-        float32 samples, and their rate in Hz.
+        float32 samples × channels, and their rate in Hz.
     """
     description = detector.description
     log_mel, rate = description.features.log_mel, description.features.audio.sample_rate
     count = math.ceil((description.windows.frames + 1) * log_mel.hop_length + log_mel.n_fft)
     noise = np.random.default_rng(0).standard_normal(count) * 0.01
-    return noise.astype(np.float32), rate
+    return in_every_channel(noise.astype(np.float32), description.features.audio), rate

@@ -29,8 +29,15 @@ def segment_samples(detector: Detector, sample_rate: int, segment_s: float | Non
     """Return the length of a segment: that of the clips the detector was trained on.
 
     Raises:
-        InputError: the detector does not say it, and neither does the user.
+        InputError: the detector does not say it, and neither does the user; or it judges channels
+            that mono samples do not have.
     """
+    channels = detector.description.features.audio.channels
+    if any(channel not in (0, "mean") for channel in channels):
+        raise InputError(
+            f"the detector judges channel {' and '.join(map(str, channels))}, counted from 0, and "
+            "a stream or a microphone is read as one channel; watch a folder of recordings."
+        )
     seconds = segment_s or detector.description.corpus.segment_s
     if seconds is None:
         raise InputError(

@@ -34,6 +34,7 @@ from anomalous_sound.reporting.comparison_sound_page import comparison_sound_pag
 from anomalous_sound.reporting.drawing import Figure
 from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
 from anomalous_sound.reporting.sound_page import PageFigure
+from anomalous_sound.scoring.channels import score_of_channels
 from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.tracking.registry import CHAMPION, promote
 from anomalous_sound.training.folds import assign_folds, clips_left_out
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 PERSISTENCE_MEAN_ERROR, LEVEL, ENSEMBLE = "persistence_mean_error", "level", "ensemble"
 NETWORK, BASELINE, COMBINED = "network", "no training", "combined"
+ENCODER = "frozen encoder"
+_RUN = (NETWORK, ENCODER)  # what has a run and thresholds of its own
 
 
 def select_results(
@@ -72,6 +75,8 @@ def select_results(
         given = {"audio_dir": audio_dir, "detector": detector.name}
         command = kedro_run(method, **given)
         result = results[method]() if method in results else None
+        if result is None and method not in (compare.methods or discovery.trained_methods()):
+            continue  # one with a frozen encoder is optional
         if result is None:
             missing[method] = f"it has not been run; run: {command}"
             continue
@@ -128,7 +133,7 @@ def score_baselines(
         clips,
         scaling=scaling,
         windows=windows,
-        score=compare.score,
+        score=score_of_channels(compare.score, audio, detector),
         left_out=left_out,
         seed=seed,
     )
@@ -160,7 +165,7 @@ def collect_scores(
         methods.append(
             {
                 "method": method,
-                "kind": NETWORK,
+                "kind": ENCODER if discovery.methods()[method].frozen else NETWORK,
                 "thresholds": result["thresholds"],
                 "threshold_strategy": result["threshold_strategy"],
                 "parameters": result["parameters"],
@@ -202,8 +207,8 @@ def compare_methods(
 
 
 def find_disagreements(scores: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
-    """List the test clips that not all trained methods decide alike."""
-    networks = methods[methods.kind == NETWORK]
+    """List the test clips that not all methods decide alike."""
+    networks = methods[methods.kind.isin(_RUN)]
     return comparing.disagreements(_by_method(scores, networks), _thresholds(networks))
 
 
@@ -234,8 +239,8 @@ def plot_auc_intervals(
 def plot_agreement(
     scores: pd.DataFrame, methods: pd.DataFrame, corpus_summary: CorpusSummary
 ) -> Figure:
-    """Draw the scores of each trained method against another's, clip by clip."""
-    networks = methods[methods.kind == NETWORK]
+    """Draw the scores of each method against another's, clip by clip."""
+    networks = methods[methods.kind.isin(_RUN)]
     return comparison_figures.agreement_figure(
         _by_method(scores, networks), _thresholds(networks), corpus_summary
     )
@@ -309,8 +314,8 @@ def write_page(
                 "AUC", "AUC of each method with its interval, and by machine ID", auc_figure
             ),
         ]
-    if (comparison.kind == NETWORK).sum() > 1:
-        text = "Scores of each trained method against those of each other one"
+    if comparison.kind.isin(_RUN).sum() > 1:
+        text = "Scores of each method against those of each other one"
         figures.append(PageFigure("Agreement", text, agreement_figure))
     compared = _compared(
         *(comparison, differences, disagreements, missing, clips, corpus_summary, evaluation)

@@ -19,7 +19,7 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.evidence import SoundReference, mean_spectra
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.methods.trained import TrainedNetworks
+from anomalous_sound.methods.trained import Networks
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.vocabulary import Split
@@ -58,9 +58,9 @@ def deploy_threshold(
 
 
 def assemble_detector(
-    network: TrainedNetworks,
+    network: Networks,
     fitted_score: Score,
-    window_reference: WindowReference,
+    window_reference: WindowReference | None,
     deployed: Thresholds,
     calibration_scores: CalibrationScores,
     sound_reference: SoundReference,

@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.configuration.inference import InferenceSettings
-from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
+from anomalous_sound.configuration.scoring import (
+    ClipScoreSettings,
+    LocalisationSettings,
+    ScoreSettings,
+)
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring import event_words, events, localisation, pooling, scores
 from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
+from anomalous_sound.scoring.channels import score_of_channels, scores_of_channels
 from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.scoring.errors import WindowScoring, target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
@@ -31,6 +37,7 @@ _IDENTITY = [
     *("clip_id", "machine_type", "machine_id", "split", "label"),
     *("recording", "start_s", "domain"),
 ]
+CHANNEL_COLUMNS = ["clip_id", "channel", "score"]
 
 
 def score_windows(
@@ -59,9 +66,20 @@ def list_window_errors(band_errors: BandErrors, windows: pd.DataFrame) -> pd.Dat
 
 
 def pool_errors(
-    band_errors: BandErrors, log_mel: Frames, networks: TrainedNetworks, score: ScoreSettings
+    band_errors: BandErrors,
+    log_mel: Frames,
+    networks: TrainedNetworks,
+    score: ScoreSettings,
+    detector: DetectorSettings,
 ) -> pd.DataFrame:
     """Pool what the score reads of each clip over time: errors, spectrum or both."""
+    of_clips = score_of_channels(score, networks.description.features.audio, detector)
+    return _pooled(band_errors, log_mel, networks, of_clips)
+
+
+def _pooled(
+    band_errors: BandErrors, log_mel: Frames, networks: TrainedNetworks, score: ClipScoreSettings
+) -> pd.DataFrame:
     scaling = networks.description.scaling
 
     def spectrum(clip_id: str) -> np.ndarray:
@@ -74,7 +92,7 @@ def pool_errors_as_fitted(
     band_errors: BandErrors, log_mel: Frames, networks: TrainedNetworks, fitted_score: Score
 ) -> pd.DataFrame:
     """Pool each clip over time, as those that the score was fitted on."""
-    return pool_errors(band_errors, log_mel, networks, fitted_score.settings)
+    return _pooled(band_errors, log_mel, networks, fitted_score.settings)
 
 
 def fit_score(
@@ -82,6 +100,7 @@ def fit_score(
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     score: ScoreSettings,
+    audio: AudioSettings,
     detector: DetectorSettings,
     seed: int,
 ) -> Score:
@@ -93,7 +112,8 @@ def fit_score(
     pooled, training = _of_training(pooled_errors, clips)
     left_out = clips_left_out(training, folds, detector, seed)
     return scores.fit_score(
-        *(score, pooled, training.machine_id.to_numpy()),
+        score_of_channels(score, audio, detector),
+        *(pooled, training.machine_id.to_numpy()),
         seed=seed,
         left_out=left_out,
         domains=domains_of(training),
@@ -105,6 +125,7 @@ def score_left_out(
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     score: ScoreSettings,
+    audio: AudioSettings,
     detector: DetectorSettings,
     seed: int,
 ) -> pd.DataFrame:
@@ -119,7 +140,8 @@ def score_left_out(
         return pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
     pooled, training = _of_training(pooled_errors, clips)
     values = scores.left_out_scores(
-        *(score, pooled, training.machine_id.to_numpy(), left_out),
+        score_of_channels(score, audio, detector),
+        *(pooled, training.machine_id.to_numpy(), left_out),
         seed=seed,
         domains=domains_of(training),
     )
@@ -155,6 +177,25 @@ def score_clips(
     return clips[_IDENTITY].assign(score=np.array(found, dtype=float))
 
 
+def score_channels(
+    pooled_errors: pd.DataFrame, clips: pd.DataFrame, fitted_score: Score
+) -> pd.DataFrame:
+    """Say what each channel says of the clips that the score was not fitted on.
+
+    Returns:
+        ``clip_id, channel, score``: the score of each channel, in standard deviations above
+        left-out normal clips; no row where one channel is judged.
+    """
+    new = clips[clips.split != Split.TRAIN]
+    of_clips = pooling.of_clips(pooled_errors, new.clip_id)
+    rows = [
+        (clip_id, channel, score)
+        for clip_id, machine_id, pooled in zip(new.clip_id, new.machine_id, of_clips, strict=True)
+        for channel, score in scores_of_channels(fitted_score, pooled, machine_id).items()
+    ]
+    return pd.DataFrame(rows, columns=CHANNEL_COLUMNS)
+
+
 def _of_training(
     pooled_errors: pd.DataFrame, clips: pd.DataFrame
 ) -> tuple[np.ndarray, pd.DataFrame]:
@@ -165,7 +206,10 @@ def _of_training(
 
 
 def fit_window_reference(
-    band_errors: BandErrors, clips: pd.DataFrame, settings: LocalisationSettings
+    band_errors: BandErrors,
+    clips: pd.DataFrame,
+    networks: TrainedNetworks,
+    settings: LocalisationSettings,
 ) -> WindowReference:
     """Find how large the errors of windows and bands usually are, on normal training clips."""
     training = clips[clips.split == Split.TRAIN]
@@ -175,7 +219,10 @@ def fit_window_reference(
             yield machine_id, mean_over_members(band_errors.clip(clip_id))
 
     return localisation.fit_window_reference(
-        errors, peak_percentile=settings.peak_percentile, events=settings.events
+        errors,
+        peak_percentile=settings.peak_percentile,
+        events=settings.events,
+        channels=len(networks.description.features.audio.channels),
     )
 
 
@@ -245,7 +292,7 @@ def list_events(
         )
         words = event_words.describe(
             found,
-            log_mel.clip(clip_id),
+            log_mel.mean_clip(clip_id),
             frame_s=features.frame_s,
             band_edges_hz=edges,
             settings=settings.events.words,

@@ -42,6 +42,12 @@ def _scoring(fit: bool) -> list[Node]:
             name="score_clips",
         ),
         node(
+            nodes.score_channels,
+            inputs=["pooled_errors", "clips", "fitted_score"],
+            outputs="channel_scores",
+            name="score_channels",
+        ),
+        node(
             nodes.localise,
             inputs=[
                 "band_errors",
@@ -75,7 +81,7 @@ def _fitting() -> list[Node]:
     return [
         node(
             nodes.pool_errors,
-            inputs=["band_errors", "log_mel", "network", "params:score"],
+            inputs=["band_errors", "log_mel", "network", "params:score", "params:detector"],
             outputs="pooled_errors",
             name="pool_errors",
         ),
@@ -86,6 +92,7 @@ def _fitting() -> list[Node]:
                 "clips",
                 "folds",
                 "params:score",
+                "params:audio",
                 "params:detector",
                 "params:seed",
             ],
@@ -99,6 +106,7 @@ def _fitting() -> list[Node]:
                 "clips",
                 "folds",
                 "params:score",
+                "params:audio",
                 "params:detector",
                 "params:seed",
             ],
@@ -107,7 +115,7 @@ def _fitting() -> list[Node]:
         ),
         node(
             nodes.fit_window_reference,
-            inputs=["band_errors", "clips", "params:localisation"],
+            inputs=["band_errors", "clips", "network", "params:localisation"],
             outputs="window_reference",
             name="fit_window_reference",
         ),

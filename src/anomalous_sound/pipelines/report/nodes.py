@@ -37,6 +37,7 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import method_of, methods
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.reporting import (
     card_page,
@@ -94,7 +95,7 @@ def tabulate_thresholds(
 
 def evaluate(
     clip_scores: pd.DataFrame,
-    window_errors: pd.DataFrame,
+    window_errors: pd.DataFrame | None,
     decisions: pd.DataFrame,
     deployed: Thresholds,
     localisation_rates: dict[str, float],
@@ -102,10 +103,16 @@ def evaluate(
     evaluation: EvaluationSettings,
     seed: int,
 ) -> dict[str, Any]:
-    """Compute the metrics of the method on this corpus."""
+    """Compute the metrics of the method on this corpus.
+
+    ``window_errors`` is None where nothing predicts or reconstructs.
+    """
     computed = metric.evaluate(clip_scores, evaluation, seed=seed)
-    computed |= metric.validation_errors(clip_scores, window_errors)
-    if computed["validation_error_std"] is None:
+    if window_errors is None:
+        computed |= {"validation_error_mean": None, "validation_error_std": None}
+    else:
+        computed |= metric.validation_errors(clip_scores, window_errors)
+    if window_errors is not None and computed["validation_error_std"] is None:
         computed["not_computed"]["validation_error_std"] = "there is only one validation clip"
     computed["deployed"] = {
         "strategy": deployed.strategy,
@@ -218,6 +225,24 @@ def summarise_result(
     run_description: dict[str, Any],
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods and runs needs."""
+    return result_of(
+        *(clip_scores, deployed, network, detector, run_description),
+        training_s=float(training_history.seconds.sum()),
+        scoring_s_per_clip=_seconds_a_new_clip(band_errors),
+    )
+
+
+def result_of(
+    clip_scores: pd.DataFrame,
+    deployed: Thresholds,
+    network: TrainedNetworks | FrozenEncoder,
+    detector: Detector,
+    run_description: dict[str, Any],
+    *,
+    training_s: float,
+    scoring_s_per_clip: float,
+) -> dict[str, Any]:
+    """Put a result together; see :func:`summarise_result`."""
     description = network.description
     features = description.features.model_dump(mode="json")
     return {
@@ -229,8 +254,8 @@ def summarise_result(
         "thresholds": dict(deployed.by_machine_id),
         "threshold_strategy": deployed.strategy,
         "parameters": network.count_parameters(),
-        "training_s": float(training_history.seconds.sum()),
-        "scoring_s_per_clip": _seconds_a_new_clip(band_errors),
+        "training_s": training_s,
+        "scoring_s_per_clip": scoring_s_per_clip,
         "detector": detector.identity.digest,
     }
 
@@ -306,10 +331,12 @@ def write_report(
     thresholds: pd.DataFrame,
     classification: pd.DataFrame,
     rejected_clips: pd.DataFrame,
-    network: TrainedNetworks,
+    network: TrainedNetworks | FrozenEncoder,
     fitted_score: Score,
     deployed: Thresholds,
     calibration: pd.DataFrame,
+    channel_scores: pd.DataFrame,
+    clip_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
 ) -> str:
     """Write the page that a person reads first."""
@@ -323,13 +350,15 @@ def write_report(
         calibration=calibration,
         classification=classification,
         rejected_clips=rejected_clips,
+        channels=report_page.channel_table(channel_scores, clip_scores),
+        has_places=isinstance(network, TrainedNetworks),
     )
 
 
 def write_card(
-    network: TrainedNetworks,
+    network: TrainedNetworks | FrozenEncoder,
     run_description: dict[str, Any],
-    training_history: pd.DataFrame,
+    training_history: pd.DataFrame | None,
     metrics: dict[str, Any],
     fitted_score: Score,
     deployed: Thresholds,
@@ -347,7 +376,7 @@ def write_card(
         trained_on=network.description.trained_on,
         networks=len(network.members()),
         parameters=network.count_parameters(),
-        training_s=float(training_history.seconds.sum()),
+        training_s=None if training_history is None else float(training_history.seconds.sum()),
         metrics=metrics,
         unit=fitted_score.unit,
         deployed=deployed,
@@ -368,12 +397,21 @@ def plot_recordings(
 
 
 def judged_clips(
-    clip_scores: pd.DataFrame, decisions: pd.DataFrame, clips: pd.DataFrame
+    clip_scores: pd.DataFrame,
+    decisions: pd.DataFrame,
+    clips: pd.DataFrame,
+    channel_scores: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Put together what is known and what was decided of each clip."""
+    """Put together what is known and what was decided of each clip.
+
+    Where several channels are judged, ``channel`` is the one that stands out most.
+    """
     decided = decisions[["clip_id", "threshold", "decision", "p_value", "note"]]
     durations = clips[["clip_id", "duration_s"]]
-    return clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
+    judged = clip_scores.merge(decided, on="clip_id").merge(durations, on="clip_id")
+    if channel_scores is None or channel_scores.empty:
+        return judged
+    return judged.assign(channel=judged.clip_id.map(report_page.outstanding(channel_scores)))
 
 
 def write_judgement(
@@ -384,12 +422,13 @@ def write_judgement(
     rejected_clips: pd.DataFrame,
     detector: Detector,
     deployed: Thresholds,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
 ) -> str:
     """Write which clips are called anomalous, and when and where they deviate."""
     description = detector.description
     return judgement_page.judgement_page(
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         localisation=localisation,
         rejected_clips=rejected_clips,
         corpus=corpus_summary,

@@ -18,6 +18,7 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.discovery import methods
+from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.pipelines.report.nodes import judged_clips
 from anomalous_sound.reporting import shown_clips as showing
@@ -85,26 +86,27 @@ def write_page(
     deployed: Thresholds,
     calibration_scores: CalibrationScores,
     calibration: pd.DataFrame,
-    network: TrainedNetworks,
+    network: TrainedNetworks | FrozenEncoder,
     fitted_score: Score,
     rejected_clips: pd.DataFrame,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
-    history_figure: bytes,
+    history_figure: bytes | None,
     page: PageSettings,
 ) -> str:
     """Write the page of a training run."""
-    history = PageFigure(
-        "Training history", "Training and validation loss by epoch", history_figure
-    )
-    figures = [history]
+    figures = []
+    if history_figure is not None:
+        text = "Training and validation loss by epoch"
+        figures.append(PageFigure("Training history", text, history_figure))
     if metrics["auc_pooled"] is not None:
         text = f"ROC curve of the test clips, AUC {metrics['auc_pooled']:.3f}"
         figures.insert(0, PageFigure("ROC curve", text, roc_figure))
     scores = calibration_scores.values().tolist()
     return sound_page(
         corpus=corpus_summary,
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         events=events,
         localisation=localisation,
         shown=shown_clips,
@@ -133,6 +135,7 @@ def write_judgement_page(
     rejected_clips: pd.DataFrame,
     detector: Detector,
     deployed: Thresholds,
+    channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     page: PageSettings,
 ) -> str:
@@ -145,7 +148,7 @@ def write_judgement_page(
     }
     return sound_page(
         corpus=corpus_summary,
-        judged=judged_clips(clip_scores, decisions, clips),
+        judged=judged_clips(clip_scores, decisions, clips, channel_scores),
         events=events,
         localisation=localisation,
         shown=shown_clips,

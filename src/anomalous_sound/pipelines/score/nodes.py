@@ -13,6 +13,7 @@ from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.evidence import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
+from anomalous_sound.errors import InputError
 from anomalous_sound.features import windows as windowing
 from anomalous_sound.features.frames import Frames, PromisedFrames
 from anomalous_sound.methods.trained import TrainedNetworks
@@ -32,8 +33,14 @@ def open_detector(
         The thresholds are those for the false-alarm rate that ``inference`` names, if it names one.
 
     Raises:
-        InputError: the detector has too few calibration clips for that rate.
+        InputError: the detector has too few calibration clips for that rate, or is not made of
+            trained networks.
     """
+    if not isinstance(detector.networks, TrainedNetworks) or detector.reference is None:
+        raise InputError(
+            "the pipeline score says when and where a clip deviates, for which it needs a detector "
+            "with networks that were trained; judge with this one by: anomalous-sound score."
+        )
     if inference.false_alarm_rate is not None:
         detector = detector.at_rate(inference.false_alarm_rate)
     return (
