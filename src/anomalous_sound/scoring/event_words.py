@@ -4,11 +4,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
-from anomalous_sound.configuration.scoring import EventWordSettings
-from anomalous_sound.scoring.events import Event
+from anomalous_sound.configuration.scoring import EventSettings, EventWordSettings
+from anomalous_sound.scoring.events import Event, EventLimits, find_events
+
+
+def list_events(
+    deviations: np.ndarray,
+    decibels: np.ndarray,
+    limits: EventLimits,
+    *,
+    times_s: np.ndarray,
+    frame_s: float,
+    band_edges_hz: np.ndarray,
+    settings: EventSettings,
+) -> list[dict[str, Any]]:
+    """Find the events of a clip, and say what each is like.
+
+    Args:
+        deviations: windows × mel bands; see :func:`.events.find_events`.
+        decibels: the clip's log-mel spectrogram, frames × mel bands, dB.
+        limits: of normal clips.
+        times_s: where each window's error lies in the clip, s.
+        frame_s: from one frame to the next, s.
+        band_edges_hz: lower edge of each mel band, and upper edge of the last, Hz.
+        settings: how many are named, and with which words.
+
+    Returns:
+        EVENT_COLUMNS without ``clip_id``, the heaviest event first.
+    """
+    found = find_events(
+        *(deviations, limits),
+        times_s=times_s,
+        band_edges_hz=band_edges_hz,
+        count=settings.count,
+    )
+    words = describe(
+        *(found, decibels),
+        frame_s=frame_s,
+        band_edges_hz=band_edges_hz,
+        settings=settings.words,
+    )
+    return [
+        {"rank": rank, **asdict(event), "words": text}
+        for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1)
+    ]
 
 
 def describe(

@@ -6,7 +6,6 @@ They are wired twice: after a training, and to judge new recordings by a detecto
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -232,24 +231,18 @@ def list_events(
     features = description.features
     edges = mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate)
     starts_s = dict(list(window_errors.groupby("clip_id", observed=True, sort=False).start_s))
-    rows = []
+    rows: list[dict[str, Any]] = []
     test = clips[clips.split == Split.TEST]
     for clip_id, machine_id in zip(test.clip_id, test.machine_id, strict=True):
         errors = mean_over_members(band_errors.clip(clip_id))
-        found = events.find_events(
+        found = event_words.list_events(
             window_reference.deviation_map(errors, machine_id),
+            log_mel.clip(clip_id),
             window_reference.event_limits,
             times_s=starts_s[clip_id].to_numpy() + target_offset_s(description),
-            band_edges_hz=edges,
-            count=settings.events.count,
-        )
-        words = event_words.describe(
-            found,
-            log_mel.clip(clip_id),
             frame_s=features.frame_s,
             band_edges_hz=edges,
-            settings=settings.events.words,
+            settings=settings.events,
         )
-        for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1):
-            rows.append({"clip_id": clip_id, "rank": rank, **asdict(event), "words": text})
+        rows += [{"clip_id": clip_id, **event} for event in found]
     return pd.DataFrame(rows, columns=events.EVENT_COLUMNS)
