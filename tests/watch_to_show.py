@@ -47,6 +47,7 @@ def clip(
         times_s=times_s,
         frame_s=FEATURES.frame_s,
         band_edges_hz=edges,
+        levels=None,
         settings=EVENTS,
     )
     verdict = {"score": 3.0, "threshold": 2.0, "p_value": 0.1, "segments": ()}

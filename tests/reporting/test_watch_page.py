@@ -63,6 +63,8 @@ def test_a_clip_has_its_sound_its_events_and_the_words_for_feedback():
     assert "lies most of all around 820 Hz" in elements.text  # of the second, without an event
     assert "The sensor is in doubt: level" in elements.text
     assert "feedback" not in Elements(page_of_watch(is_kept=False)).text
+    foreign = clip("b.wav", at="2026-03-14T02:15:00+01:00", sensor=["foreign"])
+    assert "in doubt:" not in Elements(page_of_watch([foreign])).text
 
 
 def test_a_clip_is_called_by_its_file_or_by_the_time_of_a_stream():

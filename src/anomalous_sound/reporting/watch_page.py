@@ -15,6 +15,7 @@ from anomalous_sound.corpus.segments import clock_time
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.explanation import Explanation
 from anomalous_sound.decision.promise import in_time
+from anomalous_sound.decision.sensor import Sensor
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.reporting.facts import machine_id_names
@@ -169,7 +170,8 @@ def _card(one: AnomalousClip, clip: ShownClip, *, is_stream: bool) -> dict[str, 
         "title": title,
         "place": place,
         "alarm": "yes" if one.has_alarm else "no",
-        "sensor": list(one.event.get("sensor", [])),
+        # a foreign clip has a note, and may be the machine
+        "sensor": [kind for kind in one.event.get("sensor", []) if kind != Sensor.FOREIGN],
         "notes": list(verdict.notes),
         "decision": str(verdict.decision),
         "events": grouped(clip.events),

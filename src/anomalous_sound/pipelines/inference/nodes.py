@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.decision import EvidenceSettings
+from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
+from anomalous_sound.decision.evidence import SoundReference, mean_spectra
 from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring import event_words, events, localisation, pooling, scores
@@ -178,6 +182,15 @@ def fit_window_reference(
     )
 
 
+def fit_sound_reference(
+    clips: pd.DataFrame, log_mel: Frames, evidence: EvidenceSettings, audio: AudioSettings
+) -> SoundReference:
+    """Take level, crest factor and spectrum of all normal clips that are not tested."""
+    normal = clips[clips.split != Split.TEST]
+    spectra_db = mean_spectra(normal.clip_id, log_mel)
+    return SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
+
+
 def localise(
     band_errors: BandErrors,
     window_errors: pd.DataFrame,
@@ -218,6 +231,7 @@ def list_events(
     log_mel: Frames,
     clips: pd.DataFrame,
     window_reference: WindowReference,
+    sound_reference: SoundReference,
     networks: TrainedNetworks,
     settings: LocalisationSettings,
 ) -> pd.DataFrame:
@@ -235,13 +249,15 @@ def list_events(
     test = clips[clips.split == Split.TEST]
     for clip_id, machine_id in zip(test.clip_id, test.machine_id, strict=True):
         errors = mean_over_members(band_errors.clip(clip_id))
+        frames = log_mel.clip(clip_id)
         found = event_words.list_events(
             window_reference.deviation_map(errors, machine_id),
-            log_mel.clip(clip_id),
+            frames,
             window_reference.event_limits,
             times_s=starts_s[clip_id].to_numpy() + target_offset_s(description),
             frame_s=features.frame_s,
             band_edges_hz=edges,
+            levels=sound_reference.spectra.levels(mean_spectrum(frames), machine_id),
             settings=settings.events,
         )
         rows += [{"clip_id": clip_id, **event} for event in found]
