@@ -23,6 +23,11 @@ def test_three_lines_come_first():
     assert text.index("Promised") < text.index("Anomalous clips")
 
 
+def test_what_is_foreign_may_be_the_machine():
+    text = Elements(page_of_watch(sensor={"foreign": 2})).text
+    assert "2 sensor events (foreign sound or a new fault 2)" in text
+
+
 def test_what_was_not_watched_for_is_said_and_not_counted():
     text = Elements(page_of_watch(watches_for=frozenset(), sensor={}, alarms_on=set())).text
     assert (

@@ -61,6 +61,13 @@ def test_only_the_clips_of_alarms_can_be_shown(opened):
     browser.until(f"JSON.stringify({shown}) === '[\"clip-1\"]'")
 
 
+def test_on_a_telephone_there_is_room_for_what_happened(opened):
+    browser = opened(400)
+    widths = "[...document.querySelectorAll('.happened tbody td')].map((one) => one.offsetWidth)"
+    time, what = browser.value(widths)
+    assert what > 2 * time
+
+
 @pytest.mark.parametrize("width", [1400, 400])
 def test_long_names_fit(opened, width):
     browser = opened(width)

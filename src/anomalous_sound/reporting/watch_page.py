@@ -30,6 +30,8 @@ from anomalous_sound.reporting.sound_page import grouped, named_bands
 from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.vocabulary import Decision
 
+_KINDS = {"foreign": "foreign sound or a new fault"}  # in words, where the name says too much
+
 
 @dataclass(frozen=True)
 class AnomalousClip:
@@ -234,7 +236,9 @@ def _alarms(heard: Heard) -> str:
     said.append(drifts if "drift" in heard.watches_for else "drift was not watched for")
     if events.get("promise_broken", 0):
         said.append("the promise is in doubt: segments were not independent, as was assumed")
-    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(heard.sensor.items()))
+    kinds = ", ".join(
+        f"{_KINDS.get(kind, kind)} {count}" for kind, count in sorted(heard.sensor.items())
+    )
     problems = _counted(sum(heard.sensor.values()), "sensor event")
     said.append(f"{problems} ({kinds})" if kinds else problems)
     return "; ".join(said)
