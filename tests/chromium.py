@@ -95,9 +95,20 @@ class Browser:
             **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme])
+        self.send("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.send("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def as_printed(self, *, dark: bool = False) -> None:
+        """Show the page as it is printed; ``open`` shows it on a screen again."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", media="print", features=[scheme])
+
+    def printed(self) -> bytes:
+        """Print the page on A4, and return the PDF."""
+        return base64.b64decode(
+            self.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]
+        )
 
     def value(self, expression: str) -> Any:
         """Return the value of an expression in JavaScript."""

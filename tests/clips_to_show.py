@@ -71,6 +71,7 @@ def events_of(judged: pd.DataFrame, frames: Frames) -> pd.DataFrame:
             frames.clip(clip_id),
             frame_s=FEATURES.frame_s,
             band_edges_hz=edges,
+            levels=None,
             settings=EVENTS.words,
         )
         for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from support import REPOSITORY
 
@@ -24,19 +25,25 @@ sys.meta_path.insert(0, NotInstalled())
 _MODULES = {"scikit-learn": "sklearn"}
 
 
-def heavy_modules() -> set[str]:
-    """Return the modules that only the extra ``train`` installs, as pyproject.toml says."""
+def heavy_modules(*extras: str) -> set[str]:
+    """Return the modules that only these extras install, as pyproject.toml says."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     names = {
         line.split("[")[0].split(">")[0].split("=")[0]
-        for line in project["optional-dependencies"]["train"]
+        for extra in extras
+        for line in project["optional-dependencies"][extra]
     } - {"anomalous-sound"}
     return {_MODULES.get(name, name.replace("-", "_")) for name in names}
 
 
-def run_light(code: str, *arguments: object, folder: Path | None = None):
-    """Run code in a process that has no heavy package."""
-    refuses = _REFUSES.format(heavy=heavy_modules())
+def run_light(
+    code: str,
+    *arguments: object,
+    folder: Path | None = None,
+    without: tuple[str, ...] = ("report", "train"),
+):
+    """Run code in a process that lacks the packages of some extras."""
+    refuses = _REFUSES.format(heavy=heavy_modules(*without))
     return subprocess.run(
         [sys.executable, "-c", refuses + code, *map(str, arguments)],
         capture_output=True,
@@ -47,7 +54,7 @@ def run_light(code: str, *arguments: object, folder: Path | None = None):
     )
 
 
-def command_light(*arguments: object, folder: Path | None = None):
+def command_light(*arguments: object, **options: Any):
     """Run the command ``anomalous-sound`` in such a process."""
     code = "from anomalous_sound.command.app import run; run()"
-    return run_light(code, *arguments, folder=folder)
+    return run_light(code, *arguments, **options)

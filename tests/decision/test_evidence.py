@@ -13,9 +13,12 @@ from anomalous_sound.decision.evidence import (
     notes_of,
     weigh_clips,
 )
-from anomalous_sound.decision.thresholds import Thresholds, decide
+from anomalous_sound.decision.sensor import doubts
+from anomalous_sound.decision.thresholds import Thresholds, decide, decide_new_clips
+from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
+from anomalous_sound.vocabulary import Decision
 
 SETTINGS = EvidenceSettings(
     level_margin_db=6.0, crest_margin_db=10.0, spectrum_margin=1.5, spectrum_least_db=3.0
@@ -163,6 +166,47 @@ def test_a_foreign_spectrum_is_told_with_its_frequencies():
         "foreign sound: its spectrum is 10.0 dB from this machine's usual one, normal clips lie "
         "within 3.4 dB; it differs most around 250 Hz (10 dB less)"
     )
+
+
+UNLIKE = (
+    "unlike anything heard in training (another source, a new fault, or another recording set-up)"
+)
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "begins"),
+    [
+        (0.9, 1.0, "foreign sound: "),  # the score finds it normal: the evidence stands alone
+        (1.0, 1.0, f"{UNLIKE}: "),
+        (5.0, None, "foreign sound: "),  # undecided
+    ],
+)
+def test_where_the_score_is_high_too_it_may_be_a_fault(score, threshold, begins):
+    evidence = weigh(fitted(), -28.0, 1.0, "00", tilt_db=21.5)
+    verdict = Verdict(
+        *(score, threshold, Decision.ANOMALOUS, 0.1, (), ()),
+        evidence=evidence,
+    )
+    crest, spectrum = verdict.notes
+    assert crest.startswith(f"{begins}a crest factor of 1 dB")
+    assert spectrum.startswith(f"{begins}its spectrum is 10.0 dB")
+    assert [one.reason for one in doubts(verdict)] == [crest, spectrum]
+    # the same in tables
+    clips = pd.DataFrame({"clip_id": ["a"], "machine_id": ["00"], "score": [score]})
+    beside = pd.DataFrame(
+        {"clip_id": ["a"], "foreign": [True], "note": ["; ".join(notes_of(evidence))]}
+    )
+    thresholds = Thresholds("any", {} if threshold is None else {"00": threshold}, "machine_type")
+    calibration = CalibrationScores(("z",), ("00",), (0.0,))
+    decided = decide_new_clips(clips, thresholds, calibration, beside)
+    assert decided.note.tolist() == ["; ".join(verdict.notes)]
+    from_file = beside.assign(note=np.nan, foreign=False)  # as pandas reads an empty text
+    assert decide_new_clips(clips, thresholds, calibration, from_file).note.tolist() == [""]
+
+
+def test_a_level_is_worded_alike_whatever_the_score(reference):
+    evidence = weigh(reference, -7.0, 13.0, "00")
+    assert notes_of(evidence, by_score=True) == notes_of(evidence)
 
 
 def test_a_reference_of_an_earlier_version_is_not_taken(reference):

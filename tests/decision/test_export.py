@@ -24,7 +24,9 @@ JUDGING = [
 
 
 def test_what_judges_is_imported_without_the_heavy_packages():
-    assert {"torch", "pandas", "sklearn", "scipy", "kedro", "mlflow"} <= heavy_modules()
+    assert {"torch", "pandas", "sklearn", "scipy", "kedro", "mlflow"} <= heavy_modules(
+        "report", "train"
+    )
     modules = [f"anomalous_sound.command.{name}" for name in JUDGING]
     modules += ["anomalous_sound.decision.detector", "anomalous_sound.scoring.onnx_runner"]
     found = run_light("\n".join(f"import {name}" for name in modules))
@@ -124,6 +126,42 @@ def test_a_folder_with_labels_is_judged_and_watched_without_pytorch(clips, out, 
     )
     verdict = lines(watched)[0]
     assert (verdict["event"], verdict["score"]) == ("verdict", line["score"])
+
+
+def watch_once(clips, out, page, tmp_path, **options):
+    """Watch a folder with one clip, and write a page of it."""
+    place = tmp_path / "press"
+    place.mkdir()
+    shutil.copy(min(clips.glob("test/anomaly_id_02_*.wav")), place / "a.wav")
+    return command_light(
+        *("watch", place, "--once", "--settled-after", "0", "--machine-id", "02"),
+        *("--detector", out, "--false-alarm-rate", "0.4"),
+        *("--kept", tmp_path / "kept", "--report", page),
+        **options,
+    )
+
+
+@pytest.mark.slow
+def test_a_watch_writes_its_page_without_pytorch(clips, out, tmp_path):
+    page = tmp_path / "watch.html"
+    watched = watch_once(clips, out, page, tmp_path, without=("train",))
+    assert watched.returncode in (0, 1), watched.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "in 1 segment," in text
+    assert text.count("<audio") == watched.stdout.count("  anomalous: ")
+    assert "<dt>exported from</dt>" in text
+
+
+@pytest.mark.slow
+def test_what_the_page_lacks_is_told_before_anything_is_judged(clips, out, tmp_path):
+    watched = watch_once(clips, out, tmp_path / "watch.html", tmp_path)
+    assert watched.returncode == 2
+    assert watched.stderr == (
+        "Error: --report needs jinja2, matplotlib, pandas, scipy, not installed here: pip install "
+        "'anomalous-sound[report]'.\n"
+    )
+    assert watched.stdout == ""
+    assert not (tmp_path / "watch.html").exists()
 
 
 @pytest.mark.slow

@@ -109,6 +109,11 @@ def test_scores_are_those_of_embeddings_worked_out_by_hand(tmp_path, dcase_folde
     assert told.exit_code in (0, 1)
     assert f"{found[test]:.4g}" in told.output
 
+    watched = ["watch", str(dcase_folder), "--detector", str(place)]
+    told = CliRunner().invoke(main, [*watched, "--report", str(project.path / "page.html")])
+    assert told.exit_code == 2
+    assert "of embeddings, is used without it" in told.output
+
     project.run("compare", audio_dir=str(dcase_folder))
     compared = project.load("compare.comparison").set_index("method")
     assert compared.kind["embedding"] == "frozen encoder"

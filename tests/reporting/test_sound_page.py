@@ -1,9 +1,6 @@
 """The page that can be heard: what is in it, and what is not."""
 
-import base64
-import io
 import re
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 from clips_to_show import JUDGED, PAGE, SECONDS, page, shown_and_events, sound_of
+from elements import Elements, content
 from features_of_report import FEATURES
 from jinja2 import UndefinedError
 from PIL import Image
@@ -21,38 +19,6 @@ from anomalous_sound.reporting.embedding import audio_uri, map_uri
 from anomalous_sound.reporting.promises import promise_in_words
 from anomalous_sound.reporting.shown_clips import ShownClips, chosen_clips
 from anomalous_sound.reporting.sound_page import PageFigure
-
-
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and its text without scripts and styles."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found, self.words, self._inside = [], [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-        self._inside = tag
-
-    def handle_data(self, data):
-        if self._inside not in ("script", "style"):
-            self.words.append(data)
-
-    def all(self, tag, **wanted):
-        return [
-            attributes
-            for name, attributes in self.found
-            if name == tag and all(attributes.get(key) == value for key, value in wanted.items())
-        ]
-
-    @property
-    def text(self):
-        return " ".join("".join(self.words).split())
-
-
-def content(uri):
-    return io.BytesIO(base64.b64decode(uri.partition(",")[2]))
 
 
 def test_nothing_is_fetched():

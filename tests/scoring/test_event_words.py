@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from events_of_clips import EVENTS
 
+from anomalous_sound.scoring.band_levels import BandLevels
 from anomalous_sound.scoring.event_words import describe, frequency_range, in_hertz
 from anomalous_sound.scoring.events import Event
 
@@ -20,9 +21,14 @@ def quiet():
     return np.full((FRAMES, BANDS), -40.0)
 
 
-def words(events, decibels):
+def words(events, decibels, levels=None):
     return describe(
-        events, decibels, frame_s=FRAME_S, band_edges_hz=EDGES_HZ, settings=EVENTS.words
+        events,
+        decibels,
+        frame_s=FRAME_S,
+        band_edges_hz=EDGES_HZ,
+        levels=levels,
+        settings=EVENTS.words,
     )
 
 
@@ -42,6 +48,80 @@ def test_what_is_wide_is_no_tone():
     decibels = quiet()
     decibels[:, 10:30] = -20
     assert words([wide], decibels) == ["differs between 1 kHz and 3 kHz all the time"]
+
+
+def levels(clip_db, normal_db):
+    """Compare a clip with normal ones: dB of each band, or one number for all."""
+    rows = [np.broadcast_to(np.asarray(row, float), BANDS) for row in normal_db]
+    return BandLevels(np.broadcast_to(np.asarray(clip_db, float), BANDS), np.array(rows))
+
+
+def in_bands(bands, decibels):
+    """Return a spectrum that has so many dB in some bands, and 0 in the others."""
+    spectrum = np.zeros(BANDS)
+    spectrum[bands] = decibels
+    return spectrum
+
+
+LOW = slice(0, 10)
+NORMAL = [in_bands(LOW, decibels) for decibels in (-1.0, 0.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("decibels", "how"),
+    [(6.0, "louder"), (2.9, "differs"), (-2.9, "differs"), (-6.0, "quieter"), (0.5, "differs")],
+)
+def test_what_lasts_is_louder_or_quieter_than_in_all_normal_clips(decibels, how):
+    low = event(0.0, 10.0, 0, 1000)
+    found = words([low], quiet(), levels(in_bands(LOW, decibels), NORMAL))
+    assert found == [f"{how} below 1 kHz all the time"]
+    # with nothing to compare with, nothing is said
+    assert words([low], quiet()) == ["differs below 1 kHz all the time"]
+
+
+def test_a_level_that_a_normal_clip_has_too_is_not_louder():
+    varied = [in_bands(LOW, decibels) for decibels in (-1.0, 0.0, 7.0)]
+    found = words([event(0.0, 10.0, 0, 1000)], quiet(), levels(in_bands(LOW, 6.0), varied))
+    assert found == ["differs below 1 kHz all the time"]
+
+
+def test_a_gain_makes_nothing_louder():
+    found = words([event(0.0, 10.0, 0, 1000)], quiet(), levels(20.0, NORMAL))
+    assert found == ["differs below 1 kHz all the time"]
+
+
+def test_where_most_frequencies_differ_nothing_is_called_louder():
+    most = in_bands(slice(0, 21), 10.0)  # or the others are quieter
+    found = words([event(0.0, 10.0, 0, 2100)], quiet(), levels(most, NORMAL))
+    assert found == ["differs below 2.1 kHz all the time"]
+    whole = words([event(0.0, 10.0, 0, 4000)], quiet(), levels(10.0, NORMAL))
+    assert whole == ["differs at all frequencies all the time"]
+
+
+def test_a_part_of_a_clip_is_not_compared_with_whole_ones():
+    found = words([event(1.0, 7.0, 0, 1000)], quiet(), levels(in_bands(LOW, 20.0), NORMAL))
+    assert found == ["differs below 1 kHz from 1.0 to 7.0 s"]
+
+
+def test_two_that_last_are_not_several_times_all_the_time():
+    lines = [event(0.0, 10.0, 2000, 2200), event(0.0, 10.0, 2000, 2200, share=0.05)]
+    assert words(lines, quiet()) == ["differs around 2.1 kHz all the time"] * 2
+
+
+def test_how_much_a_band_changed_is_the_mean_over_it_beside_the_others():
+    clip = in_bands(slice(0, 2), [4.0, 8.0]) + 3.0
+    # the mean of 4 and 8; that everything else has 3 dB more than in normal clips is a gain
+    assert levels(clip, NORMAL).change_db(slice(0, 2)) == pytest.approx(6.0)
+    assert levels(-clip, NORMAL).change_db(slice(0, 2)) == pytest.approx(-6.0)
+    assert levels(clip, NORMAL).change_db(slice(0, 21)) == 0.0
+
+
+def test_a_normal_clip_is_rarely_louder_or_quieter():
+    rng = np.random.default_rng(3)
+    many = rng.normal(0.0, 2.0, (2000, 10, BANDS))
+    changed = [levels(one[0], one[1:]).change_db(slice(5, 9)) for one in many]
+    # of ten that are alike, to be first or last: 1 in 5
+    assert np.count_nonzero(changed) / 2000 == pytest.approx(0.2, abs=0.03)
 
 
 def test_what_is_short_is_a_burst_if_it_rises_above_what_is_around_it():

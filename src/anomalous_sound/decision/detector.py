@@ -408,6 +408,23 @@ class Detector:
         first_frames = np.arange(len(frames) - self.description.windows.frames + 1)
         return self._scorer.errors("", frames, first_frames, machine_id)
 
+    def error_map(self, frames: np.ndarray, machine_id: str) -> ErrorMap | None:
+        """Return how far each moment and mel band of a clip is from normal.
+
+        None with a frozen encoder, which says nothing of when and where.
+
+        Args:
+            frames: log-mel frames of the clip; see :meth:`frames`.
+            machine_id: of the clip; empty: not known.
+
+        Raises:
+            InputError: there is no network for the machine ID.
+        """
+        if self.reference is None:
+            return None
+        errors = self.errors(frames, machine_id)
+        return self._error_map(mean_over_members(errors.band_errors), machine_id)
+
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the detector as a folder, whole or not at all."""
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}

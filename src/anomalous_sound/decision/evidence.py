@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL, CREST, SPECTRUM = "level", "crest factor", "spectrum"
+_FOREIGN = "foreign sound"
+_UNLIKE = (
+    "unlike anything heard in training (another source, a new fault, or another recording set-up)"
+)
 _COLUMNS = {LEVEL: "level_dbfs", CREST: "crest_db"}
 
 
@@ -72,7 +76,16 @@ class Evidence:
 
     @property
     def note(self) -> str:
-        """What there is to say of it, in a sentence; empty if it is not strange."""
+        """What there is to say of it alone, in a sentence; empty if it is not strange."""
+        return self.said(by_score=False)
+
+    def said(self, *, by_score: bool) -> str:
+        """Say in a sentence what there is to say of it; nothing if it is not strange.
+
+        Args:
+            by_score: whether the score calls the clip anomalous, too. Then it may well be this
+                machine, with a fault; see :func:`softened`.
+        """
         if not self.strange:
             return ""
         above = self.value_db > self.highest_db
@@ -84,15 +97,17 @@ class Evidence:
                 "another gain, microphone or distance?"
             )
         if self.name == SPECTRUM:
-            return (
-                f"foreign sound: its spectrum is {self.value_db:.1f} dB from this machine's usual "
+            said = (
+                f"{_FOREIGN}: its spectrum is {self.value_db:.1f} dB from this machine's usual "
                 f"one, normal clips lie within {self.highest_db:.1f} dB; it differs most "
                 f"{self.where}"
             )
-        return (
-            f"foreign sound: a crest factor of {self.value_db:.0f} dB, normal clips have "
-            f"{self.lowest_db:.0f} to {self.highest_db:.0f} dB (clipping, a tone or hum)"
-        )
+        else:
+            said = (
+                f"{_FOREIGN}: a crest factor of {self.value_db:.0f} dB, normal clips have "
+                f"{self.lowest_db:.0f} to {self.highest_db:.0f} dB (clipping, a tone or hum)"
+            )
+        return softened(said) if by_score else said
 
 
 @dataclass(frozen=True)
@@ -264,9 +279,21 @@ def mean_spectra(clip_ids: Iterable[str], log_mel: Frames) -> np.ndarray:
     return np.stack([mean_spectrum(log_mel.mean_clip(clip_id)) for clip_id in clip_ids])
 
 
-def notes_of(evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """Return what there is to say of the evidence."""
-    return tuple(one.note for one in evidence if one.note)
+def notes_of(evidence: Sequence[Evidence], *, by_score: bool = False) -> tuple[str, ...]:
+    """Return what there is to say of the evidence; see :meth:`Evidence.said`."""
+    return tuple(said for one in evidence if (said := one.said(by_score=by_score)))
+
+
+def softened(note: str) -> str:
+    """Return a note on a foreign clip whose score is above the threshold, too.
+
+    That it is not this machine is then one explanation among others: a fault that sounds like
+    nothing before is just as foreign.
+
+    >>> softened("foreign sound: a crest factor of 1 dB")[:34]
+    'unlike anything heard in training '
+    """
+    return note.replace(_FOREIGN, _UNLIKE)
 
 
 def is_foreign(evidence: Sequence[Evidence]) -> bool:

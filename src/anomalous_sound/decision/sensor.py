@@ -76,7 +76,7 @@ def doubts(verdict: Verdict, *, level_before_db: float | None = None) -> list[Do
             jump = (
                 f" ({abs(change):.0f} dB {'louder' if change > 0 else 'softer'} than just before)"
             )
-        found.append(Doubt(kind, one.note + jump))
+        found.append(Doubt(kind, one.said(by_score=verdict.is_above) + jump))
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from anomalous_sound.decision.calibration import conformal_p_value
 from anomalous_sound.features.log_mel import mel_band_edges_hz
+from anomalous_sound.scoring.band_levels import BandLevels
 from anomalous_sound.scoring.event_words import frequency_range, in_hertz
 
 FEWEST = 3  # normal clips of a machine ID; with fewer, those of all machine IDs are taken
@@ -85,9 +86,7 @@ class SpectrumReference:
             spectrum_db: its mean spectrum, dB of each mel band.
             machine_id: of the clip.
         """
-        normal = self._arrays.get(machine_id)
-        if normal is None or len(normal) < FEWEST:
-            normal = np.concatenate(list(self._arrays.values()))
+        normal = self._compared(machine_id)
         spectrum = np.round(spectrum_db, _DECIMALS)
         distances = distances_from_others(np.concatenate([normal, spectrum[None]]))
         value, of_normal = float(distances[-1]), distances[:-1]
@@ -99,6 +98,21 @@ class SpectrumReference:
             p_value=float(conformal_p_value(of_normal, value)),
             where=_in_words(spectrum - normal.mean(axis=0), self.sample_rate),
         )
+
+    def levels(self, spectrum_db: np.ndarray, machine_id: str) -> BandLevels:
+        """Put a clip beside the normal clips of its machine ID, or all if it has few.
+
+        Args:
+            spectrum_db: its mean spectrum, dB of each mel band.
+            machine_id: of the clip.
+        """
+        return BandLevels(np.round(spectrum_db, _DECIMALS), self._compared(machine_id))
+
+    def _compared(self, machine_id: str) -> np.ndarray:
+        normal = self._arrays.get(machine_id)
+        if normal is None or len(normal) < FEWEST:
+            return np.concatenate(list(self._arrays.values()))
+        return normal
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values; no bit is lost."""

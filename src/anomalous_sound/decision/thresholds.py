@@ -13,6 +13,7 @@ import numpy as np
 
 from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
+from anomalous_sound.decision.evidence import softened
 from anomalous_sound.decision.strategies import STRATEGIES, Threshold, conformal
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
@@ -271,7 +272,14 @@ def decide_new_clips(
         decision=np.array(found.decision, dtype=str),
         p_value=found.p_value,
         foreign=beside.foreign.to_numpy(),
-        note=beside.note.to_numpy(),
+        note=[
+            softened(note) if score >= limit else note
+            for note, score, limit in zip(
+                # an empty one is read from a file as NaN
+                *(beside.note.fillna(""), clip_scores.score, found.threshold),
+                strict=True,
+            )
+        ],
     )
     verdict = ["threshold", "decision", "p_value", "foreign", "note"]
     return decided[["clip_id", "score", *verdict, *places]]

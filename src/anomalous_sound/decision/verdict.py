@@ -126,6 +126,11 @@ class Verdict:
         return max(self.channel_scores, key=self.channel_scores.__getitem__, default=None)
 
     @property
+    def is_above(self) -> bool:
+        """Whether the score is at or above the threshold."""
+        return self.threshold is not None and self.score >= self.threshold
+
+    @property
     def is_foreign(self) -> bool:
         """Whether the clip is anomalous whatever its score; see :mod:`.evidence`."""
         return is_foreign(self.evidence)
@@ -133,7 +138,7 @@ class Verdict:
     @property
     def notes(self) -> tuple[str, ...]:
         """What there is to say of level, crest factor and spectrum, in sentences."""
-        return notes_of(self.evidence)
+        return notes_of(self.evidence, by_score=self.is_above)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map.

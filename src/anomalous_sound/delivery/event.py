@@ -17,6 +17,11 @@ DEFAULT = ("alarm", "recovered", "drift", "sensor", "sensor_well", ANOMALOUS)
 SELECTABLE = (*DEFAULT, "verdict", "suppressed", "promise", "promise_broken", "heartbeat", "end")
 
 
+def now() -> str:
+    """Return the local time with its offset (ISO 8601), as events have it."""
+    return _written(datetime.now().astimezone())
+
+
 def new_event(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event with an ID of its own and the local time with its offset (ISO 8601)."""
     at = datetime.now().astimezone()
@@ -24,7 +29,7 @@ def new_event(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
     event_id = (
         f"{at.astimezone(UTC):%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}-{secrets.token_hex(5)}"
     )
-    return {"event": event, "id": event_id, "at": at.isoformat(timespec="seconds"), **values}
+    return {"event": event, "id": event_id, "at": _written(at), **values}
 
 
 def to_line(event: Event) -> str:
@@ -53,3 +58,7 @@ def is_selected(event: Event, names: Iterable[str]) -> bool:
     if event["event"] in names:
         return True
     return ANOMALOUS in names and event["event"] == "verdict" and event.get("decision") == ANOMALOUS
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

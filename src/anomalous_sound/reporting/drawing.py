@@ -103,14 +103,14 @@ def decibel_label(features: FeatureSettings) -> str:
 def label_mel_axis(axes: Axes, features: FeatureSettings) -> None:
     """Put round frequencies on a vertical axis of mel bands."""
     ticks = mel_ticks(features)
-    axes.set_yticks([position for position, _ in ticks], [text for _, text in ticks])
+    axes.set_yticks([position for position, _ in ticks], [f"{hz:,}" for _, hz in ticks])
 
 
-def mel_ticks(features: FeatureSettings) -> list[tuple[float, str]]:
-    """Return round frequencies: where each lies on an axis of mel bands, and its name in Hz."""
+def mel_ticks(features: FeatureSettings) -> list[tuple[float, int]]:
+    """Return round frequencies: where each lies on an axis of mel bands, and how many Hz it is."""
     centres = mel_band_centres_hz(features.log_mel.n_mels, features.audio.sample_rate)
     ticks = [hz for hz in _TICKS_HZ if centres[0] <= hz <= centres[-1]]
-    return [(mel_position(hz, features), f"{hz:,}") for hz in ticks]
+    return [(mel_position(hz, features), hz) for hz in ticks]
 
 
 def mel_position(frequency_hz: float, features: FeatureSettings) -> float:

@@ -103,7 +103,8 @@ def roc_figure(
             linestyle="none",
             label=f"{threshold_name(row).removeprefix('oracle ')} "
             f"[{'deployed' if is_deployed else row['kind']}]\n"
-            f"   threshold {row['threshold']:.3g}, FPR {row['fpr']:.2f}, TPR {row['tpr']:.2f}",
+            f"   threshold {_three_digits(row['threshold'])}, FPR {row['fpr']:.2f}, "
+            f"TPR {row['tpr']:.2f}",
         )
     legend_beside(
         figure, axes, "filled: from normal clips only\nhollow: oracle, chosen with test labels"
@@ -265,3 +266,12 @@ def _draw_deviations(
     )
     label_mel_axis(axes, features)
     return image
+
+
+def _three_digits(value: float) -> str:
+    """Write a number; what is nothing but rounding is 0.
+
+    >>> _three_digits(-2.2e-17), _three_digits(0.0005114)
+    ('0', '0.000511')
+    """
+    return f"{round(value, 9) + 0.0:.3g}"

@@ -44,8 +44,8 @@ _CALIBRATION_COLUMNS = {
     "alarms": "false alarms",
     "test_clips": "normal test clips",
     "delivered": "delivered rate",
-    "delivered_low": "low",
-    "delivered_high": "high",
+    "delivered_low": "interval low",
+    "delivered_high": "interval high",
 }
 
 

@@ -14,6 +14,7 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.reporting.drawing import decibel_range, mel_ticks
 from anomalous_sound.reporting.embedding import audio_uri, map_uri
+from anomalous_sound.scoring.event_words import in_hertz
 from anomalous_sound.vocabulary import Decision, Split
 
 _LOUDEST = 0.9  # of full scale, in all players together
@@ -179,10 +180,10 @@ def _deviations(deviations: np.ndarray, times_s: np.ndarray, frame_s: float) -> 
 def _ticks_in_hertz(features: FeatureSettings) -> list[Tick]:
     """Return round frequencies, as many as find room on a small picture."""
     ticks: list[Tick] = []
-    for position, text in reversed(mel_ticks(features)):
+    for position, hz in reversed(mel_ticks(features)):
         at = 1 - (position + 0.5) / features.log_mel.n_mels
         if not ticks or at - ticks[-1].at >= _ROOM_FOR_A_TICK:
-            ticks.append(Tick(text=text, at=at))
+            ticks.append(Tick(text=in_hertz(hz), at=at))
     return ticks
 
 

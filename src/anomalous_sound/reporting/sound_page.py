@@ -109,7 +109,7 @@ def sound_page(
         method=method,
         corpus=corpus,
         trained_on=trained_on,
-        heard=_heard(judged, corpus),
+        heard_clips=_heard(judged, corpus),
         alarms=_alarms(judged),
         promise=promise,
         calibration=calibration,
@@ -117,7 +117,7 @@ def sound_page(
             {
                 "row": by_id[clip_id],
                 "clip": clip,
-                "events": _grouped(clip.events),
+                "events": grouped(clip.events),
                 "bands": _bands(localisation[localisation.clip_id == clip_id]),
             }
             for clip_id, clip in players.items()
@@ -160,7 +160,7 @@ def _row(row: Mapping[Any, Any], words: list[str]) -> dict[str, Any]:
     }
 
 
-def _grouped(events: Sequence[ShownEvent]) -> dict[str, list[ShownEvent]]:
+def grouped(events: Sequence[ShownEvent]) -> dict[str, list[ShownEvent]]:
     """Put together the events that share their words, in the order of time."""
     groups: dict[str, list[ShownEvent]] = {}
     for event in events:
@@ -171,10 +171,14 @@ def _grouped(events: Sequence[ShownEvent]) -> dict[str, list[ShownEvent]]:
 
 
 def _bands(localisation: pd.DataFrame) -> list[str]:
-    """Name the mel bands of a clip that contribute most; neighbours are named once."""
+    """Name the mel bands of a clip that contribute most."""
     bands = localisation[localisation.axis == FREQUENCY].sort_values("rank")
-    middles = bands[["start", "end"]].mean(axis=1)
-    return list(dict.fromkeys(in_hertz(frequency_hz) for frequency_hz in middles))[:_NAMED_BANDS]
+    return named_bands(bands[["start", "end"]].mean(axis=1))
+
+
+def named_bands(middles_hz: Iterable[float]) -> list[str]:
+    """Name the first few mel bands, Hz, of a clip without an event; neighbours are named once."""
+    return list(dict.fromkeys(map(in_hertz, middles_hz)))[:_NAMED_BANDS]
 
 
 def _heard(judged: pd.DataFrame, corpus: CorpusFacts) -> str:

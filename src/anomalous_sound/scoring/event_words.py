@@ -4,11 +4,61 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
-from anomalous_sound.configuration.scoring import EventWordSettings
-from anomalous_sound.scoring.events import Event
+from anomalous_sound.configuration.scoring import EventSettings, EventWordSettings
+from anomalous_sound.scoring.band_levels import BandLevels
+from anomalous_sound.scoring.events import Event, EventLimits, find_events
+
+_LASTS = "all the time"
+
+
+def list_events(
+    deviations: np.ndarray,
+    decibels: np.ndarray,
+    limits: EventLimits,
+    *,
+    times_s: np.ndarray,
+    frame_s: float,
+    band_edges_hz: np.ndarray,
+    levels: BandLevels | None,
+    settings: EventSettings,
+) -> list[dict[str, Any]]:
+    """Find the events of a clip, and say what each is like.
+
+    Args:
+        deviations: windows × mel bands; see :func:`.events.find_events`.
+        decibels: the clip's log-mel spectrogram, frames × mel bands, dB.
+        limits: of normal clips.
+        times_s: where each window's error lies in the clip, s.
+        frame_s: from one frame to the next, s.
+        band_edges_hz: lower edge of each mel band, and upper edge of the last, Hz.
+        levels: what the clip's bands are compared with; None: with nothing.
+        settings: how many are named, and with which words.
+
+    Returns:
+        EVENT_COLUMNS without ``clip_id``, the heaviest event first.
+    """
+    found = find_events(
+        *(deviations, limits),
+        times_s=times_s,
+        band_edges_hz=band_edges_hz,
+        count=settings.count,
+    )
+    words = describe(
+        *(found, decibels),
+        frame_s=frame_s,
+        band_edges_hz=band_edges_hz,
+        levels=levels,
+        settings=settings.words,
+    )
+    return [
+        {"rank": rank, **asdict(event), "words": text}
+        for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1)
+    ]
 
 
 def describe(
@@ -17,6 +67,7 @@ def describe(
     *,
     frame_s: float,
     band_edges_hz: np.ndarray,
+    levels: BandLevels | None,
     settings: EventWordSettings,
 ) -> list[str]:
     """Say in words what each event of a clip is like.
@@ -30,13 +81,15 @@ def describe(
         decibels: its log-mel spectrogram, frames × mel bands, dB.
         frame_s: from one frame to the next, s; frame n lies around n × frame_s.
         band_edges_hz: lower edge of each mel band, and upper edge of the last, Hz.
+        levels: the clip's mean spectrum and those of normal clips; None: nothing is called louder
+            or quieter.
         settings: what is called narrow, lasting, regular and risen.
 
     Returns:
         A few words for each event; the events of a series, and others that are alike, share theirs.
     """
     spectrogram = _Spectrogram(decibels, frame_s, band_edges_hz)
-    each = [_of_one(event, spectrogram, settings) for event in events]
+    each = [_of_one(event, spectrogram, levels, settings) for event in events]
     alike = Counter(what for what, _ in each)
     words = [
         f"{what} {when}".strip() if alike[what] == 1 else _several(what) for what, when in each
@@ -125,7 +178,10 @@ class _Spectrogram:
 
 
 def _of_one(
-    event: Event, spectrogram: _Spectrogram, settings: EventWordSettings
+    event: Event,
+    spectrogram: _Spectrogram,
+    levels: BandLevels | None,
+    settings: EventWordSettings,
 ) -> tuple[str, str]:
     """Say what an event is like, and when it is."""
     where = _where(event, spectrogram, settings)
@@ -142,11 +198,19 @@ def _of_one(
         return f"a tone {where}", "" if lasts else when
     if is_short and spectrogram.rise_over_time_db([event]) >= settings.rise_db:
         return f"a burst {where}", when
-    return (f"differs {where} all the time", "") if lasts else (f"differs {where}", when)
+    if not lasts:
+        return f"differs {where}", when
+    change_db = 0.0 if levels is None else levels.change_db(spectrogram.bands(event))
+    how = "differs"
+    if abs(change_db) >= settings.rise_db:
+        how = "louder" if change_db > 0 else "quieter"
+    return f"{how} {where} {_LASTS}", ""
 
 
 def _several(what: str) -> str:
     """Say that there are several alike, too irregular for a series."""
+    if what.endswith(_LASTS):  # at neighbouring frequencies
+        return what
     if what.startswith("a "):
         noun, _, rest = what.removeprefix("a ").partition(" ")
         return f"several {noun}s {rest}"

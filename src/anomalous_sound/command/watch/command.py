@@ -17,6 +17,7 @@ from anomalous_sound.command.options import (
 )
 from anomalous_sound.command.watch.durations import Duration
 from anomalous_sound.command.watch.output_options import OutputOptions, output_options
+from anomalous_sound.corpus.names import shown
 from anomalous_sound.errors import InputError
 
 # a recorder drops files when it likes, a stream never pauses
@@ -29,6 +30,12 @@ def _list_devices(context: click.Context, option: click.Parameter, is_given: boo
 
         click.echo("\n".join(list_devices()))
         context.exit()
+
+
+def _named(place: Path | None, device: str | None) -> str:
+    if place is None:
+        return f"microphone {device}" if device else "the microphone"
+    return "standard input" if str(place) == "-" else shown(place.absolute())
 
 
 @click.command()
@@ -206,7 +213,10 @@ def watch(
             sample_rate or detector.description.features.audio.sample_rate
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
-    with closing(open_outputs(outputs, detector, there)) as opened:
+    opening = open_outputs(
+        outputs, detector, there, place=_named(place, device), is_stream=is_sound
+    )
+    with closing(opening) as opened:
         told = Watch(
             detector.identity,
             click.echo,

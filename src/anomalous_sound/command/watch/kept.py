@@ -171,7 +171,7 @@ class Keeper:
         self._kept, self._description = kept, description
         self._most_clips, self._most_bytes = most_clips, most_bytes
         self._dropped = 0
-        self._recent = defaultdict[str, deque[str]](lambda: deque(maxlen=_REMEMBERED))
+        self._recent = RecentClips()
 
     def keep(
         self,
@@ -192,8 +192,8 @@ class Keeper:
             InputError: the disk is full or cannot be written to.
             UnreadableClipError: the source cannot be read any more.
         """
-        self._kept.add(event, recording or self._read(verdict))
-        self._recent[verdict.machine_id].append(event["id"])
+        self._kept.add(event, recording or read_clip(verdict, self._description))
+        self._recent.add(verdict.machine_id, event["id"])
         dropped = self._kept.drop_oldest(self._most_clips, self._most_bytes)
         before, self._dropped = self._dropped, self._dropped + dropped
         if dropped and (not before or before // _TOLD_EVERY < self._dropped // _TOLD_EVERY):
@@ -205,18 +205,43 @@ class Keeper:
 
     def raised(self, alarm: Event) -> None:
         """Remember which clips an alarm is about: of its machine ID, the last, as many as voted."""
-        recent = list(self._recent[alarm.get("machine_id", "")])
-        self._kept.raised(alarm["id"], recent[-max(1, int(alarm.get("votes", 1))) :])
+        self._kept.raised(alarm["id"], self._recent.of(alarm))
 
-    def _read(self, verdict: Verdict) -> Recording:
-        assert verdict.source is not None
-        file, audio = AudioFile(verdict.source), self._description.features.audio
-        form = file.form(audio)
-        cut = spans(form.samples, form.sample_rate, self._description.corpus)
-        for span in cut:
-            if span.start / form.sample_rate == verdict.start_s:
-                return file.recording(span, audio=audio)
-        raise UnreadableClipError(f"{verdict.source} has changed since it was judged")
+
+class RecentClips:
+    """The last anomalous clips of each machine ID: those that an alarm may be about."""
+
+    def __init__(self) -> None:
+        self._ids = defaultdict[str, deque[str]](lambda: deque(maxlen=_REMEMBERED))
+
+    def add(self, machine_id: str, event_id: str) -> None:
+        """Remember a clip by the ID of its verdict."""
+        self._ids[machine_id].append(event_id)
+
+    def of(self, alarm: Event) -> list[str]:
+        """Return which clips an alarm is about: of its machine ID, the last, as many as voted."""
+        recent = list(self._ids[alarm.get("machine_id", "")])
+        return recent[-max(1, int(alarm.get("votes", 1))) :]
+
+
+def read_clip(verdict: Verdict, description: NetworkDescription) -> Recording:
+    """Read the clip of a verdict from the file that it was judged in.
+
+    Args:
+        verdict: with a source.
+        description: how the detector cuts recordings.
+
+    Raises:
+        UnreadableClipError: the file cannot be read any more, or has changed.
+    """
+    assert verdict.source is not None
+    file, audio = AudioFile(verdict.source), description.features.audio
+    form = file.form(audio)
+    cut = spans(form.samples, form.sample_rate, description.corpus)
+    for span in cut:
+        if span.start / form.sample_rate == verdict.start_s:
+            return file.recording(span, audio=audio)
+    raise UnreadableClipError(f"{verdict.source} has changed since it was judged")
 
 
 def _read_event(folder: Path) -> dict[str, Any]:

@@ -35,6 +35,9 @@ class OutputOptions:
     kept: Path | None = None
     kept_clips: int = 200
     kept_mb: float = 500.0
+    report: Path | None = None
+    report_clips: int = 20
+    report_every_s: float = 60.0
 
 
 _path = click.Path(path_type=Path)
@@ -114,6 +117,26 @@ _OPTIONS = (
         default=500.0,
         show_default=True,
         help="MB of clips without feedback to keep.",
+    ),
+    click.option(
+        "--report",
+        type=_path,
+        metavar="PAGE.html",
+        help="Write a page of what was heard, with players and marked spectrograms.",
+    ),
+    click.option(
+        *("--report-clips", "report_clips"),
+        type=click.IntRange(min=1),
+        default=20,
+        show_default=True,
+        help="Anomalous clips on the page: half of them the newest, half the highest scores.",
+    ),
+    click.option(
+        *("--report-every", "report_every_s"),
+        type=click.FloatRange(min=0),
+        default=60.0,
+        show_default=True,
+        help="Seconds from one writing of the page to the next, at least.",
     ),
 )
 

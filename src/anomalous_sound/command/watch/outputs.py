@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anomalous_sound.command.choice import kept_folder, queue_folder
 from anomalous_sound.command.watch.kept import Keeper, KeptClips
@@ -27,6 +28,9 @@ from anomalous_sound.delivery.log_file import EventFile
 from anomalous_sound.delivery.queue import EventQueue
 from anomalous_sound.errors import InputError
 
+if TYPE_CHECKING:
+    from anomalous_sound.command.watch.report import Report
+
 _MB = 1_000_000
 
 
@@ -39,6 +43,7 @@ class Outputs:
         couriers: get those that are selected.
         selected: which these are.
         keeper: keeps the audio of anomalous clips.
+        report: the page.
         flush_s: for how long events are still delivered at the end, s.
     """
 
@@ -46,12 +51,21 @@ class Outputs:
     couriers: list[Courier] = field(default_factory=list)
     selected: frozenset[str] = frozenset()
     keeper: Keeper | None = None
+    report: Report | None = None
     flush_s: float = 0.0
     _troubles: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
     _told_of_file: str = ""
+    _told_of_page: str = ""
 
-    def put(self, event: Event) -> None:
-        """Hand on an event."""
+    def put(self, event: Event, text: str = "") -> None:
+        """Hand on an event.
+
+        Args:
+            event: the event.
+            text: the same for people.
+        """
+        if self.report is not None:
+            self.report.told(event, text)
         if self.keeper is not None and event["event"] == "alarm":
             try:
                 self.keeper.raised(event)
@@ -63,20 +77,43 @@ class Outputs:
         if self.file is not None:
             self._write(self.file, to_line(event))
 
-    def keep(self, event: Event, verdict: Verdict, recording: Recording | None) -> None:
-        """Keep the audio of an anomalous clip.
+    def judged(self, event: Event, verdict: Verdict, recording: Recording | None) -> None:
+        """Take a verdict before it is told; the audio of an anomalous clip is kept.
 
         Args:
             event: the verdict's event.
-            verdict: what was said of it.
+            verdict: what was said of the clip.
             recording: the clip as it was recorded; None: it is read from the verdict's source.
         """
-        if self.keeper is None:
+        if self.keeper is not None and verdict.is_anomalous:
+            try:
+                self.keeper.keep(event, verdict, recording, self.trouble)
+            except (OSError, RuntimeError, ValueError) as error:  # judging goes on
+                self.trouble("kept", f"the clip of {event['id']} is not kept: {error}")
+        if self.report is not None:
+            try:
+                self.report.judged(event, verdict, recording)
+            except (OSError, RuntimeError, ValueError) as error:
+                self.trouble("report", f"the clip of {event['id']} is not shown: {error}")
+
+    def refresh(self, *, at_end: bool = False) -> None:
+        """Write the page, if it is time; nothing waits for it that is to be told.
+
+        Args:
+            at_end: whether it is the last time.
+        """
+        if self.report is None or not (at_end or self.report.is_due()):
             return
         try:
-            self.keeper.keep(event, verdict, recording, self.trouble)
-        except (OSError, RuntimeError, ValueError) as error:  # judging goes on
-            self.trouble("kept", f"the clip of {event['id']} is not kept: {error}")
+            self.report.write()
+        except (OSError, ValueError) as error:  # the next time, perhaps
+            if str(error) != self._told_of_page:
+                self.trouble("report", f"the page is as it was: {error}")
+            self._told_of_page = str(error)
+        else:
+            if self._told_of_page:
+                self.trouble("report", "the page is written again")
+            self._told_of_page = ""
 
     def trouble(self, about: str, what: str) -> None:
         """Remember, from any thread, something that has to be told."""
@@ -113,13 +150,22 @@ class Outputs:
             self._told_of_file = ""
 
 
-def open_outputs(options: OutputOptions, detector: Detector, folder: Path) -> Outputs:
+def open_outputs(
+    options: OutputOptions,
+    detector: Detector,
+    folder: Path,
+    *,
+    place: str = "",
+    is_stream: bool = False,
+) -> Outputs:
     """Open what was asked for.
 
     Args:
         options: what was asked for.
         detector: what judges.
         folder: where it is.
+        place: what is watched, in words.
+        is_stream: whether that is sound without files.
 
     Raises:
         InputError: an option cannot be used, or a file not be written.
@@ -127,8 +173,8 @@ def open_outputs(options: OutputOptions, detector: Detector, folder: Path) -> Ou
     outputs = Outputs(selected=selection(options.send), flush_s=options.flush_s)
     try:
         for name, receiver in _receivers(options, outputs):
-            place = queue_folder(options.queue, folder)
-            waiting = EventQueue(place / f"{name}.db", limit_bytes=int(options.queue_mb * _MB))
+            waits_in = queue_folder(options.queue, folder)
+            waiting = EventQueue(waits_in / f"{name}.db", limit_bytes=int(options.queue_mb * _MB))
             outputs.couriers.append(Courier(name, waiting, receiver, outputs.trouble))
         if options.output is not None:
             outputs.file = _opened(options.output)
@@ -139,6 +185,16 @@ def open_outputs(options: OutputOptions, detector: Detector, folder: Path) -> Ou
                 detector.description,
                 most_clips=options.kept_clips,
                 most_bytes=int(options.kept_mb * _MB),
+            )
+        if options.report is not None:
+            from anomalous_sound.command.watch.report import Report
+
+            outputs.report = Report(
+                *(options.report, place, detector),
+                most_clips=options.report_clips,
+                every_s=options.report_every_s,
+                is_stream=is_stream,
+                is_kept=options.kept_clips > 0,
             )
     except BaseException:
         outputs.flush_s = 0.0

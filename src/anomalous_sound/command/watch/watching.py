@@ -163,11 +163,13 @@ class Watch:
         if moment - self._last_beat >= self._heartbeat_s:
             self._last_beat = moment
             self._counts("heartbeat", {"waiting": waiting})
+        self._outputs.refresh()
         self._tell_troubles()
 
     def end(self, reason: str) -> None:
         """Tell that the watch has ended, and why; deliver what is soon delivered."""
         self._counts("end", {"reason": reason})
+        self._outputs.refresh(at_end=True)
         self._outputs.flush()
         self._tell_troubles()
 
@@ -184,7 +186,7 @@ class Watch:
         )
         if verdict.is_anomalous:
             text += f"; id {event['id']}"
-            self._outputs.keep(event, verdict, recording)
+        self._outputs.judged(event, verdict, recording)
         self._hand_on(event, text)
 
     def _begins(self, doubt: Doubt, verdict: Verdict) -> None:
@@ -234,7 +236,7 @@ class Watch:
             event: the event.
             text: the same for people.
         """
-        self._outputs.put(event)  # before anything can go wrong with standard output
+        self._outputs.put(event, text)  # before anything can go wrong with standard output
         self._emit(to_line(event) if self._as_json else printable(f"{event['at']}  {text}"))
         self._tell_troubles()
 

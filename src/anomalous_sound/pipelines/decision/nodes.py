@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from anomalous_sound import __version__
-from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
-from anomalous_sound.configuration.features import AudioSettings
+from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.decision import thresholds as thresholding
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import SoundReference, mean_spectra
+from anomalous_sound.decision.evidence import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
-from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.trained import Networks
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
@@ -31,15 +29,6 @@ def calibrate(clip_scores: pd.DataFrame, folds: pd.DataFrame) -> CalibrationScor
     """Take the scores of the normal clips that were left out: validation clips, or all folds."""
     chosen = clip_scores[clip_scores.clip_id.isin(folds.clip_id)]
     return CalibrationScores.from_table(chosen, in_folds=bool((chosen.split == Split.TRAIN).any()))
-
-
-def fit_sound_reference(
-    clips: pd.DataFrame, log_mel: Frames, evidence: EvidenceSettings, audio: AudioSettings
-) -> SoundReference:
-    """Take level, crest factor and spectrum of all normal clips that are not tested."""
-    normal = clips[clips.split != Split.TEST]
-    spectra_db = mean_spectra(normal.clip_id, log_mel)
-    return SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
 
 
 def deploy_threshold(

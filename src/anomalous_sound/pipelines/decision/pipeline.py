@@ -24,12 +24,6 @@ def create_pipeline() -> Pipeline:
                 name="deploy_threshold",
             ),
             node(
-                nodes.fit_sound_reference,
-                inputs=["clips", "log_mel", "params:evidence", "params:audio"],
-                outputs="sound_reference",
-                name="fit_sound_reference",
-            ),
-            node(
                 weigh_clips,
                 inputs=["clips", "log_mel", "sound_reference"],
                 outputs="evidence",

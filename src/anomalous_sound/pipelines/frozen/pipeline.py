@@ -27,12 +27,12 @@ def create_pipeline(method: Method) -> Pipeline:
         "encoder": _encoder(),
         "inference": _embeddings()
         + inference.create_pipeline(fit=True).only_nodes(
-            "fit_score", "score_left_out", "score_clips", "score_channels"
+            *("fit_score", "score_left_out", "score_clips", "score_channels"),
+            "fit_sound_reference",
         ),
         "decision": _detector()
         + decision.create_pipeline().only_nodes(
-            *("calibrate", "deploy_threshold", "fit_sound_reference"),
-            *("weigh_evidence", "decide_clips"),
+            *("calibrate", "deploy_threshold", "weigh_evidence", "decide_clips"),
         ),
         "report": _report()
         + report.create_pipeline().only_nodes(

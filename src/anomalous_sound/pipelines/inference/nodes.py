@@ -6,12 +6,12 @@ They are wired twice: after a training, and to judge new recordings by a detecto
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import (
@@ -20,7 +20,9 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
+from anomalous_sound.decision.evidence import SoundReference, mean_spectra
 from anomalous_sound.features.frames import Frames
+from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.scoring import event_words, events, localisation, pooling, scores
@@ -226,6 +228,15 @@ def fit_window_reference(
     )
 
 
+def fit_sound_reference(
+    clips: pd.DataFrame, log_mel: Frames, evidence: EvidenceSettings, audio: AudioSettings
+) -> SoundReference:
+    """Take level, crest factor and spectrum of all normal clips that are not tested."""
+    normal = clips[clips.split != Split.TEST]
+    spectra_db = mean_spectra(normal.clip_id, log_mel)
+    return SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
+
+
 def localise(
     band_errors: BandErrors,
     window_errors: pd.DataFrame,
@@ -266,6 +277,7 @@ def list_events(
     log_mel: Frames,
     clips: pd.DataFrame,
     window_reference: WindowReference,
+    sound_reference: SoundReference,
     networks: TrainedNetworks,
     settings: LocalisationSettings,
 ) -> pd.DataFrame:
@@ -279,24 +291,20 @@ def list_events(
     features = description.features
     edges = mel_band_edges_hz(features.log_mel.n_mels, features.audio.sample_rate)
     starts_s = dict(list(window_errors.groupby("clip_id", observed=True, sort=False).start_s))
-    rows = []
+    rows: list[dict[str, Any]] = []
     test = clips[clips.split == Split.TEST]
     for clip_id, machine_id in zip(test.clip_id, test.machine_id, strict=True):
         errors = mean_over_members(band_errors.clip(clip_id))
-        found = events.find_events(
+        frames = log_mel.mean_clip(clip_id)
+        found = event_words.list_events(
             window_reference.deviation_map(errors, machine_id),
+            frames,
             window_reference.event_limits,
             times_s=starts_s[clip_id].to_numpy() + target_offset_s(description),
-            band_edges_hz=edges,
-            count=settings.events.count,
-        )
-        words = event_words.describe(
-            found,
-            log_mel.mean_clip(clip_id),
             frame_s=features.frame_s,
             band_edges_hz=edges,
-            settings=settings.events.words,
+            levels=sound_reference.spectra.levels(mean_spectrum(frames), machine_id),
+            settings=settings.events,
         )
-        for rank, (event, text) in enumerate(zip(found, words, strict=True), start=1):
-            rows.append({"clip_id": clip_id, "rank": rank, **asdict(event), "words": text})
+        rows += [{"clip_id": clip_id, **event} for event in found]
     return pd.DataFrame(rows, columns=events.EVENT_COLUMNS)

@@ -9,8 +9,8 @@ def create_pipeline(*, fit: bool) -> Pipeline:
     """Create the pipeline that scores clips.
 
     Args:
-        fit: whether the score and the reference of the windows are fitted here, on the normal
-            training clips; otherwise both come from a detector.
+        fit: whether the score and what clips are compared with are fitted here, on normal clips;
+            otherwise they come from a detector.
     """
     return Pipeline([*_scoring(fit), *(_fitting() if fit else _as_fitted())])
 
@@ -68,6 +68,7 @@ def _scoring(fit: bool) -> list[Node]:
                 "log_mel",
                 "clips",
                 "window_reference",
+                "sound_reference",
                 "network",
                 "params:localisation",
             ],
@@ -118,6 +119,12 @@ def _fitting() -> list[Node]:
             inputs=["band_errors", "clips", "network", "params:localisation"],
             outputs="window_reference",
             name="fit_window_reference",
+        ),
+        node(
+            nodes.fit_sound_reference,
+            inputs=["clips", "log_mel", "params:evidence", "params:audio"],
+            outputs="sound_reference",
+            name="fit_sound_reference",
         ),
     ]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anomalous_sound import __version__
 from anomalous_sound.configuration.reporting import PageSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
@@ -17,12 +14,16 @@ from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
-from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
+from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.pipelines.report.nodes import judged_clips
 from anomalous_sound.reporting import shown_clips as showing
 from anomalous_sound.reporting.promises import promise_in_words
+from anomalous_sound.reporting.provenance import (
+    detector_facts,
+    identity_facts,
+    program_versions,
+)
 from anomalous_sound.reporting.report_page import deployed_calibration
 from anomalous_sound.reporting.shown_clips import ShownClips
 from anomalous_sound.reporting.sound_page import PageFigure, sound_page
@@ -30,8 +31,6 @@ from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import target_offset_s
 from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
-
-_PROGRAMS = ("torch", "numpy", "scipy", "scikit-learn", "kedro")
 
 
 def show_clips(
@@ -119,9 +118,9 @@ def write_page(
         figures=figures,
         not_computed=metrics["not_computed"],
         rejected_clips=rejected_clips,
-        versions=_versions(),
+        versions=program_versions(),
         page=page,
-        **_facts(network.description, fitted_score),
+        **detector_facts(network.description, fitted_score),
     )
 
 
@@ -141,11 +140,6 @@ def write_judgement_page(
 ) -> str:
     """Write the page of recordings that a detector has judged."""
     scores = detector.calibration.values().tolist()
-    identity = {
-        "detector": detector.identity.digest,
-        "trained at": detector.identity.trained_at,
-        "trained by": f"anomalous-sound {detector.identity.version}",
-    }
     return sound_page(
         corpus=corpus_summary,
         judged=judged_clips(clip_scores, decisions, clips, channel_scores),
@@ -159,28 +153,7 @@ def write_judgement_page(
         figures=[],
         not_computed={},
         rejected_clips=rejected_clips,
-        versions=_versions() | identity,
+        versions=program_versions() | identity_facts(detector.identity),
         page=page,
-        **_facts(detector.description, detector.score),
+        **detector_facts(detector.description, detector.score),
     )
-
-
-def _facts(description: NetworkDescription, score: Score) -> dict[str, Any]:
-    """Return what the page says of the detector."""
-    described = description.to_json()
-    chosen = ("network", "audio", "log_mel", "windows", "scaling", "trained_on")
-    return {
-        "method": methods()[description.method].title,
-        "trained_on": description.corpus,
-        "unit": score.unit,
-        "settings": {name: described[name] for name in chosen if name in described}
-        | {"score": score.settings.model_dump(mode="json")},
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "anomalous-sound": __version__,
-        "Python": platform.python_version(),
-        **{name: version(name) for name in _PROGRAMS},
-    }

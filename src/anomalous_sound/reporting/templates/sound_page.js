@@ -50,3 +50,14 @@ if (filters) {
   filters.addEventListener("change", filter);
   filter();
 }
+/* what is folded on a screen is open on paper */
+const folded = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    folded.push(details);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const details of folded.splice(0)) details.open = false;
+});
