@@ -213,6 +213,7 @@ def page(scores, table, metrics, rejected=(), summary=None, **decided):
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
         calibration=calibration_table(scores, calibration(scores), THRESHOLDS, confidence=0.95),
         channels=channel_table(pd.DataFrame(columns=["clip_id", "channel", "score"]), scores),
+        has_places=True,
     )
 
 
