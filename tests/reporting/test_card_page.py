@@ -114,12 +114,14 @@ def test_the_figures_of_a_challenge_stand_on_the_card():
     sections = {"00": {"auc": 0.75, "pauc": 0.5}}
     official = {
         "challenge": "DCASE 2020 Task 2",
+        "year": 2020,
+        "not_computed": {},
         "sections": sections,
         "arithmetic_mean": {"auc": 0.75, "pauc": 0.5},
         "harmonic_mean": {"auc": 0.75, "pauc": 0.5},
     }
     text = card(metrics=metrics() | {"official": official})
-    assert "Figures of DCASE 2020 Task 2:" in text
+    assert "Figures of DCASE 2020 Task 2; arithmetic means over the machine IDs: AUC 0.750" in text
     assert "| 00 | 0.75 | 0.5 |" in text
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from anomalous_sound.reporting.facts import CorpusFacts, DeployedThresholds, machine_id_name
+from anomalous_sound.reporting.official_table import official_facts
 from anomalous_sound.reporting.pages import render
 from anomalous_sound.reporting.report_page import deployed_calibration
 
@@ -72,9 +73,7 @@ def card_page(
         training_s=training_s,
         metrics=metrics,
         by_machine_id=_by_machine_id(metrics["per_machine_id"]),
-        official=_official(metrics.get("official")),
-        challenge=metrics.get("official", {}).get("challenge"),
-        score=metrics.get("official", {}).get("score"),
+        official=official_facts(metrics.get("official")),
         unit=unit,
         deployed=deployed,
         calibration_clips=calibration_clips,
@@ -96,21 +95,6 @@ def _by_machine_id(values: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         for machine_id, of_id in values.items()
     ]
     return pd.DataFrame(rows).astype({"AUC": float, "pAUC": float})
-
-
-def _official(official: Mapping[str, Any] | None) -> pd.DataFrame | None:
-    if official is None:
-        return None
-    means = {
-        "arithmetic mean": official["arithmetic_mean"],
-        "harmonic mean": official["harmonic_mean"],
-    }
-    rows = [
-        {"section": name, **values} for name, values in {**official["sections"], **means}.items()
-    ]
-    table = pd.DataFrame(rows)
-    areas = [name for name in table if str(name).startswith(("section", "auc", "pauc"))]
-    return table[areas].dropna(axis="columns", how="all")
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -115,7 +115,7 @@ def evaluate(
         "undecided": int((decisions.decision == Decision.UNDECIDED).sum()),
         "foreign": int(decisions.foreign.sum()),
     }
-    if evaluation.challenge_year is not None:
+    if evaluation.challenge_year is not None or official.has_domains(clip_scores):
         computed["official"] = official.official_figures(
             clip_scores, decisions, evaluation.challenge_year
         )
@@ -152,9 +152,13 @@ def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, flo
 
 
 def track_metrics(metrics: dict[str, Any], result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Turn metrics and costs into MLflow metrics."""
-    facts = ("corpus", "confidence", "max_fpr")  # what was asked, not what came out
+    """Turn metrics and costs into MLflow metrics; ``official`` is named with its year."""
+    # what was asked, not what came out; and what is named otherwise
+    facts = ("corpus", "confidence", "max_fpr", "official")
     numbers = _numbers({key: value for key, value in metrics.items() if key not in facts})
+    if "official" in metrics:
+        found = {key: value for key, value in metrics["official"].items() if key != "year"}
+        numbers |= _numbers(found, f"official_{metrics['official']['year']}.")
     numbers |= {name: result[name] for name in ("parameters", "training_s", "scoring_s_per_clip")}
     # MLflow refuses other characters, and a machine ID may hold any
     return {

@@ -21,6 +21,7 @@ from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.pipelines.report.nodes import judged_clips
 from anomalous_sound.reporting import shown_clips as showing
+from anomalous_sound.reporting.official_table import official_facts
 from anomalous_sound.reporting.promises import promise_in_words
 from anomalous_sound.reporting.report_page import deployed_calibration
 from anomalous_sound.reporting.shown_clips import ShownClips
@@ -116,6 +117,7 @@ def write_page(
         calibration=deployed_calibration(calibration),
         figures=figures,
         not_computed=metrics["not_computed"],
+        official=official_facts(metrics.get("official")),
         rejected_clips=rejected_clips,
         versions=_versions(),
         page=page,
@@ -155,6 +157,7 @@ def write_judgement_page(
         calibration=None,
         figures=[],
         not_computed={},
+        official=None,
         rejected_clips=rejected_clips,
         versions=_versions() | identity,
         page=page,
