@@ -75,6 +75,8 @@ def card(**changed):
         "calibration_clips": 60,
         "calibration": CALIBRATION,
         "version": "0.1.0",
+        "revision": "abc",
+        "packages": "as locked (0123)",
     }
     return card_page(**facts | changed)
 
@@ -86,6 +88,7 @@ def test_data_settings_seed_figures_limits_and_use():
     assert "slide rails of hall 3: 20 clips (10 test normal), 0 rejected." in text
     assert "4 networks with 123,456 trained values together, trained in 61 s on cpu" in text
     assert "seed 7, anomalous-sound 0.1.0" in text
+    assert "Git revision: abc. Versions of packages: as locked (0123)." in text
     assert "- training: epochs 10, batch_size 32" in text
     assert "- score: type joined, parts.1.type band_deviation" in text
     assert f"AUC over all test clips: {made['auc_pooled']:.3f}" in text

@@ -31,6 +31,8 @@ def card_page(
     calibration_clips: int,
     calibration: pd.DataFrame,
     version: str,
+    revision: str,
+    packages: str,
 ) -> str:
     """Write the card.
 
@@ -50,6 +52,8 @@ def card_page(
         calibration_clips: normal clips that these come from.
         calibration: the false-alarm rates promised and delivered.
         version: of this package.
+        revision: of its code.
+        packages: whether their versions are those of the lock, in words.
 
     Returns:
         Markdown.
@@ -80,6 +84,8 @@ def card_page(
         calibration=deployed_calibration(calibration),
         undecided=metrics.get("deployed", {}).get("undecided", 0),
         version=version,
+        revision=revision,
+        packages=packages,
     )
 
 

@@ -38,6 +38,7 @@ from anomalous_sound.features.log_mel import mel_band_edges_hz
 from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import method_of, methods
 from anomalous_sound.methods.trained import TrainedNetworks
+from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import (
     card_page,
     challenge,
@@ -220,12 +221,15 @@ def summarise_result(
     band_errors: BandErrors,
     detector: Detector,
     run_description: dict[str, Any],
+    origin: Origin,
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods and runs needs."""
     description = network.description
     features = description.features.model_dump(mode="json")
     return {
         "run": run_description,
+        "origin": origin.model_dump(mode="json"),
+        "trained_on": dict(description.trained_on),
         "test": run_result.test_table(clip_scores),
         "corpus": description.corpus.model_dump(mode="json"),
         "features": {**features, "scaling": description.scaling.to_json()},
@@ -340,6 +344,7 @@ def write_card(
     calibration_scores: CalibrationScores,
     calibration: pd.DataFrame,
     corpus_summary: CorpusSummary,
+    origin: Origin,
 ) -> str:
     """Write the card of the detector: for what it is made, of what, and how well it does."""
     method = methods()[network.description.method]
@@ -358,6 +363,8 @@ def write_card(
         calibration_clips=len(calibration_scores.scores),
         calibration=calibration,
         version=__version__,
+        revision=origin.software.git_revision,
+        packages=origin.software.in_one_line(),
     )
 
 

@@ -20,6 +20,7 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.pipelines.report.nodes import judged_clips
+from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import shown_clips as showing
 from anomalous_sound.reporting.official_table import official_facts
 from anomalous_sound.reporting.promises import promise_in_words
@@ -92,6 +93,7 @@ def write_page(
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
     history_figure: bytes,
+    origin: Origin,
     page: PageSettings,
 ) -> str:
     """Write the page of a training run."""
@@ -119,7 +121,11 @@ def write_page(
         not_computed=metrics["not_computed"],
         official=official_facts(metrics.get("official")),
         rejected_clips=rejected_clips,
-        versions=_versions(),
+        versions=_versions()
+        | {
+            "git revision": origin.software.git_revision,
+            "versions of packages": origin.software.in_one_line(),
+        },
         page=page,
         **_facts(network.description, fitted_score),
     )
