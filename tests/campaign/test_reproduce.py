@@ -62,6 +62,13 @@ def test_a_table_of_a_folder_of_recordings(project, give, machines, tmp_path, mo
     assert made["runs"][0]["origin"]["given"]["inference"] == {"batch_size": 64}
     assert str(tmp_path) not in kept["provenance.json"].decode()
 
+    code, said = give("reproduce", results)
+    assert code == 2
+    assert "recordings in a folder called fan; say where they are: --audio-dir DIR." in said
+    code, said = give("reproduce", results, "--audio-dir", tmp_path / "absent")
+    assert code == 2
+    assert "absent does not exist; give the folder of recordings." in said
+
     # published: in another place, read-only, and the project's parameters have changed since
     published = tmp_path / "published"
     shutil.copytree(results, published)
@@ -140,7 +147,7 @@ def test_a_table_of_a_downloaded_data_set_with_two_seeds(project, give, file_ser
     assert "--audio-dir is for recordings of one's own; leave it out." in said
 
 
-def test_mistakes_are_told_and_end_with_2(project, give, machines, tmp_path):
+def test_mistakes_are_told_and_end_with_2(project, give, tmp_path):
     absent = tmp_path / "absent"
     for place, told in (
         (absent, "absent does not exist; give the results.csv of a campaign, or its folder"),
@@ -160,4 +167,10 @@ def test_mistakes_are_told_and_end_with_2(project, give, machines, tmp_path):
     assert code == 2
     assert "provenance.json cannot be read (format: Input should be 1)" in said
     assert give("reproduce", table, "--tolerance", "-1")[0] == 2
+    early = {"name": "t", "title": "t", "evaluation": {}, "seed": 1, "runs": []}
+    early |= {"format": 1, "not_recorded": ["lstm, fan-seed1"]}
+    (tmp_path / "provenance.json").write_text(json.dumps(early))
+    code, said = give("reproduce", table)
+    assert code == 2
+    assert "how lstm, fan-seed1 was made is not recorded, since an earlier version" in said
     assert written(project) == {}

@@ -67,8 +67,9 @@ def reproduce(
     made = TableProvenance.beside(table)
     if made.not_recorded or not made.runs:
         raise InputError(
-            f"{table}: how {'; '.join(made.not_recorded) or 'it'} was made is not recorded: an "
-            "earlier version has run it. Run it again, and join the table again."
+            f"{table}: how {'; '.join(made.not_recorded) or 'it'} was made is not recorded, since "
+            "an earlier version has run it. Remove its result.json, and give the command of the "
+            "campaign again."
         )
     children = [(run, child_of(run, audio_dir)) for run in made.runs]
     say(f"{made.title}: {len(children)} runs are made again.")

@@ -85,5 +85,7 @@ def _place(run: TableRun, audio_dir: Path | None) -> dict[str, str]:
             f"{run.called()} is of recordings in a folder called {folder}; say where they are: "
             "--audio-dir DIR."
         )
-    place = audio_dir.expanduser()
-    return {"audio_dir": str(place / folder if (place / folder).is_dir() else place)}
+    place = audio_dir.expanduser().resolve()
+    if not place.exists():
+        raise InputError(f"--audio-dir: {place} does not exist; give the folder of recordings.")
+    return {"audio_dir": str(place / folder if (place / folder).exists() else place)}
