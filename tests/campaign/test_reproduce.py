@@ -12,6 +12,8 @@ from file_server import DOWNLOAD, sections, zip_of
 from kedro.framework.startup import bootstrap_project
 from support import SMALL_PARAMETERS
 
+from anomalous_sound.provenance.lock import here
+
 pytestmark = pytest.mark.slow
 
 
@@ -61,6 +63,11 @@ def test_a_table_of_a_folder_of_recordings(project, give, machines, tmp_path, mo
     assert made["runs"][0]["made"]["settings"]["training"]["epochs"] == 1
     assert made["runs"][0]["origin"]["given"]["inference"] == {"batch_size": 64}
     assert str(tmp_path) not in kept["provenance.json"].decode()
+    card = project.data("08_reporting", "fan", "lstm", "card.md").read_text()
+    assert f"Versions of packages: no lock for {here()}." in card
+    page = project.data("08_reporting", "fan", "lstm", "report.html").read_text()
+    assert f"<dt>versions of packages</dt><dd>no lock for {here()}</dd>" in page
+    assert "kedro reproduce" in kept["results.md"].decode()
 
     code, said = give("reproduce", results)
     assert code == 2
@@ -94,12 +101,12 @@ def test_a_table_of_a_folder_of_recordings(project, give, machines, tmp_path, mo
     # a changed number
     table = pd.read_csv(published / "results.csv", dtype={"machine_id": str})
     chosen = (table.machine_type == "fan") & (table.machine_id == "00") & (table.figure == "auc")
-    here = float(table.loc[chosen, "mean"].iloc[0])
-    table.loc[chosen, "mean"] = here - 0.25
+    made_again = float(table.loc[chosen, "mean"].iloc[0])
+    table.loc[chosen, "mean"] = made_again - 0.25
     table.to_csv(published / "results.csv", index=False)
     code, said = give("reproduce", published, "--audio-dir", machines)
     assert code == 1
-    row = rf"^lstm +fan +00 +auc +{here - 0.25:.6f} +{here:.6f} +\+2\.5e-01$"
+    row = rf"^lstm +fan +00 +auc +{made_again - 0.25:.6f} +{made_again:.6f} +\+2\.5e-01$"
     assert re.search(row, said, re.MULTILINE), said
     assert re.search(r"Not reproduced: 1 of \d+ figures differ\.", said)
     assert give("reproduce", published, "--audio-dir", machines, "--tolerance", 0.3)[0] == 0
@@ -122,7 +129,9 @@ def test_a_table_of_a_folder_of_recordings(project, give, machines, tmp_path, mo
     assert "The scores of all test clips are the same in 1 of 2 runs." in said
 
 
-def test_a_table_of_a_downloaded_data_set_with_two_seeds(project, give, file_server):
+def test_a_table_of_a_downloaded_data_set_with_two_seeds(
+    project, give, file_server, dcase_folder, monkeypatch
+):
     folder = project.path / "conf" / "dcase2022"
     values = yaml.safe_load((folder / "globals.yml").read_text())
     known = values["archives"]["development"]
@@ -136,6 +145,7 @@ def test_a_table_of_a_downloaded_data_set_with_two_seeds(project, give, file_ser
     assert give("run", *campaign)[0] == 0
     table = project.data("08_reporting", "dcase2022-fan", "results", "results.csv")
     shutil.rmtree(project.data("01_raw", "dcase2022"))
+    monkeypatch.setenv("AUDIO_DIR", str(dcase_folder))  # the table is of no such recordings
     code, said = give("reproduce", table)
     assert code == 0, said
     assert "its clips are not here yet, and are compared when they are" in said
@@ -158,7 +168,10 @@ def test_mistakes_are_told_and_end_with_2(project, give, tmp_path):
     table = tmp_path / "results.csv"
     table.write_text("a,b\n1,2\n")
     assert "cannot be read as a table of results" in give("reproduce", table)[1]
-    table.write_text("system,origin,machine_type,machine_id,figure,mean,std,low,high\n")
+    head = "system,origin,machine_type,machine_id,figure,mean,std,low,high\n"
+    table.write_text(head + "theirs,published,fan,00,auc,0.9,,,\n")
+    assert "has no figure that was measured here" in give("reproduce", table)[1]
+    table.write_text(head + "lstm,measured here,fan,00,auc,0.9,,0.8,1.0\n")
     code, said = give("reproduce", table)
     assert code == 2
     assert "provenance.json is missing, which says how results.csv was made" in said

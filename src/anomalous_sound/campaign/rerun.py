@@ -70,11 +70,11 @@ def _settings(run: TableRun) -> dict[str, Any]:
     return shared | {run.method: {name: groups[name] for name in own if name in groups}}
 
 
-def _place(run: TableRun, audio_dir: Path | None) -> dict[str, str]:
+def _place(run: TableRun, audio_dir: Path | None) -> dict[str, str | None]:
     """Return where the recordings are: a folder for each machine type, or the only one."""
     if run.origin.source != "folder":
         if audio_dir is None:
-            return {}
+            return {"audio_dir": None}  # whatever conf/local or AUDIO_DIR names
         raise InputError(
             f"{run.called()} is of {run.corpus.name}, which is fetched or made, and --audio-dir is "
             "for recordings of one's own; leave it out."

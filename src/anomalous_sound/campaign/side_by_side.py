@@ -10,6 +10,7 @@ import pandas as pd
 
 from anomalous_sound.campaign.rerun import reproduced_name
 from anomalous_sound.errors import InputError
+from anomalous_sound.evaluation.campaign import MEASURED
 from anomalous_sound.evaluation.reproduction import KEYS, VALUES
 from anomalous_sound.provenance.table import TableProvenance, TableRun
 
@@ -26,11 +27,14 @@ def read_table(path: Path) -> pd.DataFrame:
         # pandas itself may read other last digits than were written
         exactly = dict.fromkeys(VALUES, lambda text: float(text or "nan"))
         read = pd.read_csv(path, dtype={"machine_id": str}, converters=exactly)
-        return read[["origin", *KEYS, *VALUES]]
+        table: pd.DataFrame = read[["origin", *KEYS, *VALUES]]
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read as a table of results: {str(error).splitlines()[0]}"
         ) from None
+    if MEASURED not in set(table.origin):
+        raise InputError(f"{path} has no figure that was {MEASURED}: there is nothing to compare.")
+    return table
 
 
 def table_lines(apart: pd.DataFrame, outside: pd.DataFrame) -> Iterator[str]:
