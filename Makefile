@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# the tested versions, where there are any for this Python and platform; none: make CONSTRAINTS=
+CONSTRAINTS ?= $(wildcard constraints/$(shell $(PYTHON) -c "import platform, sys; print('python%d.%d-%s-%s' % (*sys.version_info[:2], sys.platform, platform.machine()))").txt)
 
 export KEDRO_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test audit fuzz kills bench docs setup clean
+.PHONY: run test audit fuzz kills bench docs setup lock clean
 
 run: $(INSTALLED)
 	for pipeline in explore $$($(BIN)/python -m anomalous_sound.methods) compare; do \
@@ -46,11 +48,17 @@ docs: $(INSTALLED)
 
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
+# writes down the versions that are installed, for `make setup` to install again; newer ones:
+# rm -r .venv, make test CONSTRAINTS=, make lock
+lock:
+	$(BIN)/python -m constraints.lock
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14), 'Python 3.11 to 3.13 is needed; give it as make PYTHON=python3.11'"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
-	touch $@
+	$(if $(CONSTRAINTS),,@echo "No lock is used: the newest versions that pyproject.toml allows are installed.")
+	$(BIN)/python -m pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e ".[dev]"
+	@echo "$(or $(CONSTRAINTS),no lock)" > $@
 
 # removes what runs have written, not the recordings
 clean:

@@ -125,6 +125,7 @@ def page(judged: pd.DataFrame = JUDGED, settings: PageSettings = PAGE, **changed
         "unit": "a unit",
         "figures": [],
         "not_computed": {},
+        "official": None,
         "rejected_clips": pd.DataFrame({"clip_id": [], "reason": []}),
         "settings": {"log_mel": {"n_mels": 128}},
         "versions": {"Python": "3.11"},

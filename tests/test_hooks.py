@@ -24,6 +24,7 @@ from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
+from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import entries, registry
 from anomalous_sound.tracking.store import prepare_store, without_password
@@ -71,6 +72,19 @@ def test_a_run_that_fails_at_its_first_node_is_marked_with_all_parameters(projec
     assert run.data.params["training.batch_size"] == "32"
     assert run.data.params["log_mel.n_mels"] == "128"
     assert "git_revision" in run.data.tags
+    assert (run.data.tags["lock"], run.data.tags["as_locked"]) == ("none", "false")
+
+
+def test_mlflow_knows_the_lock_and_whether_the_environment_is_as_locked(project):
+    folder = project.path / lock.FOLDER
+    folder.mkdir()
+    (folder / f"{lock.here()}.txt").write_text("numpy==1.0\n")
+    with pytest.raises(DatasetError):
+        project.run(audio_dir="absent")
+    tags = the_only_run(project).data.tags
+    assert tags["lock"] == lock.find_lock(project.path).digest
+    assert tags["as_locked"] == "false"
+    assert f"numpy {importlib.metadata.version('numpy')}, 1.0 is locked" in tags["not_as_locked"]
 
 
 def test_a_run_that_is_interrupted_at_its_first_node_is_marked(project, dcase_folder, monkeypatch):
@@ -447,12 +461,6 @@ def test_the_store_lies_in_the_project_whatever_the_working_directory(
     project.run("explore", audio_dir=str(dcase_folder))
     assert the_only_run(project).info.status == "FINISHED"
     assert not list(elsewhere.iterdir())
-
-
-def test_the_environment_names_the_version_of_each_package_that_is_imported():
-    packages = hooks.environment()["packages"]
-    for name in ("torch", "mlflow", "numpy"):
-        assert packages[name] == importlib.metadata.version(name)
 
 
 def test_a_detector_that_cannot_be_registered_is_an_artifact(

@@ -21,7 +21,7 @@ ORDER = [
     {"scoring"},
     {"methods"},
     {"corpus"},
-    {"sources", "features"},
+    {"sources", "features", "provenance"},
     {"compute", "delivery"},
     {"storage", "configuration"},
     {"vocabulary", "errors", "interruption", "console"},

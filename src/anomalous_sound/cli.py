@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from kedro_mlflow.framework.cli.cli import KedroClickGroup
 from omegaconf.errors import OmegaConfBaseException
 
 from anomalous_sound import interruption
+from anomalous_sound.campaign import reproduce as reproducing
 from anomalous_sound.campaign.drive import run_campaign
 from anomalous_sound.campaign.plan import is_campaign
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.errors import InputError, input_error_behind
 from anomalous_sound.hooks import mark_as_killed
+
+_ERROR = 2  # of reproduce: 1 means that figures differ
 
 
 @click.group(name=__package__)
@@ -51,9 +55,7 @@ def _run(**options: Any) -> Any:
     except KeyboardInterrupt as stopped:
         interruption.ignore_further()
         mark_as_killed()
-        told = click.ClickException(interruption.STOPPED)
-        told.exit_code = getattr(stopped, "exit_code", 130)
-        raise told from None
+        raise _ended(interruption.STOPPED, getattr(stopped, "exit_code", 130)) from None
     except OmegaConfBaseException as error:
         if mistake := input_error_behind(error):
             raise click.ClickException(str(mistake)) from error
@@ -67,6 +69,59 @@ def _run(**options: Any) -> Any:
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error
+
+
+@cli.command()
+@click.argument("table", type=click.Path(path_type=Path), metavar="TABLE")
+@click.option(
+    "--audio-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The recordings, if the table is of recordings of one's own.",
+)
+@click.option("--again", is_flag=True, help="Run again what this command has finished before.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="The largest difference of a figure that is accepted; 0: all are the same.",
+)
+def reproduce(table: Path, audio_dir: Path | None, again: bool, tolerance: float) -> None:
+    """Make a table of results again, and compare it figure by figure.
+
+    TABLE is results.csv of a campaign, or its folder. What is other here than where it was made is
+    told first. Exit code: 0, all figures are within the tolerance; 1, some are not; 2, an error.
+    """
+    interruption.raise_stopped()
+    try:
+        defaults = kedro_run.make_context("run", []).params
+        is_same = reproducing.reproduce(
+            kedro_run.callback,
+            defaults,
+            table,
+            audio_dir=audio_dir,
+            again=again,
+            tolerance=tolerance,
+            say=click.echo,
+        )
+    except KeyboardInterrupt as stopped:
+        interruption.ignore_further()
+        mark_as_killed()
+        raise _ended(interruption.STOPPED, getattr(stopped, "exit_code", 130)) from None
+    except Exception as error:
+        mistake = input_error_behind(error)
+        if mistake is None:
+            traceback.print_exc()
+            raise click.exceptions.Exit(_ERROR) from None
+        raise _ended(str(mistake), _ERROR) from error
+    raise click.exceptions.Exit(0 if is_same else 1)
+
+
+def _ended(told: str, exit_code: int) -> click.ClickException:
+    ended = click.ClickException(told)
+    ended.exit_code = exit_code
+    return ended
 
 
 def _parameters(context: click.Context, option: click.Parameter, value: Any) -> Any:

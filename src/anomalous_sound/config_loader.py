@@ -28,7 +28,8 @@ class TypedConfigLoader(OmegaConfigLoader):
     The environment variable ``AUDIO_DIR`` gives ``audio_dir``, unless it is given for the run.
 
     The catalog reads ``${detector_name:}`` and ``${detector_method:}``: what the detector is called
-    and, where one judges, how it was trained.
+    and, where one judges, how it was trained; and ``${environment:}`` and ``${given_parameters:}``:
+    what the command has asked for.
     """
 
     def __init__(
@@ -58,7 +59,12 @@ class TypedConfigLoader(OmegaConfigLoader):
         """
         if key == "catalog":
             method = self._judging[1] if self._judging else self.detector_method
-            of = {"detector_name": self.name_of_run, "detector_method": method}
+            of = {
+                "detector_name": self.name_of_run,
+                "detector_method": method,
+                "environment": self.env,
+                "given_parameters": dict(self.runtime_params),
+            }
             for resolver, value in of.items():
                 # of the whole process, as Kedro's own resolvers are
                 OmegaConf.register_new_resolver(resolver, lambda value=value: value, replace=True)

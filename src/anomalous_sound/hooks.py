@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import distributions
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
+from anomalous_sound.provenance.software import Software, environment, git_revision, software
 from anomalous_sound.storage.identity import identity
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import nesting
@@ -171,10 +169,11 @@ class TrackingHooks(MlflowHook):
         if not self._is_tracked():
             return
         what = "parameters and environment"
-        revision = git_revision(Path(self._context.project_path))
+        project = Path(self._context.project_path)
+        made_with = software(project)
         detector = {"detector": self._context.config_loader.name_of_run}
-        self._log(what, Tags(tags=revision | detector))
-        self._log(what, Text(name="environment.json", values=environment()))
+        self._log(what, Tags(tags=git_revision(project) | lock_tags(made_with) | detector))
+        self._log(what, Text(name="environment.json", values=environment(made_with)))
         if (place := nesting.current()) is not None and place.continues:
             return  # MLflow refuses another value of a parameter, and this may be another time
         self._log(what, Parameters(parameters=parameters_of(pipeline, catalog)))
@@ -640,37 +639,15 @@ def tags_of(dataset_name: str, data: Any) -> dict[str, str]:
     return {}
 
 
+def lock_tags(made_with: Software) -> dict[str, str]:
+    """Return the MLflow tags of the lock: its digest, and whether the environment is as locked."""
+    tags = {"lock": made_with.lock or "none", "as_locked": str(made_with.is_locked).lower()}
+    return tags | ({} if made_with.is_locked else {"not_as_locked": made_with.in_one_line()})
+
+
 def _plain(value: Any) -> Any:
     """Return a model's values as those of JSON, and anything else as it is."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def git_revision(folder: Path) -> dict[str, str]:
-    """Return the revision of the code and whether it has uncommitted changes, as MLflow tags."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        # the user's git, and words of this module
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603
-        return done.stdout.strip()
-
-    try:
-        revision = git("rev-parse", "HEAD")
-        changed = bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
-        return {"git_revision": "unknown: not a git checkout"}
-    return {"git_revision": revision, "git_uncommitted_changes": str(changed).lower()}
-
-
-def environment() -> dict[str, Any]:
-    """Return Python, platform and the version of every installed package."""
-    # the first on the path is the one imported, so it is put in last
-    packages = {found.name: found.version for found in reversed(list(distributions()))}
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": dict(sorted(packages.items())),
-    }
 
 
 def _in_project(uri: str, project_path: Path) -> str:

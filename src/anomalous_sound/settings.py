@@ -9,7 +9,7 @@ from pathlib import Path
 from anomalous_sound.interruption import end_at_once
 
 # the imports that follow take seconds; `kedro viz` and the like have handlers of their own
-if Path(sys.argv[0]).stem == "kedro" and "run" in sys.argv[1:2]:
+if Path(sys.argv[0]).stem == "kedro" and {"run", "reproduce"} & set(sys.argv[1:2]):
     end_at_once()
 
 # nothing leaves the machine unless the user asks for it

@@ -58,6 +58,9 @@ def test_all_machine_types_of_a_year_with_several_seeds(plan):
     assert own.children[0].params["corpus"] == {"machine_type": "fan", "machine_ids": ["00"]}
     assert own.children[0].params["seed"] == 1
     assert names(own) == ["dcase2020-fan"]
+    # the table of one machine type is called by it, whether it stands in a list or not
+    for one in (["fan"], "fan"):
+        assert plan("dcase2020", corpus={"machine_type": one}, seeds=2).name == "dcase2020-fan"
 
 
 def test_parts_and_a_name_of_the_user_s_own(plan):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalous_sound.evaluation.official import official_figures
+from anomalous_sound.evaluation.official import has_domains, official_figures
 
 COUNTS = {
     ("source", "normal"): 25,
@@ -177,6 +177,19 @@ def test_without_labels_nothing_is_computed():
     assert set(figures["sections"]) == {"00", "01"}
     assert {value for values in figures["sections"].values() for value in values.values()} == {None}
     assert figures["not_computed"]["sections.00.pauc"] == "section 00: no test clip has a label"
+
+
+def test_clips_of_no_challenge_with_two_domains_have_the_figures_since_2022():
+    table = scored()
+    figures, known = (official_figures(table, decided(table), year) for year in (None, 2022))
+    assert (figures["challenge"], figures["year"]) == ("DCASE Task 2 since 2022", 2022)
+    for name in ("sections", "harmonic_mean", "score"):
+        assert figures[name] == known[name]
+    assert has_domains(table)
+    assert not has_domains(table[table.domain == "source"])
+    assert not has_domains(table.assign(domain=""))
+    without_labels = table.label.mask(table.domain == "target", "unknown")
+    assert not has_domains(table.assign(label=without_labels))
 
 
 def test_a_perfectly_wrong_detector_has_a_score_of_nearly_zero():

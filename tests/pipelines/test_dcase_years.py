@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from file_server import DOWNLOAD, clip, sections, zip_of
+from mlflow import MlflowClient
 from support import SMALL_PARAMETERS
 
 from anomalous_sound.sources.dcase.published import evaluation_labels
@@ -59,6 +60,15 @@ def test_the_development_set_of_2022_to_its_official_figures(project, file_serve
                 pairs(normal, anomalous)
             )
     assert 0 < official["score"] < 1
+    written = project.data("08_reporting", "dcase2022-fan", "lstm")
+    for name, shown in (("report.md", "**official score {}**"), ("report.html", "<dd>{}</dd>")):
+        text = (written / name).read_text(encoding="utf-8")
+        assert "Official figures: DCASE 2022 Task 2" in text
+        assert shown.format(f"{official['score']:.3f}") in text
+    client = MlflowClient(f"sqlite:///{project.path}/mlflow.db")
+    experiment = client.get_experiment_by_name("anomalous-sound")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.metrics["official_2022.score"] == pytest.approx(official["score"])
     result = project.load("lstm.dcase_result", "dcase2022")
     assert result["official score"].iloc[-1] == pytest.approx(official["score"])
 

@@ -4,8 +4,11 @@ import pandas as pd
 import pytest
 
 from anomalous_sound.configuration.evaluation import CampaignSettings, EvaluationSettings
+from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.evaluation.campaign import FIGURE_COLUMNS
 from anomalous_sound.pipelines.results import nodes
+from anomalous_sound.provenance.origin import origin
+from anomalous_sound.provenance.table import CorpusMark
 
 
 def settings(year=None):
@@ -58,6 +61,36 @@ def test_the_title_is_the_challenge_s_or_the_user_s_own():
     assert set(clips.machine_type) == {"fan", "pump"}
     named = CampaignSettings(names=None, title="Hall 3")
     assert nodes.join_results(FOUND, named, settings())[1]["title"] == "Hall 3"
+
+
+def test_what_the_table_was_made_of_is_recorded_beside_it(tmp_path):
+    asked = {"environment": None, "profile": "report", "given": {"seed": 1}, "source": "simulated"}
+    made = origin(tmp_path, **asked)
+    facts = {"name": "hall 3", "simulated": False, "fingerprint": "0123", "clips_used": 9}
+    recorded = {
+        **{"origin": made.model_dump(mode="json"), "trained_on": {"device": "cpu"}},
+        "corpus": {"machine_type": "fan", **facts},
+    }
+    found = {**FOUND, "fan-seed1/lstm": lambda: result("fan", 1, 2.0) | recorded}
+    campaign = CampaignSettings(names=["fan-seed1", "fan-seed2"], title=None)
+    clips, of_table = nodes.join_results(found, campaign, settings())
+    detector = DetectorSettings(
+        name="fans", per="machine_type", folds=1, left_out="clip", left_out_fits=9
+    )
+    provenance = nodes.record_provenance(
+        found, clips, of_table, campaign, settings(), detector, seed=5
+    )
+    (run,) = provenance.runs
+    assert (run.name, run.method, run.machine_type, run.seed) == ("fan-seed1", "lstm", "fan", 1)
+    assert run.corpus == CorpusMark(name="hall 3", simulated=False, fingerprint="0123", clips=9)
+    assert run.origin == made
+    assert provenance.not_recorded == ["lstm, fan-seed2"]  # of an earlier version
+    assert (provenance.name, provenance.title, provenance.seed) == ("fans", "fan", 5)
+    assert provenance.evaluation["bootstrap_resamples"] == 20
+    # another score of a test clip is another digest
+    other = {**found, "fan-seed1/lstm": lambda: result("fan", 1, 2.5) | recorded}
+    again = nodes.record_provenance(other, clips, of_table, campaign, settings(), detector, seed=5)
+    assert again.runs[0].scores != run.scores
 
 
 def test_means_are_tracked_over_all_machine_types_and_for_each():

@@ -75,6 +75,8 @@ def card(**changed):
         "calibration_clips": 60,
         "calibration": CALIBRATION,
         "version": "0.1.0",
+        "revision": "abc",
+        "packages": "as locked (0123)",
     }
     return card_page(**facts | changed)
 
@@ -86,6 +88,7 @@ def test_data_settings_seed_figures_limits_and_use():
     assert "slide rails of hall 3: 20 clips (10 test normal), 0 rejected." in text
     assert "4 networks with 123,456 trained values together, trained in 61 s on cpu" in text
     assert "seed 7, anomalous-sound 0.1.0" in text
+    assert "Git revision: abc. Versions of packages: as locked (0123)." in text
     assert "- training: epochs 10, batch_size 32" in text
     assert "- score: type joined, parts.1.type band_deviation" in text
     assert f"AUC over all test clips: {made['auc_pooled']:.3f}" in text
@@ -114,12 +117,14 @@ def test_the_figures_of_a_challenge_stand_on_the_card():
     sections = {"00": {"auc": 0.75, "pauc": 0.5}}
     official = {
         "challenge": "DCASE 2020 Task 2",
+        "year": 2020,
+        "not_computed": {},
         "sections": sections,
         "arithmetic_mean": {"auc": 0.75, "pauc": 0.5},
         "harmonic_mean": {"auc": 0.75, "pauc": 0.5},
     }
     text = card(metrics=metrics() | {"official": official})
-    assert "Figures of DCASE 2020 Task 2:" in text
+    assert "Figures of DCASE 2020 Task 2; arithmetic means over the machine IDs: AUC 0.750" in text
     assert "| 00 | 0.75 | 0.5 |" in text
 
 

@@ -10,7 +10,8 @@ from anomalous_sound.evaluation.campaign import (
     FIGURE_COLUMNS,
     beside_published,
 )
-from anomalous_sound.reporting.results_table import figure_title, results_latex, results_page
+from anomalous_sound.reporting.facts import figure_title
+from anomalous_sound.reporting.results_table import results_latex, results_page
 from anomalous_sound.sources.dcase.published import published_figures
 
 CELLS = {

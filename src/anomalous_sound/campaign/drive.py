@@ -43,13 +43,13 @@ def run_campaign(run_kedro: RunKedro, options: Mapping[str, Any]) -> None:
         context = session.load_context()
         method = _method(names)
         plan = make_plan(params, context.params, context.config_loader["globals"])
-        record = None if method == COMPARE else _record(context, plan, method, env)
+        record = None if method == COMPARE else begin_record(context, plan, method, env)
     if record is None:
         _run_table(run_kedro, options, plan)
         return
     status = "FAILED"
     try:
-        failed = _run_all(run_kedro, options, plan, method, record)
+        failed = run_children(run_kedro, options, plan, method, record)
         if len(failed) < len(plan.children):
             with placed(record.itself()):
                 _run_table(run_kedro, options, plan)
@@ -83,7 +83,8 @@ def _method(names: list[str]) -> str:
     return name
 
 
-def _record(context: KedroContext, plan: Plan, method: str, env: str | None) -> CampaignRecord:
+def begin_record(context: KedroContext, plan: Plan, method: str, env: str | None) -> CampaignRecord:
+    """Begin the run that those of a plan stand below in MLflow."""
     seeds = sorted({child.seed for child in plan.children})
     tags = {
         "mlflow.runName": f"{plan.name} {method}",
@@ -96,19 +97,21 @@ def _record(context: KedroContext, plan: Plan, method: str, env: str | None) -> 
     return CampaignRecord(context, tags, method=method, env=env, name=plan.name)
 
 
-def _run_all(
+def run_children(
     run_kedro: RunKedro,
     options: Mapping[str, Any],
     plan: Plan,
     method: str,
     record: CampaignRecord,
+    *,
+    again: bool = False,
 ) -> dict[str, str]:
-    """Run those that are not finished; return the reasons of those that fail."""
+    """Run those that are not finished, or all again; return the reasons of those that fail."""
     failed: dict[str, str] = {}
     for number, child in enumerate(plan.children, start=1):
         called = f"{child.name} ({number} of {len(plan.children)})"
         try:
-            reason = _why_not_finished(options, child, method)
+            reason = "again" if again else _why_not_finished(options, child, method)
             if not reason:
                 logger.info("%s: finished before.", called)
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from anomalous_sound.corpus.summary import CorpusSummary
 from anomalous_sound.evaluation.run_result import what_differs
 
 
@@ -27,16 +28,28 @@ def why_not_finished(method: str, pipeline: Pipeline, catalog: CatalogProtocol) 
     result = _result(catalog.get(f"{method}.result"))
     if result is None:
         return "it has not been run to its end"
-    wanted = _run(pipeline, catalog, "describe_run")[f"{method}.run_description"]
+    wanted = describe_run(method, pipeline, catalog)
     if differs := what_differs(result.get("run", {}), wanted):
         return f"it was run {differs}"
     if not _is_whole(method, pipeline, catalog):
         return "it was interrupted before its end"
     if catalog.get("raw_audio").exists():
-        summary = _run(pipeline, catalog, "check_clips")["corpus_summary"]
+        summary = summary_of_corpus(pipeline, catalog)
         if summary.fingerprint != result["corpus"]["fingerprint"]:
             return "it was run on other recordings"
     return ""
+
+
+def describe_run(method: str, pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Any]:
+    """Describe how a run would be made; see :func:`.run_result.describe`."""
+    described: dict[str, Any] = _run(pipeline, catalog, "describe_run")[f"{method}.run_description"]
+    return described
+
+
+def summary_of_corpus(pipeline: Pipeline, catalog: CatalogProtocol) -> CorpusSummary:
+    """Sum up the clips that a run would be on; they are decoded, and nothing is written."""
+    summary: CorpusSummary = _run(pipeline, catalog, "check_clips")["corpus_summary"]
+    return summary
 
 
 def _result(dataset: Any) -> dict[str, Any] | None:

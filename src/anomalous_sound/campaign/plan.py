@@ -88,21 +88,20 @@ def make_plan(
     if len(places) > 1 and not {"machine_ids"} & set(_group(params, "corpus")):
         # those of a profile are of one machine type
         places = {
-            kind: _merged(place, {"corpus": {"machine_ids": None}})
-            for kind, place in places.items()
+            kind: merged(place, {"corpus": {"machine_ids": None}}) for kind, place in places.items()
         }
     seeds = _seeds(params.get("seeds"), int(parameters["seed"]))
     given = parameters["detector"].name
     children = []
     for kind, place in places.items():
-        of_type = _merged(shared, place)
+        of_type = merged(shared, place)
         name = _name(given, kind, of_type, parameters, of_globals)
         for seed in seeds or [int(parameters["seed"])]:
             own = safe_name(name, f"seed{seed}") if seeds else name
             of_run = {"seed": seed, "detector": {"name": own}}
-            children.append(Child(own, seed, _merged(of_type, of_run)))
+            children.append(Child(own, seed, merged(of_type, of_run)))
     return Plan(
-        _plan_name(given, len(places), parameters, of_globals), tuple(children), len(places)
+        _plan_name(given, list(places), parameters, of_globals), tuple(children), len(places)
     )
 
 
@@ -202,12 +201,18 @@ def _name(
 
 
 def _plan_name(
-    given: str | None, types: int, parameters: Mapping[str, Any], of_globals: Mapping[str, Any]
+    given: str | None,
+    types: Sequence[str | None],
+    parameters: Mapping[str, Any],
+    of_globals: Mapping[str, Any],
 ) -> str:
     if given is not None:
         return safe_name(given)
-    if types == 1 or parameters["audio_dir"] is not None:
+    if parameters["audio_dir"] is not None:
         return corpus_name(parameters, of_globals)
+    if len(types) == 1:
+        only = {} if types[0] is None else {"corpus": {"machine_type": types[0]}}
+        return _name(None, types[0], only, parameters, of_globals)
     parts = parameters["corpus"].parts
     other = [] if parts in (None, of_globals["parts"]) else parts
     return safe_name(of_globals["data_set"]["folder"], *other)
@@ -218,10 +223,10 @@ def _group(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     return group if isinstance(group, dict) else {}
 
 
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one with what the other says; groups are merged."""
-    merged = copy.deepcopy(dict(one))
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with what others say; groups are merged."""
+    both = copy.deepcopy(dict(one))
     for name, value in other.items():
-        is_group = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if is_group else copy.deepcopy(value)
-    return merged
+        is_group = isinstance(value, Mapping) and isinstance(both.get(name), Mapping)
+        both[name] = merged(both[name], value) if is_group else copy.deepcopy(value)
+    return both

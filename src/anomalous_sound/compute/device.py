@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,6 +54,18 @@ def chosen_precision(precision: Precision, device: torch.device) -> ChosenPrecis
     if precision == "auto":
         return "bf16-mixed" if has_bfloat16 else "32-true"
     return precision
+
+
+def processor_features() -> list[str]:
+    """Name what of the processor arithmetic depends on: its kind, its vectors, bfloat16.
+
+    The same training gives other last digits where these are others.
+    """
+    import torch
+
+    has_bfloat16 = _has_bfloat16(torch.device("cpu"))
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return [platform.machine(), vectors, *(["bfloat16"] if has_bfloat16 else [])]
 
 
 def _has_bfloat16(device: torch.device) -> bool:

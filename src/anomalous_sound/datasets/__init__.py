@@ -9,6 +9,7 @@ from anomalous_sound.datasets.figure import FigureDataset
 from anomalous_sound.datasets.frames import FramesDataset
 from anomalous_sound.datasets.json_object import JSONObjectDataset
 from anomalous_sound.datasets.network import NetworkDataset
+from anomalous_sound.datasets.origin import OriginDataset
 from anomalous_sound.datasets.published_audio import PublishedAudioDataset
 from anomalous_sound.datasets.results import ResultsDataset
 from anomalous_sound.datasets.simulated_audio import SimulatedAudioDataset
@@ -35,6 +36,7 @@ __all__ = [
     "JSONObjectDataset",
     "MlflowMetricsDataset",
     "NetworkDataset",
+    "OriginDataset",
     "ParquetDataset",
     "PublishedAudioDataset",
     "ResultsDataset",

@@ -28,13 +28,13 @@ from anomalous_sound.evaluation.metrics import auc, labelled_test, pauc, why_no_
 from anomalous_sound.vocabulary import Decision, Domain, Label
 
 MAX_FPR = 0.1  # of every year
-_BY_ID, _BY_DOMAIN = 2020, 2021
+_BY_ID, _BY_DOMAIN, _BY_BOTH = 2020, 2021, 2022
 _EPSILON = np.finfo(float).eps  # the evaluators take means over nothing smaller
 _Values = dict[str, float | None]
 
 
 def official_figures(
-    clip_scores: pd.DataFrame, decisions: pd.DataFrame, year: int
+    clip_scores: pd.DataFrame, decisions: pd.DataFrame, year: int | None
 ) -> dict[str, Any]:
     """Compute the official figures of a challenge's year.
 
@@ -42,16 +42,20 @@ def official_figures(
         clip_scores: ``clip_id, machine_id, split, label, domain, score``, one row per clip.
         decisions: ``clip_id, decision``, one row per clip; clips that are undecided have no part in
             precision, recall and F1.
-        year: of the challenge.
+        year: of the challenge; None: the clips are of none, and have two domains: the figures since
+            2022.
 
     Returns:
-        ``challenge``; ``sections``, for each machine ID its ``auc`` and ``pauc`` (2020), or its
-        ``auc_source, auc_target, pauc_source, pauc_target`` (2021), or its ``auc, auc_source,
-        auc_target, pauc`` (from 2022), and from 2021 ``precision``, ``recall`` and ``f1`` of the
-        anomalous clips, ``_source`` and ``_target``; ``arithmetic_mean`` and ``harmonic_mean`` of
-        each over the sections; ``score``, the harmonic mean of the figures that rank (from 2021).
-        What cannot be computed is None, and ``not_computed`` says why; a mean over it is None too.
+        ``challenge``; ``year``; ``sections``, for each machine ID its ``auc`` and ``pauc`` (2020),
+        or its ``auc_source, auc_target, pauc_source, pauc_target`` (2021), or its ``auc,
+        auc_source, auc_target, pauc`` (from 2022), and from 2021 ``precision``, ``recall`` and
+        ``f1`` of the anomalous clips, ``_source`` and ``_target``; ``arithmetic_mean`` and
+        ``harmonic_mean`` of each over the sections; ``score``, the harmonic mean of the figures
+        that rank (from 2021). What cannot be computed is None, and ``not_computed`` says why; a
+        mean over it is None too.
     """
+    challenge = "DCASE Task 2 since 2022" if year is None else f"DCASE {year} Task 2"
+    year = year or _BY_BOTH
     test = labelled_test(clip_scores).merge(
         decisions[["clip_id", "decision"]], on="clip_id", validate="one_to_one"
     )
@@ -65,7 +69,8 @@ def official_figures(
     names = list(next(iter(sections.values())))
     columns = {name: [values[name] for values in sections.values()] for name in names}
     figures: dict[str, Any] = {
-        "challenge": f"DCASE {year} Task 2",
+        "challenge": challenge,
+        "year": year,
         "sections": sections,
         "arithmetic_mean": {
             name: _mean(values, arithmetic_mean) for name, values in columns.items()
@@ -76,6 +81,15 @@ def official_figures(
         ranking = [value for name in ranking_figures(year) for value in columns[name]]
         figures["score"] = _mean(ranking, harmonic_mean)
     return figures | {"not_computed": not_computed}
+
+
+def has_domains(clip_scores: pd.DataFrame) -> bool:
+    """Return whether labelled test clips are of both domains, source and target.
+
+    Args:
+        clip_scores: ``split, label, domain``, one row per clip.
+    """
+    return set(Domain) <= set(labelled_test(clip_scores).domain)
 
 
 def ranking_figures(year: int) -> tuple[str, ...]:

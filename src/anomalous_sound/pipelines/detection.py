@@ -6,7 +6,9 @@ from anomalous_sound.methods.base import Method
 from anomalous_sound.pipelines import decision, inference, report, training
 from anomalous_sound.pipelines.stages import in_stages
 
-_SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_clips", "scaling"}
+_SHARED_INPUTS = {
+    *("clips", "corpus_summary", "log_mel", "origin", "raw_audio", "rejected_clips", "scaling"),
+}
 _SHARED_PARAMETERS = {
     "params:audio",
     "params:corpus",

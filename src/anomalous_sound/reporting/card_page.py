@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from anomalous_sound.reporting.facts import CorpusFacts, DeployedThresholds, machine_id_name
+from anomalous_sound.reporting.official_table import official_facts
 from anomalous_sound.reporting.pages import render
 from anomalous_sound.reporting.report_page import deployed_calibration
 
@@ -30,6 +31,8 @@ def card_page(
     calibration_clips: int,
     calibration: pd.DataFrame,
     version: str,
+    revision: str,
+    packages: str,
 ) -> str:
     """Write the card.
 
@@ -49,6 +52,8 @@ def card_page(
         calibration_clips: normal clips that these come from.
         calibration: the false-alarm rates promised and delivered.
         version: of this package.
+        revision: of its code.
+        packages: whether their versions are those of the lock, in words.
 
     Returns:
         Markdown.
@@ -72,15 +77,15 @@ def card_page(
         training_s=training_s,
         metrics=metrics,
         by_machine_id=_by_machine_id(metrics["per_machine_id"]),
-        official=_official(metrics.get("official")),
-        challenge=metrics.get("official", {}).get("challenge"),
-        score=metrics.get("official", {}).get("score"),
+        official=official_facts(metrics.get("official")),
         unit=unit,
         deployed=deployed,
         calibration_clips=calibration_clips,
         calibration=deployed_calibration(calibration),
         undecided=metrics.get("deployed", {}).get("undecided", 0),
         version=version,
+        revision=revision,
+        packages=packages,
     )
 
 
@@ -96,21 +101,6 @@ def _by_machine_id(values: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         for machine_id, of_id in values.items()
     ]
     return pd.DataFrame(rows).astype({"AUC": float, "pAUC": float})
-
-
-def _official(official: Mapping[str, Any] | None) -> pd.DataFrame | None:
-    if official is None:
-        return None
-    means = {
-        "arithmetic mean": official["arithmetic_mean"],
-        "harmonic mean": official["harmonic_mean"],
-    }
-    rows = [
-        {"section": name, **values} for name, values in {**official["sections"], **means}.items()
-    ]
-    table = pd.DataFrame(rows)
-    areas = [name for name in table if str(name).startswith(("section", "auc", "pauc"))]
-    return table[areas].dropna(axis="columns", how="all")
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

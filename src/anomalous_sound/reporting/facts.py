@@ -117,6 +117,19 @@ def threshold_name(row: Mapping[Any, Any]) -> str:
     return f"{name}, machine ID {machine_id_name(row['machine_id'])}"
 
 
+def figure_title(figure: str) -> str:
+    """Name a figure.
+
+    >>> figure_title("auc_source"), figure_title("pauc"), figure_title("score")
+    ('AUC (source)', 'pAUC', 'Official score')
+    """
+    if figure == "score":
+        return "Official score"
+    area, _, domain = figure.partition("_")
+    name = {"auc": "AUC", "pauc": "pAUC"}.get(area, area)
+    return f"{name} ({domain})" if domain else name
+
+
 def machine_id_name(machine_id: str) -> str:
     """Name a machine ID, which is empty where the files name none."""
     return machine_id or "(none given)"

@@ -14,6 +14,7 @@ from anomalous_sound.reporting.facts import (
     strategy_name,
     threshold_name,
 )
+from anomalous_sound.reporting.official_table import official_facts
 from anomalous_sound.reporting.pages import render
 from anomalous_sound.vocabulary import Split
 
@@ -69,8 +70,8 @@ def report_page(
         method: the method's title.
         corpus: the clips that the method was trained and tested on.
         metrics: as :func:`anomalous_sound.evaluation.metrics.evaluate` returns them, with
-            ``deployed``, what the thresholds that decide do, and ``localisation``, the hit rates,
-            where the faults are known.
+            ``deployed``, what the thresholds that decide do, ``localisation``, the hit rates, where
+            the faults are known, and ``official``, where the figures of a challenge were computed.
         unit: what an anomaly score measures.
         thresholds: the table of thresholds, with ``strategy, kind, per, machine_id, deployed,
             promised_fpr, threshold``, what each does on the test clips, and ``note``.
@@ -102,6 +103,7 @@ def report_page(
         metrics=metrics,
         not_computed=_names_by_reason(metrics["not_computed"]),
         by_machine_id=_by_machine_id(metrics["per_machine_id"]),
+        official=official_facts(metrics.get("official")),
         unit=unit,
         thresholds=_threshold_table(
             given.assign(strategy=names.mask(is_deployed, "**" + names + "**"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from anomalous_sound.reporting.facts import machine_id_name
+from anomalous_sound.reporting.facts import figure_title, machine_id_name
 from anomalous_sound.reporting.pages import MISSING, number, render
 
 _MEAN, _PUBLISHED = "mean", "published"
@@ -20,7 +20,6 @@ _LATEX = str.maketrans(
         **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     }
 )
-_TITLES = {"score": "Official score"}
 
 
 def results_page(
@@ -93,15 +92,6 @@ def results_latex(results: pd.DataFrame, *, title: str) -> str:
     if notes:
         parts.append("\\noindent Published figures: " + "; ".join(notes) + ".\n")
     return "\n".join(parts)
-
-
-def figure_title(figure: str) -> str:
-    """Name a figure: ``auc_source`` is ``AUC (source)``."""
-    if figure in _TITLES:
-        return _TITLES[figure]
-    area, _, domain = figure.partition("_")
-    name = {"auc": "AUC", "pauc": "pAUC"}.get(area, area)
-    return f"{name} ({domain})" if domain else name
 
 
 def _figures(results: pd.DataFrame) -> list[str]:

@@ -17,6 +17,7 @@ from anomalous_sound.reporting.facts import (
     machine_id_names,
     strategy_name,
 )
+from anomalous_sound.reporting.official_table import OfficialFacts
 from anomalous_sound.reporting.pages import render_html
 from anomalous_sound.reporting.recordings import time_in_recording
 from anomalous_sound.reporting.shown_clips import ShownClips, ShownEvent
@@ -64,6 +65,7 @@ def sound_page(
     unit: str,
     figures: Iterable[PageFigure],
     not_computed: Mapping[str, str],
+    official: OfficialFacts | None,
     rejected_clips: pd.DataFrame,
     settings: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -88,6 +90,7 @@ def sound_page(
         unit: what an anomaly score measures.
         figures: further figures; only those that show something.
         not_computed: what could not be computed, and why.
+        official: the figures of a challenge; None: none were computed.
         rejected_clips: ``clip_id, reason``.
         settings: that the sound was judged by.
         versions: of the programs that did it.
@@ -137,6 +140,7 @@ def sound_page(
         note=thresholds.note,
         figures=list(figures),
         not_computed=_reasons(not_computed),
+        official=official,
         rejected_clips=rejected_clips,
         settings=settings,
         versions=versions,

@@ -18,13 +18,13 @@ from anomalous_sound.decision.promise import in_time
 from anomalous_sound.decision.sensor import Sensor
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.reporting.facts import machine_id_names
-from anomalous_sound.reporting.pages import render_html
-from anomalous_sound.reporting.provenance import (
+from anomalous_sound.reporting.detector_facts import (
     detector_facts,
     identity_facts,
     program_versions,
 )
+from anomalous_sound.reporting.facts import machine_id_names
+from anomalous_sound.reporting.pages import render_html
 from anomalous_sound.reporting.shown_clips import ShownClip, ShownClips, show_clips
 from anomalous_sound.reporting.sound_page import grouped, named_bands
 from anomalous_sound.scoring.events import EVENT_COLUMNS

@@ -40,6 +40,7 @@ from anomalous_sound.pipelines.decision import nodes as decision
 from anomalous_sound.pipelines.report import nodes as report
 from anomalous_sound.pipelines.report import sound_nodes
 from anomalous_sound.pipelines.training import nodes as training
+from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import shown_clips as showing
 from anomalous_sound.reporting.shown_clips import ShownClips
 from anomalous_sound.scoring import pooling
@@ -187,10 +188,11 @@ def summarise_result(
     embedding_time: dict[str, float],
     detector: Detector,
     run_description: dict[str, Any],
+    origin: Origin,
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods and runs needs."""
     return report.result_of(
-        *(clip_scores, deployed, network, detector, run_description),
+        *(clip_scores, deployed, network, detector, run_description, origin),
         training_s=0.0,
         scoring_s_per_clip=embedding_time["seconds_per_clip"],
     )
@@ -205,11 +207,12 @@ def write_card(
     calibration_scores: CalibrationScores,
     calibration: pd.DataFrame,
     corpus_summary: CorpusSummary,
+    origin: Origin,
 ) -> str:
     """Write the card of the detector."""
     return report.write_card(
         *(network, run_description, None, metrics, fitted_score, deployed),
-        *(calibration_scores, calibration, corpus_summary),
+        *(calibration_scores, calibration, corpus_summary, origin),
     )
 
 
@@ -253,6 +256,7 @@ def write_page(
     channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
+    origin: Origin,
     page: PageSettings,
 ) -> str:
     """Write the page of the run."""
@@ -262,5 +266,5 @@ def write_page(
     return sound_nodes.write_page(
         *(shown_clips, clip_scores, decisions, clips, events, places, metrics, deployed),
         *(calibration_scores, calibration, network, fitted_score, rejected_clips, channel_scores),
-        *(corpus_summary, roc_figure, None, page),
+        *(corpus_summary, roc_figure, None, origin, page),
     )

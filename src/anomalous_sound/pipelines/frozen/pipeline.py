@@ -7,7 +7,9 @@ from anomalous_sound.pipelines import decision, inference, report, training
 from anomalous_sound.pipelines.frozen import nodes
 from anomalous_sound.pipelines.stages import in_stages
 
-_SHARED_INPUTS = {"clips", "corpus_summary", "log_mel", "raw_audio", "rejected_clips", "scaling"}
+_SHARED_INPUTS = {
+    *("clips", "corpus_summary", "log_mel", "origin", "raw_audio", "rejected_clips", "scaling"),
+}
 _SHARED_PARAMETERS = {
     f"params:{name}"
     for name in (
@@ -155,6 +157,7 @@ def _report() -> Pipeline:
                     "embedding_time",
                     "detector",
                     "run_description",
+                    "origin",
                 ],
                 outputs="result",
                 name="summarise_result",
@@ -170,6 +173,7 @@ def _report() -> Pipeline:
                     "calibration_scores",
                     "calibration",
                     "corpus_summary",
+                    "origin",
                 ],
                 outputs="card",
                 name="write_card",
@@ -205,6 +209,7 @@ def _report() -> Pipeline:
                     "channel_scores",
                     "corpus_summary",
                     "roc_figure",
+                    "origin",
                     "params:page",
                 ],
                 outputs="page",

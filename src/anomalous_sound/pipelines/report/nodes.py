@@ -39,6 +39,7 @@ from anomalous_sound.methods.base import NetworkSettings
 from anomalous_sound.methods.discovery import method_of, methods
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
+from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import (
     card_page,
     challenge,
@@ -122,7 +123,7 @@ def evaluate(
         "undecided": int((decisions.decision == Decision.UNDECIDED).sum()),
         "foreign": int(decisions.foreign.sum()),
     }
-    if evaluation.challenge_year is not None:
+    if evaluation.challenge_year is not None or official.has_domains(clip_scores):
         computed["official"] = official.official_figures(
             clip_scores, decisions, evaluation.challenge_year
         )
@@ -159,9 +160,13 @@ def track_epochs(training_history: pd.DataFrame) -> dict[str, list[dict[str, flo
 
 
 def track_metrics(metrics: dict[str, Any], result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Turn metrics and costs into MLflow metrics."""
-    facts = ("corpus", "confidence", "max_fpr")  # what was asked, not what came out
+    """Turn metrics and costs into MLflow metrics; ``official`` is named with its year."""
+    # what was asked, not what came out; and what is named otherwise
+    facts = ("corpus", "confidence", "max_fpr", "official")
     numbers = _numbers({key: value for key, value in metrics.items() if key not in facts})
+    if "official" in metrics:
+        found = {key: value for key, value in metrics["official"].items() if key != "year"}
+        numbers |= _numbers(found, f"official_{metrics['official']['year']}.")
     numbers |= {name: result[name] for name in ("parameters", "training_s", "scoring_s_per_clip")}
     # MLflow refuses other characters, and a machine ID may hold any
     return {
@@ -223,10 +228,11 @@ def summarise_result(
     band_errors: BandErrors,
     detector: Detector,
     run_description: dict[str, Any],
+    origin: Origin,
 ) -> dict[str, Any]:
     """Put into one file all that a comparison with other methods and runs needs."""
     return result_of(
-        *(clip_scores, deployed, network, detector, run_description),
+        *(clip_scores, deployed, network, detector, run_description, origin),
         training_s=float(training_history.seconds.sum()),
         scoring_s_per_clip=_seconds_a_new_clip(band_errors),
     )
@@ -238,6 +244,7 @@ def result_of(
     network: TrainedNetworks | FrozenEncoder,
     detector: Detector,
     run_description: dict[str, Any],
+    origin: Origin,
     *,
     training_s: float,
     scoring_s_per_clip: float,
@@ -247,6 +254,8 @@ def result_of(
     features = description.features.model_dump(mode="json")
     return {
         "run": run_description,
+        "origin": origin.model_dump(mode="json"),
+        "trained_on": dict(description.trained_on),
         "test": run_result.test_table(clip_scores),
         "corpus": description.corpus.model_dump(mode="json"),
         "features": {**features, "scaling": description.scaling.to_json()},
@@ -365,6 +374,7 @@ def write_card(
     calibration_scores: CalibrationScores,
     calibration: pd.DataFrame,
     corpus_summary: CorpusSummary,
+    origin: Origin,
 ) -> str:
     """Write the card of the detector: for what it is made, of what, and how well it does."""
     method = methods()[network.description.method]
@@ -383,6 +393,8 @@ def write_card(
         calibration_clips=len(calibration_scores.scores),
         calibration=calibration,
         version=__version__,
+        revision=origin.software.git_revision,
+        packages=origin.software.in_one_line(),
     )
 
 

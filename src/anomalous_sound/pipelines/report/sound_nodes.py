@@ -17,13 +17,15 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
 from anomalous_sound.pipelines.report.nodes import judged_clips
+from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import shown_clips as showing
-from anomalous_sound.reporting.promises import promise_in_words
-from anomalous_sound.reporting.provenance import (
+from anomalous_sound.reporting.detector_facts import (
     detector_facts,
     identity_facts,
     program_versions,
 )
+from anomalous_sound.reporting.official_table import official_facts
+from anomalous_sound.reporting.promises import promise_in_words
 from anomalous_sound.reporting.report_page import deployed_calibration
 from anomalous_sound.reporting.shown_clips import ShownClips
 from anomalous_sound.reporting.sound_page import PageFigure, sound_page
@@ -92,6 +94,7 @@ def write_page(
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
     history_figure: bytes | None,
+    origin: Origin,
     page: PageSettings,
 ) -> str:
     """Write the page of a training run."""
@@ -117,8 +120,13 @@ def write_page(
         calibration=deployed_calibration(calibration),
         figures=figures,
         not_computed=metrics["not_computed"],
+        official=official_facts(metrics.get("official")),
         rejected_clips=rejected_clips,
-        versions=program_versions(),
+        versions=program_versions()
+        | {
+            "git revision": origin.software.git_revision,
+            "versions of packages": origin.software.in_one_line(),
+        },
         page=page,
         **detector_facts(network.description, fitted_score),
     )
@@ -152,6 +160,7 @@ def write_judgement_page(
         calibration=None,
         figures=[],
         not_computed={},
+        official=None,
         rejected_clips=rejected_clips,
         versions=program_versions() | identity_facts(detector.identity),
         page=page,

@@ -10,10 +10,14 @@ from typing import Any
 import pandas as pd
 
 from anomalous_sound.configuration.evaluation import CampaignSettings, EvaluationSettings
+from anomalous_sound.configuration.names import safe_name
+from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.evaluation import campaign as joined
 from anomalous_sound.evaluation import run_result
+from anomalous_sound.provenance.table import CorpusMark, TableProvenance, TableRun
 from anomalous_sound.reporting import results_table
 from anomalous_sound.sources.dcase.published import published_figures
+from anomalous_sound.storage.identity import identity
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,68 @@ def join_results(
         "simulated": any(corpus["simulated"] for corpus in corpora),
         "missing": missing,
     }
+
+
+def record_provenance(
+    found: dict[str, Callable[[], dict[str, Any]]],
+    clips: pd.DataFrame,
+    facts: dict[str, Any],
+    campaign: CampaignSettings,
+    evaluation: EvaluationSettings,
+    detector: DetectorSettings,
+    seed: int,
+) -> TableProvenance:
+    """Record what the table was made of, so that it can be made again.
+
+    Args:
+        found: by ``name/method``.
+        clips: those of the runs that the table joins, JOINED_COLUMNS.
+        facts: with ``title``.
+        campaign: whose results.
+        evaluation: of the figures.
+        detector: whose name the folders of the table have.
+        seed: of the resamples.
+    """
+    of_runs = clips[["method", "machine_type", "seed"]].drop_duplicates()
+    in_table = set(of_runs.itertuples(index=False, name=None))
+    runs, unknown = [], []
+    for place, load in sorted(found.items()):
+        name, _, method = place.rpartition("/")
+        if campaign.names is not None and name not in campaign.names:
+            continue
+        result = load()
+        made, machine_type = result.get("run", {}), result["corpus"]["machine_type"]
+        if (method, machine_type, made.get("seed")) not in in_table:
+            continue
+        if "origin" not in result:
+            unknown.append(f"{method}, {name}")
+            continue
+        corpus = result["corpus"]
+        runs.append(
+            TableRun(
+                name=name,
+                machine_type=machine_type,
+                corpus=CorpusMark(
+                    name=corpus["name"],
+                    simulated=corpus["simulated"],
+                    fingerprint=corpus["fingerprint"],
+                    clips=corpus["clips_used"],
+                ),
+                made=made,
+                trained_on=result["trained_on"],
+                scores=identity(test=result["test"]),
+                origin=result["origin"],
+            )
+        )
+    return TableProvenance(
+        format=1,
+        name=detector.name or safe_name(*sorted(set(clips.machine_type))),
+        title=facts["title"],
+        evaluation=evaluation.model_dump(mode="json"),
+        seed=seed,
+        runs=runs,
+        not_recorded=unknown,
+    )
 
 
 def compute_figures(

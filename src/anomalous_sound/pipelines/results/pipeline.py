@@ -16,6 +16,20 @@ def create_pipeline() -> Pipeline:
                 name="join_results",
             ),
             node(
+                nodes.record_provenance,
+                inputs=[
+                    "found",
+                    "clips",
+                    "facts",
+                    "params:campaign",
+                    "params:evaluation",
+                    "params:detector",
+                    "params:seed",
+                ],
+                outputs="provenance",
+                name="record_provenance",
+            ),
+            node(
                 nodes.compute_figures,
                 inputs=["clips", "params:evaluation", "params:seed"],
                 outputs=["figures", "differences"],
@@ -41,5 +55,7 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         namespace="results",
-        parameters={"params:campaign", "params:evaluation", "params:seed"},
+        parameters={
+            *("params:campaign", "params:detector", "params:evaluation", "params:seed"),
+        },
     )
