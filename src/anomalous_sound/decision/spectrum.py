@@ -36,7 +36,8 @@ class SpectrumDistance:
             clip: the nearest.
         highest_db: the farthest.
         normal_clips: how many these are.
-        p_value: the part of all clips, the judged one included, that are as far.
+        p_value: the part of all clips, the judged one included, that are as far; None for a machine
+            ID without normal clips.
         where: the frequencies of the largest difference, in words.
     """
 
@@ -44,7 +45,7 @@ class SpectrumDistance:
     lowest_db: float
     highest_db: float
     normal_clips: int
-    p_value: float
+    p_value: float | None
     where: str
 
 
@@ -85,7 +86,7 @@ class SpectrumReference:
             spectrum_db: its mean spectrum, dB of each mel band.
             machine_id: of the clip.
         """
-        normal = self._arrays.get(machine_id)
+        own = normal = self._arrays.get(machine_id)
         if normal is None or len(normal) < FEWEST:
             normal = np.concatenate(list(self._arrays.values()))
         spectrum = np.round(spectrum_db, _DECIMALS)
@@ -96,7 +97,7 @@ class SpectrumReference:
             lowest_db=float(of_normal.min()),
             highest_db=float(of_normal.max()),
             normal_clips=len(normal),
-            p_value=float(conformal_p_value(of_normal, value)),
+            p_value=None if own is None else float(conformal_p_value(of_normal, value)),
             where=_in_words(spectrum - normal.mean(axis=0), self.sample_rate),
         )
 
