@@ -122,7 +122,7 @@ def test_clips_beside_those_left_out_do_not_count_as_enough():
     ids, parts = np.array(["00"] * 4), np.arange(4)
     beside = {part: np.abs(parts - part) == 1 for part in parts.tolist()}
     check_enough(deviation(), ids, LeftOut(parts))
-    with pytest.raises(InputError, match="too few normal training clips: 4; .* next to these in a"):
+    with pytest.raises(InputError, match="too few normal training clips: 4; .* next to them in a"):
         check_enough(deviation(), ids, LeftOut(parts, beside))
 
 

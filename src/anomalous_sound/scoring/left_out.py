@@ -121,12 +121,14 @@ def check_enough(
             continue
         of = f" of the {domain} domain" if domain else ""
         needed = f"two normal training clips{of} of one machine ID"
-        if left_out is not None:
+        if left_out is not None and any(map(np.any, left_out.beside.values())):
+            needed += (
+                " besides those left out for the calibration and those next to them in a recording"
+            )
+        elif left_out is not None:
             needed += (
                 " besides those left out for the calibration (three of one machine ID are enough)"
             )
-        if left_out is not None and any(map(np.any, left_out.beside.values())):
-            needed += " and those that lie next to these in a recording"
         without = (
             ", or take both domains together (reference: balanced, profile=balanced)" if of else ""
         )
