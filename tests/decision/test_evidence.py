@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,24 @@ def test_a_machine_id_with_few_clips_is_compared_with_all(reference):
     level, _, spectrum = weigh(reference, -25.0, 13.0, "04")
     assert (level.lowest_db, level.highest_db, level.normal_clips) == (-30, -19, 7)
     assert spectrum.normal_clips == 7
+
+
+def test_of_a_machine_id_without_normal_clips_nothing_is_said_of_how_often(reference):
+    for machine_id in ("07", ""):
+        level, crest, spectrum = found = weigh(reference, -25.0, 0.5, machine_id)
+        assert [one.p_value for one in found] == [None] * 3
+        assert (level.normal_clips, spectrum.normal_clips) == (7, 7)
+        assert crest.strange
+    far = replace(spectrum, value_db=spectrum.highest_db + 30, strange=True)
+    assert "dB from the usual one of other machine IDs, normal" in far.note
+    assert "dB from this machine's usual one, normal" in replace(far, p_value=1 / 8).note
+
+
+def test_foreign_sound_adds_no_more_than_two_clips_in_all(reference):
+    """Machine ID 02 has 3 normal clips; with 2 of its own it is compared with all 6."""
+    assert reference.added_rate == 2 / 4
+    few = SoundReference.fit(NORMAL[:6], two_bands(TILTS[:6]), SETTINGS, sample_rate=RATE)
+    assert few.added_rate == 2 / 5  # machine ID 00 has 4
 
 
 def test_no_normal_clip_left_out_is_strange():

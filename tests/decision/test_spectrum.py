@@ -55,6 +55,11 @@ def test_a_clip_is_one_of_all(reference, normal, machine_id, own):
         assert found.normal_clips == len(of_normal)
 
 
+def test_of_a_machine_id_without_normal_clips_nothing_is_said_of_how_often(reference, normal):
+    found = reference.distance(normal[0], "07")
+    assert (found.p_value, found.normal_clips) == (None, 12)
+
+
 def test_a_normal_clip_is_the_farthest_as_rarely_as_promised():
     """Of n + 1 clips exactly one is, whichever is judged."""
     spectra = np.round(np.random.default_rng(3).normal(0, 2, (9, BANDS)), 2)

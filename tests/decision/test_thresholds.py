@@ -156,6 +156,13 @@ def test_a_threshold_calibrated_for_unseen_machine_ids_decides_them():
     assert found.p_value.tolist() == [5 / 9, 1 / 9]
 
 
+def test_what_unseen_machine_ids_rest_on_is_told():
+    values = {"00": 1.0, "02": 1.0}
+    told = Thresholds("conformal", values, "machine_type", for_unseen=True).unseen_note
+    assert "rests on 2 machine IDs: no rate below 1 in 3 " in told
+    assert not Thresholds("conformal", values, "machine_type").unseen_note
+
+
 def test_too_few_clips_for_a_threshold_are_told_of_before_the_training():
     check_thresholds(["00"] * 2, rules(deployed="conformal", false_alarm_rate=0.02))
     with pytest.raises(InputError, match="no threshold can be deployed: conformal cannot be"):

@@ -1,12 +1,14 @@
 """What is promised is kept, or not given: folds, machine IDs that are not known, few clips."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from support import SMALL_PARAMETERS, Project
 
+from anomalous_sound.command.description import promise
 from anomalous_sound.configuration.scoring import PooledErrorSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.scores import fit_score
@@ -112,6 +114,27 @@ def test_the_report_says_observed_and_not_proven(in_folds):
     assert "observed, not proven, with folds; for the mixture of machine IDs, not" in report
 
 
+def test_the_report_says_what_foreign_sound_adds(in_folds):
+    for name in ("report.md", "report.html"):
+        report = in_folds.data("08_reporting/slider/lstm", name).read_text()
+        assert "adds at most 2 in " in report
+
+
+def test_info_says_what_the_promise_rests_on(in_folds):
+    detector = in_folds.load("lstm.detector")
+    said = promise(detector)
+    assert "by the score (conformal: observed, not proven, with folds; for the mixture" in said
+    assert "foreign sound adds 40 in 100 at most" in said  # 4 normal clips a machine ID
+    assert "left out" not in said
+    description = detector.networks.description
+    corpus = description.corpus.model_copy(update={"held_out_by": "blocks"})
+    networks = replace(detector.networks, description=replace(description, corpus=corpus))
+    cut = replace(detector, networks=networks)
+    assert "blocks of recordings were left out, so it holds for the days of" in promise(cut)
+    unseen = replace(detector, thresholds=replace(detector.thresholds, for_unseen=True))
+    assert "rests on 2 machine IDs: no rate below 1 in 3 " in promise(unseen)
+
+
 def test_folds_of_each_machine_id_calibrate_the_networks_that_are_delivered(project):
     project.run("lstm", detector=FOLDS | {"per": "machine_id"}, thresholds=RULES)
     members = [f"id_{machine_id}/fold_{fold}" for machine_id in ("00", "02") for fold in (0, 1)]
@@ -154,6 +177,11 @@ def test_a_machine_id_without_training_clips_is_scored_but_not_decided(
         dcase_folder / unseen.index[0], machine_id="07"
     )
     assert (verdict.decision, verdict.threshold, verdict.p_value) == ("undecided", None, None)
+    assert [one.p_value for one in verdict.evidence] == [None] * 3
+    evidence = project.load("score.evidence").set_index("clip_id")
+    p_values = evidence.filter(like="p_value").loc[unseen.index]
+    assert p_values.shape == (2, 3)
+    assert p_values.isna().all(axis=None)
 
 
 def test_a_machine_id_without_a_network_is_told_of_before_the_training(

@@ -63,6 +63,7 @@ def deployed(**changed):
         "note": "",
         "per": "machine_type",
         "shared": 1.5,
+        "unseen_note": "",
     }
     return SimpleNamespace(**values | changed)
 

@@ -196,7 +196,7 @@ def test_ogg_is_smaller_than_flac():
 
 def thresholds(strategy, **changed):
     values = {"strategy": strategy, "note": "", "per": "machine_type", "shared": 2.0}
-    values |= {"by_machine_id": {"00": 2.0}, "false_alarm_rate": 0.02}
+    values |= {"by_machine_id": {"00": 2.0}, "false_alarm_rate": 0.02, "unseen_note": ""}
     return SimpleNamespace(**values | changed)
 
 
@@ -233,6 +233,24 @@ def test_what_folds_promise_is_observed_not_proven(measured):
         "at most 2.0% false alarms among normal clips of each machine ID (observed, not proven, "
         "with folds)"
     )
+
+
+def test_a_promise_says_what_machine_ids_not_trained_on_rest_on():
+    deployed = thresholds("conformal", unseen_note="it rests on 2 machine IDs")
+    assert "; it rests on 2 machine IDs; " in promise(deployed, [1.0], calibration(60))
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"per": "machine_type", "shared": 2.0}, ["2; of 3 held-out normal clips, 1 reaches it"]),
+        ({"per": "machine_id", "shared": None}, ["machine ID all: 2", "machine ID 02: 3"]),
+    ],
+)
+def test_a_machine_id_called_all_is_told_from_all(own, told):
+    values = {"strategy": "conformal", "note": "", "by_machine_id": {"all": 2.0, "02": 3.0}}
+    text = Elements(page(thresholds=SimpleNamespace(**values | own))).text
+    assert all(line in text for line in told)
 
 
 def test_where_no_rate_is_promised_the_page_says_so_and_why():

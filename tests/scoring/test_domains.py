@@ -221,11 +221,11 @@ def test_domains_of_a_table():
     ],
 )
 def test_too_few_clips_of_a_domain_are_told_of_before_anything_is_fitted(domains, parts, enough):
-    parts = None if parts is None else np.array(parts)
+    left_out = None if parts is None else LeftOut(np.array(parts))
     ids, domains = IDS[:5], np.array(domains, dtype=object)
-    check_enough(parsed(BANDS | {"reference": "balanced"}), ids, parts, domains)
+    check_enough(parsed(BANDS | {"reference": "balanced"}), ids, left_out, domains)
     if enough:
-        check_enough(parsed(JOINED), ids, parts, domains)
+        check_enough(parsed(JOINED), ids, left_out, domains)
         return
     with pytest.raises(InputError, match="too few normal training clips of the target domain: "):
-        check_enough(parsed(JOINED), ids, parts, domains)
+        check_enough(parsed(JOINED), ids, left_out, domains)

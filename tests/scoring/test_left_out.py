@@ -103,9 +103,10 @@ def test_few_clips_can_be_fitted_on(clips):
 def test_too_few_clips_are_told_of_before_anything_is_fitted(ids, parts, enough):
     settings = deviation(whitening="mahalanobis", backend="gaussian_mixture")
     parts = None if parts is None else np.array(parts)
-    check_enough(POOLED_ERROR, np.array(ids), parts)
+    left_out = None if parts is None else LeftOut(parts)
+    check_enough(POOLED_ERROR, np.array(ids), left_out)
     if enough:
-        check_enough(settings, np.array(ids), parts)
+        check_enough(settings, np.array(ids), left_out)
         values = np.random.default_rng(0).random((len(ids), 8))
         whole = parts if parts is not None else np.full(len(ids), -1)
         for part in set(whole.tolist()) if parts is not None else [None]:
@@ -113,7 +114,16 @@ def test_too_few_clips_are_told_of_before_anything_is_fitted(ids, parts, enough)
             fit_score(settings, values[chosen], np.array(ids)[chosen], seed=1)
         return
     with pytest.raises(InputError, match="too few normal training clips: .*pooled_error"):
-        check_enough(settings, np.array(ids), parts)
+        check_enough(settings, np.array(ids), left_out)
+
+
+def test_clips_beside_those_left_out_do_not_count_as_enough():
+    """Four clips in a row: with the second go its neighbours, and only the fourth is left."""
+    ids, parts = np.array(["00"] * 4), np.arange(4)
+    beside = {part: np.abs(parts - part) == 1 for part in parts.tolist()}
+    check_enough(deviation(), ids, LeftOut(parts))
+    with pytest.raises(InputError, match="too few normal training clips: 4; .* next to them in a"):
+        check_enough(deviation(), ids, LeftOut(parts, beside))
 
 
 def test_clips_beside_a_part_are_not_fitted_on():

@@ -77,6 +77,17 @@ def test_a_plain_folder_is_all_normal_for_training():
         ("anomalies/2.wav", "press/anomalies/"),
         ("damaged belt/2.wav", "press/damaged belt/"),
         ("failure.wav", "press/failure.wav"),
+        ("worn bearing/2.wav", "press/worn bearing/"),
+        ("unhealthy/2.wav", "press/unhealthy/"),
+        ("malfunction_2.wav", "press/malfunction_2.wav"),
+        ("faulted/2.wav", "press/faulted/"),
+        ("failing.wav", "press/failing.wav"),
+        ("cracked/2.wav", "press/cracked/"),
+        ("leak2.wav", "press/leak2.wav"),
+        ("error/2.wav", "press/error/"),
+        ("non-normal/2.wav", "press/non-normal/"),
+        ("unnormal/2.wav", "press/unnormal/"),
+        ("Defekt/2.wav", "press/Defekt/"),
     ],
 )
 def test_a_name_that_speaks_of_a_fault_is_never_taken_for_normal(clip_id, named):
@@ -86,7 +97,20 @@ def test_a_name_that_speaks_of_a_fault_is_never_taken_for_normal(clip_id, named)
     assert "put a labels.csv (file,label) into press/, or move" in str(refused.value)
 
 
-@pytest.mark.parametrize("folder", ["test", "Test", "day 1/test", "target_test"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "test",
+        "Test",
+        "day 1/test",
+        "target_test",
+        "test_1",
+        "test set",
+        "testset",
+        "eval",
+        "validation",
+    ],
+)
 def test_a_folder_to_test_with_is_not_trained_on(folder):
     with pytest.raises(InputError, match=f"press/{folder}/: the name speaks of a test, but press/"):
         identify_clips(["day 1/1.wav", f"{folder}/1.wav"], "press")
@@ -99,7 +123,10 @@ def test_the_folder_itself_may_speak_of_a_fault():
 
 @pytest.mark.parametrize(
     "clip_id",
-    ["king.wav", "bearing/1.wav", "badminton.wav", "default.wav", "tester.wav", "test 1.wav"],
+    [
+        *("king.wav", "bearing/1.wav", "badminton.wav", "default.wav", "tester.wav", "test 1.wav"),
+        *("run-normal/1.wav", "cracker.wav", "worner.wav", "test bench/1.wav", "valve/1.wav"),
+    ],
 )
 def test_a_word_within_a_word_is_no_fault(clip_id):
     assert identify_clips([clip_id], "press")[0]

@@ -143,3 +143,21 @@ def test_clips_beside_a_block_of_one_recording_are_not_fitted_on():
         fitted_on = set(training.clip_id[(left_out.parts != part) & ~beside])
         assert fitted_on == members[f"fold_{part}"][0]
     assert left_out.beside[0].sum() == 3  # those that begin less than a length behind it
+
+
+def test_a_recording_too_short_to_leave_anything_to_train_on_is_told_of():
+    """Of three clips in a row the middle one has the other two beside it."""
+    starts = [0.0, 10.0, 20.0]
+    training = pd.DataFrame(
+        {
+            "clip_id": [f"day.wav@{start}" for start in starts],
+            "machine_id": "00",
+            "split": "train",
+            "recording": "day.wav",
+            "start_s": starts,
+            "duration_s": 10.0,
+        }
+    )
+    folds = assign_folds(training, detector(folds=4), 1)
+    with pytest.raises(InputError, match="too few normal training clips: 3, .* longer or more"):
+        clips_of_members(training, folds, detector(folds=4))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from anomalous_sound.decision.calibration import in_words
 from anomalous_sound.decision.detector import Detector
+from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
+from anomalous_sound.vocabulary import DrawUnit
 
 FROM_FEEDBACK = "feedback:"  # begins the names of calibration clips that were alarms
+_WHAT_WAS_LEFT_OUT: Mapping[DrawUnit, str] = {
+    "clips": "",
+    "recordings": "whole recordings were left out, so it rests on how many these are",
+    "blocks": "blocks of recordings were left out, so it holds for the days of these",
+}
 
 
 def facts(detector: Detector) -> dict[str, Any]:
@@ -107,7 +115,7 @@ def promise(detector: Detector) -> str:
     thresholds, calibration = detector.thresholds, detector.calibration
     rate, clips = thresholds.false_alarm_rate, len(calibration.scores)
     source = f"from {clips} normal clips" + (
-        ", each scored by networks that have not heard it (observed, not proven)"
+        ", each scored by networks that have not heard it"
         if calibration.in_folds
         else " that it was not trained on"
     )
@@ -116,10 +124,23 @@ def promise(detector: Detector) -> str:
     if rate is None:
         why = f": {thresholds.note}" if thresholds.note else ""
         return f"no false-alarm rate ({thresholds.strategy}{why}); {source}"
-    whose = " of each machine ID" if thresholds.per == "machine_id" else ""
-    return (
-        f"at most {in_words(rate)} normal clips{whose} an alarm ({thresholds.strategy}); {source}"
+    of_each = thresholds.per == "machine_id"
+    whose = " of each machine ID" if of_each else ""
+    holds = STRATEGIES[thresholds.strategy].holds_when(
+        in_folds=calibration.in_folds,
+        mixed=not of_each and len(set(calibration.machine_ids)) > 1,
     )
+    said = [
+        f"at most {in_words(rate)} normal clips{whose} an alarm by the score "
+        f"({thresholds.strategy}: {holds})",
+        f"foreign sound adds {100 * detector.sound.added_rate:.2g} in 100 at most",
+        source,
+        _WHAT_WAS_LEFT_OUT[detector.description.corpus.held_out_by]
+        if detector.identity.recalibrated_at is None
+        else "",
+        thresholds.unseen_note,
+    ]
+    return "; ".join(filter(None, said))
 
 
 def named(machine_id: str) -> str:

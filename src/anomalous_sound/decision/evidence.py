@@ -60,7 +60,8 @@ class Evidence:
         lowest_db: of the normal clips compared with.
         highest_db: of the normal clips compared with.
         normal_clips: how many these are.
-        p_value: how often a normal clip would lie as far out.
+        p_value: how often a normal clip would lie as far out; None for a machine ID without normal
+            clips: those of others say nothing of how often.
         strange: whether it lies further out than the margin.
         where: the frequencies at which the spectrum differs most, in words; empty for the others.
     """
@@ -70,7 +71,7 @@ class Evidence:
     lowest_db: float
     highest_db: float
     normal_clips: int
-    p_value: float
+    p_value: float | None
     strange: bool
     where: str = ""
 
@@ -97,9 +98,12 @@ class Evidence:
                 "another gain, microphone or distance?"
             )
         if self.name == SPECTRUM:
+            whose = (
+                "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
+            )
             said = (
-                f"{_FOREIGN}: its spectrum is {self.value_db:.1f} dB from this machine's usual "
-                f"one, normal clips lie within {self.highest_db:.1f} dB; it differs most "
+                f"{_FOREIGN}: its spectrum is {self.value_db:.1f} dB from {whose}, "
+                f"normal clips lie within {self.highest_db:.1f} dB; it differs most "
                 f"{self.where}"
             )
         else:
@@ -178,6 +182,12 @@ class SoundReference:
             self._weigh_spectrum(spectrum_db, machine_id),
         )
 
+    @property
+    def added_rate(self) -> float:
+        """What foreign sound may add to the rate of false alarms, at most: see the module."""
+        clips = min(len(_compared(self.values_db[CREST], name)) for name in self.values_db[CREST])
+        return min(1.0, 2 / (clips + 1))
+
     def _weigh_number(self, name: str, value_db: float, machine_id: str) -> Evidence:
         normal = np.array(_compared(self.values_db[name], machine_id))
         lowest, highest = float(normal[0]), float(normal[-1])
@@ -188,13 +198,14 @@ class SoundReference:
         least_db = self.settings.crest_margin_db
         if name == LEVEL:
             outside, least_db = max(outside, value_db - highest), self.settings.level_margin_db
+        p_value = min(1.0, 2 * min(below, above)) if name == LEVEL else below
         return Evidence(
             name=name,
             value_db=float(value_db),
             lowest_db=lowest,
             highest_db=highest,
             normal_clips=len(normal),
-            p_value=min(1.0, 2 * min(below, above)) if name == LEVEL else below,
+            p_value=p_value if machine_id in self.values_db[name] else None,
             strange=outside > max(least_db, 2 * gap),
         )
 
@@ -242,7 +253,8 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
 
     Returns:
         ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
-        spectrum_highest_db, spectrum_p_value, foreign, note``, one row per clip.
+        spectrum_highest_db, spectrum_p_value, foreign, note``, one row per clip; without p-values
+        where there are none.
     """
     import pandas as pd
 

@@ -37,7 +37,8 @@ class SpectrumDistance:
             clip: the nearest.
         highest_db: the farthest.
         normal_clips: how many these are.
-        p_value: the part of all clips, the judged one included, that are as far.
+        p_value: the part of all clips, the judged one included, that are as far; None for a machine
+            ID without normal clips.
         where: the frequencies of the largest difference, in words.
     """
 
@@ -45,7 +46,7 @@ class SpectrumDistance:
     lowest_db: float
     highest_db: float
     normal_clips: int
-    p_value: float
+    p_value: float | None
     where: str
 
 
@@ -86,7 +87,7 @@ class SpectrumReference:
             spectrum_db: its mean spectrum, dB of each mel band.
             machine_id: of the clip.
         """
-        normal = self._compared(machine_id)
+        own, normal = self._arrays.get(machine_id), self._compared(machine_id)
         spectrum = np.round(spectrum_db, _DECIMALS)
         distances = distances_from_others(np.concatenate([normal, spectrum[None]]))
         value, of_normal = float(distances[-1]), distances[:-1]
@@ -95,7 +96,7 @@ class SpectrumReference:
             lowest_db=float(of_normal.min()),
             highest_db=float(of_normal.max()),
             normal_clips=len(normal),
-            p_value=float(conformal_p_value(of_normal, value)),
+            p_value=None if own is None else float(conformal_p_value(of_normal, value)),
             where=_in_words(spectrum - normal.mean(axis=0), self.sample_rate),
         )
 

@@ -60,6 +60,20 @@ class Thresholds:
         values = set(self.by_machine_id.values())
         return values.pop() if len(values) == 1 else None
 
+    @property
+    def unseen_note(self) -> str:
+        """What to bear in mind of machine IDs not trained on; empty if they are not judged.
+
+        The clips of a machine ID are alike, so its rate rests on machine IDs and not on clips.
+        """
+        if not self.for_unseen:
+            return ""
+        machine_ids = len(self.by_machine_id)
+        return (
+            f"for machine IDs not trained on, it rests on {machine_ids} machine IDs: no rate below "
+            f"1 in {machine_ids + 1} has anything to stand on"
+        )
+
     def of(self, machine_id: str | None) -> float:
         """Return the threshold of a machine ID; NaN if there is none.
 

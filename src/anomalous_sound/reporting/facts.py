@@ -94,6 +94,11 @@ class DeployedThresholds(Protocol):
         ...
 
     @property
+    def unseen_note(self) -> str:
+        """What to bear in mind of machine IDs not trained on; empty if they are not judged."""
+        ...
+
+    @property
     def shared(self) -> float | None:
         """The threshold, if all machine IDs have the same."""
         ...

@@ -56,6 +56,8 @@ def _promise(
         f"at most {thresholds.false_alarm_rate:.1%} false alarms among normal clips{whose} "
         f"({strategy.holds_when(in_folds=in_folds, mixed=mixed)})"
     )
+    if thresholds.unseen_note:
+        said += f"; {thresholds.unseen_note}"
     if calibration is None:
         return said
     deployed = calibration[

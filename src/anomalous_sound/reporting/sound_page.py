@@ -218,8 +218,8 @@ def _thresholds(
 ) -> list[dict[str, Any]]:
     """Return each threshold, whose it is, and how many clips reach it."""
     values = thresholds.by_machine_id
-    groups = (
-        {"all": thresholds.shared}
+    groups: dict[str | None, float] = (
+        {None: thresholds.shared}
         if thresholds.shared is not None
         else {machine_id_name(name): value for name, value in values.items()}
     )

@@ -32,6 +32,11 @@ class LeftOut(NamedTuple):
     parts: np.ndarray
     beside: Mapping[int, np.ndarray] = MappingProxyType({})
 
+    def others(self, part: int) -> np.ndarray:
+        """Say which clips a score is fitted on, for the scores of a part."""
+        others: np.ndarray = ~((self.parts == part) | self.beside.get(int(part), False))
+        return others
+
 
 def draw_parts(clips: pd.DataFrame, fits: int, seed: int) -> np.ndarray:
     """Say which clips are left out together: each alone, or those of a part if there are many.
@@ -71,8 +76,7 @@ def score_left_out(
     scores = np.empty(len(pooled))
     for part in np.unique(left_out.parts):
         out = left_out.parts == part
-        others = ~(out | left_out.beside.get(int(part), False))
-        fitted = fit(others)
+        fitted = fit(left_out.others(part))
         scores[out] = fitted.score(pooled[out], machine_ids[out])
     return scores
 
@@ -80,7 +84,7 @@ def score_left_out(
 def check_enough(
     settings: ScoreSettings,
     machine_ids: np.ndarray,
-    parts: np.ndarray | None,
+    left_out: LeftOut | None,
     domains: np.ndarray | None = None,
 ) -> None:
     """Make sure, before anything is trained, that the score can be fitted on the normal clips.
@@ -88,7 +92,7 @@ def check_enough(
     Args:
         settings: of the score.
         machine_ids: of each normal clip that it is to be fitted on.
-        parts: the part of each clip, where the score is fitted without one part after the other.
+        left_out: what the score is fitted without, one part after the other; None: it is not.
         domains: of each clip, as :func:`.scores.fit_score` is given them.
 
     Raises:
@@ -96,7 +100,7 @@ def check_enough(
     """
     if isinstance(settings, JoinedScoreSettings):
         for part in settings.parts:
-            check_enough(part, machine_ids, parts, domains)
+            check_enough(part, machine_ids, left_out, domains)
         return
     if isinstance(settings, PooledErrorSettings):
         return
@@ -105,8 +109,8 @@ def check_enough(
     else:
         groups = np.asarray(machine_ids).astype(str)
     kept = [np.ones(len(groups), dtype=bool)]
-    if parts is not None:
-        kept += [parts != part for part in np.unique(parts)]
+    if left_out is not None:
+        kept += [left_out.others(part) for part in np.unique(left_out.parts)]
     by_domain = {"": np.ones(len(groups), dtype=bool)}
     if settings.reference == "domain" and domains is not None:
         by_domain = {str(name): domains == name for name in np.unique(domains.astype(str))}
@@ -117,7 +121,11 @@ def check_enough(
             continue
         of = f" of the {domain} domain" if domain else ""
         needed = f"two normal training clips{of} of one machine ID"
-        if parts is not None:
+        if left_out is not None and any(map(np.any, left_out.beside.values())):
+            needed += (
+                " besides those left out for the calibration and those next to them in a recording"
+            )
+        elif left_out is not None:
             needed += (
                 " besides those left out for the calibration (three of one machine ID are enough)"
             )

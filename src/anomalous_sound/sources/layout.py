@@ -45,12 +45,17 @@ _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
 # no recording called so is silently taken for normal sound: these anywhere, or as a word
 _SOUNDS_FAULTY = re.compile(
-    r"abnormal|anomal|faulty|defect"
-    r"|(?<![^\W\d_])(?:ng|nok|not(?:[\W\d_])*ok|bad|faults?|broken|damaged?|fail(?:ure|ures|ed)?)"
+    r"abnorm|anomal|faulty|defe[ck]t|malfunction|unhealthy"
+    r"|(?<![^\W\d_])(?:ng|nok|not(?:[\W\d_])*ok|bad|fault(?:s|ed)?|broken|damaged?"
+    r"|fail(?:ure|ures|ed|ing)?|worn|crack(?:s|ed)?|leak(?:s|ing)?|errors?|(?:un|non|not)[\W_]?normal)"
     r"(?![^\W\d_])",
     re.IGNORECASE,
 )
-_TEST_FOLDERS = re.compile(r"(?:^|/)(?:source_|target_)?tests?/", re.IGNORECASE)
+_TEST_FOLDERS = re.compile(
+    r"(?:^|/)(?:source_|target_)?(?:tests?|testing|testset|eval|evaluation|val|validation)"
+    r"(?:[\W_]?(?:\d+|data|set))?/",
+    re.IGNORECASE,
+)
 _PLAIN_NAME = re.compile(r"[\w. -]{0,80}")
 
 EXPECTED_NAMES = (

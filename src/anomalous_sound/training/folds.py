@@ -74,7 +74,8 @@ def clips_of_members(
         By the name of the network: the IDs of its training clips and of its validation clips.
 
     Raises:
-        InputError: a machine ID has too few clips for a network of its own.
+        InputError: a machine ID has too few clips for a network of its own, or a network has no
+            clip to be trained on.
     """
     normal = clips[clips.split != Split.TEST].merge(folds, on="clip_id", how="left")
     of_own = detector.per == "machine_id"
@@ -91,6 +92,13 @@ def clips_of_members(
         for fold in sorted(set(group.fold.dropna().astype(int))):
             left_out = group.fold == fold
             heard = ~left_out & ~split.beside(group, left_out)
+            if not heard.any():
+                whose = f" of machine ID '{machine_id}'" if of_own else ""
+                raise InputError(
+                    f"too few normal training clips{whose}: {len(group)}, and one of the networks "
+                    "would have none to train on, since clips that lie next to those left out in a "
+                    "recording do not serve; give longer or more recordings."
+                )
             name = member_name(machine_id, None if detector.holds_out_validation else fold)
             members[name] = (set(group.clip_id[heard]), set(group.clip_id[left_out]))
     return members

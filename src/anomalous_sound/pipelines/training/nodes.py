@@ -85,8 +85,7 @@ def draw_folds(
             raise InputError(no_network_of_its_own(unknown[0], sorted(normal)))
     fitted_on = clips[clips.split == Split.TRAIN]
     left_out = folds.clips_left_out(fitted_on, drawn, detector, seed)
-    parts = None if left_out is None else left_out.parts
-    check_enough(score, fitted_on.machine_id.to_numpy(), parts, domains_of(fitted_on))
+    check_enough(score, fitted_on.machine_id.to_numpy(), left_out, domains_of(fitted_on))
     check_thresholds(clips.machine_id[clips.clip_id.isin(drawn.clip_id)], thresholds)
     return drawn
 
