@@ -137,8 +137,12 @@ print(*(file.read_text() for file in Path("/proc/self/task").glob("*/children"))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.split()
-    assert not any(is_running(int(process)) for process in ended.stdout.split())
+    processes = list(map(int, ended.stdout.split()))
+    assert processes
+    begun = time.monotonic()
+    while any(map(is_running, processes)) and time.monotonic() - begun < 20:
+        time.sleep(0.1)
+    assert not any(map(is_running, processes))
 
 
 def is_running(process):
