@@ -28,7 +28,7 @@ class TypedConfigLoader(OmegaConfigLoader):
     The environment variable ``AUDIO_DIR`` gives ``audio_dir``, unless it is given for the run.
 
     The catalog reads ``${detector_name:}`` and ``${detector_method:}``: what the detector is called
-    and, where one judges, how it was trained.
+    and, where one judges, how it was trained; and ``${engine:}``: where work is done.
     """
 
     def __init__(
@@ -58,7 +58,11 @@ class TypedConfigLoader(OmegaConfigLoader):
         """
         if key == "catalog":
             method = self._judging[1] if self._judging else self.detector_method
-            of = {"detector_name": self.name_of_run, "detector_method": method}
+            of = {
+                "detector_name": self.name_of_run,
+                "detector_method": method,
+                "engine": self["parameters"]["engine"].model_dump(),
+            }
             for resolver, value in of.items():
                 # of the whole process, as Kedro's own resolvers are
                 OmegaConf.register_new_resolver(resolver, lambda value=value: value, replace=True)

@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel
 
 from anomalous_sound.command import choice
+from anomalous_sound.compute.cluster import close_clusters
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
@@ -455,9 +456,26 @@ def preparation_identity(outputs: Mapping[str, Any], catalog: CatalogProtocol) -
     }
     return identity(
         tables=tables,
-        parameters={name: catalog.load(name) for name in read - {"params:jobs"}},
+        parameters={name: catalog.load(name) for name in read - _WHERE_AND_HOW},
         code=extraction_identity(),
     )
+
+
+_WHERE_AND_HOW = {"params:jobs", "params:engine"}  # what comes of it is the same
+
+
+class ClusterHooks:
+    """Leave the cluster when a run ends; what it is made for connects it."""
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Leave the cluster, if there is one."""
+        close_clusters()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Leave the cluster, if there is one."""
+        close_clusters()
 
 
 class SummaryHooks:

@@ -26,12 +26,18 @@ for other in caught:
 
 from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
 from anomalous_sound.console import keep_progress_bars_whole  # noqa: E402
-from anomalous_sound.hooks import LockHooks, NameHooks, SummaryHooks, TrackingHooks  # noqa: E402
+from anomalous_sound.hooks import (  # noqa: E402
+    ClusterHooks,
+    LockHooks,
+    NameHooks,
+    SummaryHooks,
+    TrackingHooks,
+)
 
 keep_progress_bars_whole()
 
 # the last comes first: which detector it is about says which locks are taken
-HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks(), NameHooks())
+HOOKS = (SummaryHooks(), TrackingHooks(), LockHooks(), NameHooks(), ClusterHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
 CONFIG_LOADER_CLASS = TypedConfigLoader

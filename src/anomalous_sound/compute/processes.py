@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from anomalous_sound.compute.parent import end_with_parent
 from anomalous_sound.compute.threads import job_count
 
 Result = TypeVar("Result")
 
 
-def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[Result]:
+def in_processes(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Result]:
     """Run tasks and yield their results in the order of the tasks.
 
     Args:
@@ -26,6 +26,7 @@ def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[R
     Yields:
         What each task returned; an exception of a task is raised in its place.
     """
+    tasks = list(tasks)
     jobs = min(job_count(jobs), len(tasks))
     if jobs < 2:
         yield from (task() for task in tasks)
@@ -47,15 +48,7 @@ def _alone(task: Callable[[], Result]) -> Result:
     """Run a task in a process of its own, which ends with the one that started it."""
     logging.disable(logging.INFO)  # what is told is told by the process that started it
     tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
-    finished = threading.Event()
-    parent = os.getppid()
-
-    def watch() -> None:
-        while not finished.wait(1):
-            if os.getppid() != parent:  # it was killed
-                os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    finished = end_with_parent()
     try:
         return task()
     finally:

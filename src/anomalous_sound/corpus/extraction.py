@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, clip_places
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, clip_places, mono_clip
 from anomalous_sound.corpus.checks import decoding_identity
+from anomalous_sound.corpus.decode import AudioFile
 from anomalous_sound.features import log_mel
 from anomalous_sound.features.frames import PromisedFrames
 from anomalous_sound.features.log_mel import log_mel_spectrogram
@@ -33,7 +34,8 @@ def promise_log_mel(
     return {
         clip_id: PromisedFrames(
             identity(sha256=place.sha256, features=features, code=code),
-            partial(_log_mel_of_clip, corpus, place, features),
+            # the file alone, not the corpus: a promise may travel to another machine
+            partial(_log_mel_of_clip, corpus.recordings[place.recording], place, features),
             features.log_mel.n_mels,
         )
         for clip_id, place in clip_places(clips).items()
@@ -49,8 +51,5 @@ def extraction_identity() -> str:
     )
 
 
-def _log_mel_of_clip(
-    corpus: AudioCorpus, place: ClipPlace, features: FeatureSettings
-) -> np.ndarray:
-    samples = corpus.mono_clip(place, features.audio)
-    return log_mel_spectrogram(samples, features)
+def _log_mel_of_clip(file: AudioFile, place: ClipPlace, features: FeatureSettings) -> np.ndarray:
+    return log_mel_spectrogram(mono_clip(file, place, features.audio), features)

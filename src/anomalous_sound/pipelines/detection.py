@@ -11,6 +11,7 @@ _SHARED_PARAMETERS = {
     "params:audio",
     "params:corpus",
     "params:detector",
+    "params:engine",
     "params:evidence",
     "params:evaluation",
     "params:inference",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.compute import EngineSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
@@ -40,6 +41,7 @@ def score_windows(
     clips: pd.DataFrame,
     inference: InferenceSettings,
     jobs: int,
+    engine: EngineSettings,
     folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
     """Promise the error of every window and mel band; the dataset asks for one clip at a time.
@@ -49,7 +51,7 @@ def score_windows(
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     of_clips = {} if folds is None else dict(zip(folds.clip_id, folds.fold, strict=True))
     return WindowScoring(
-        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips
+        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips, engine
     )
 
 
