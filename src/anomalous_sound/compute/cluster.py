@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from anomalous_sound.compute.threads import job_count
 from anomalous_sound.configuration.compute import DaskEngine
@@ -98,7 +100,8 @@ class Cluster:
         first = next(batches, None)
         if first is None:
             return
-        spreading = _Spreading(self, function, shared, itertools.chain([first], batches), alone)
+        all_batches = itertools.chain([first], batches)
+        spreading = _Spreading(self, function, shared, all_batches, what=what, alone=alone)
         told = _Told(what, self)
         found: dict[int, list[Any]] = {}
         try:
@@ -127,6 +130,19 @@ class Cluster:
         if self.client.status != "running":
             raise self.gone()
 
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Ask something of the scheduler.
+
+        Raises:
+            InputError: it is gone.
+        """
+        self.check_running()
+        try:
+            yield
+        except (OSError, RuntimeError, CancelledError, TimeoutError) as error:
+            raise self.gone() from error
+
     def gone(self) -> InputError:
         """Say that the scheduler is gone."""
         remedy = "give" if self.is_own else "start it again, and give"
@@ -138,11 +154,14 @@ class Cluster:
     def close(self) -> None:
         """Leave the scheduler, and end the processes that were started for the run."""
         _open.pop(self.engine, None)
+        was_running = self.client.status == "running"
         with suppress(Exception):  # of a scheduler that is gone
             self.client.close(timeout=2)
-        if self._processes is not None:
+        if self._processes is not None and was_running:
             with suppress(Exception):
                 self._processes.close(timeout=10)
+        elif self._processes is not None:
+            _kill(self._processes)
 
 
 class _Spreading:
@@ -158,18 +177,24 @@ class _Spreading:
         function: Callable[[Any, Any], Any],
         shared: Any,
         batches: Iterator[list[Any]],
+        *,
+        what: str,
         alone: bool,
     ) -> None:
         from distributed import as_completed
 
-        cluster.check_running()
         self._cluster = cluster
-        self._function = function
         self._batches = batches
         self._alone = alone
         self._completed = as_completed(loop=cluster.client.loop, raise_errors=False)
-        # a task, and not scattered: if its last worker is lost, it is made again
-        self._shared = cluster.client.submit(_same, shared, pure=False)
+        self._name = f"{what}-{uuid4().hex}"  # one group of tasks, which go to whoever is idle
+        self._shared: Future | None = None
+        self._function: Callable[..., Any] = function
+        if alone:  # else its few tasks would all be drawn to the worker that has it
+            self._function = partial(function, shared)
+        else:  # a task, and not scattered: if its last worker is lost, it is made again
+            with cluster.reached():
+                self._shared = cluster.client.submit(_same, shared, key=f"shared-{self._name}")
         self._handed_out = 0
         self._most = 0
         self.numbers: dict[Future, int] = {}
@@ -179,20 +204,21 @@ class _Spreading:
         if len(self.numbers) > self._most // 2:
             return
         client = self._cluster.client
-        self._cluster.check_running()
-        threads = sum(client.nthreads().values())  # workers come and go
+        with self._cluster.reached():
+            threads = sum(client.nthreads().values())  # workers come and go
         self._most = max(1, threads) * self._cluster.engine.ahead
         few = itertools.islice(self._batches, self._most - len(self.numbers))
         pickled = [_pickled((self._function, batch)) for batch in few]
         if not pickled:
             return
-        futures = client.map(
-            _run_batch,
-            pickled,
-            **{"shared": self._shared, "alone": self._alone, "software": software()},
-            pure=False,
-            retries=self._cluster.engine.retries,
-        )
+        with self._cluster.reached():
+            futures = client.map(
+                _run_batch,
+                pickled,
+                **{"shared": self._shared, "alone": self._alone, "software": software()},
+                key=[(self._name, self._handed_out + place) for place in range(len(pickled))],
+                retries=self._cluster.engine.retries,
+            )
         self.numbers |= dict(zip(futures, itertools.count(self._handed_out), strict=False))
         self._handed_out += len(futures)
         self._completed.update(futures)
@@ -207,17 +233,15 @@ class _Spreading:
             self._cluster.check_running()
             time.sleep(_POLL_S)
         futures = self._completed.next_batch(block=False)
-        for future in futures:
-            if future.status == "error":
-                raise _told(future.exception())
-            if future.status != "finished":  # cancelled: the scheduler has forgotten it
+        with self._cluster.reached():
+            if failed := next((one for one in futures if one.status == "error"), None):
+                failure = failed.exception()
+            elif any(one.status != "finished" for one in futures):  # the scheduler forgot them
                 raise self._cluster.gone()
-        try:
-            results = self._cluster.client.gather(futures)
-        except Exception as error:  # CancelledError, CommClosedError, …
-            if self._cluster.client.status == "running":
-                raise
-            raise self._cluster.gone() from error
+            else:
+                failure, results = None, self._cluster.client.gather(futures)
+        if failure is not None:
+            raise _told(failure)
         for future, of_batch in zip(futures, results, strict=True):
             yield self.numbers.pop(future), of_batch
 
@@ -225,7 +249,8 @@ class _Spreading:
         """Let the workers stop what has become pointless."""
         if self._cluster.client.status == "running":
             with suppress(Exception):
-                self._cluster.client.cancel([*self.numbers, self._shared], force=True)
+                shared = [self._shared] if self._shared is not None else []
+                self._cluster.client.cancel([*self.numbers, *shared], force=True)
 
 
 @dataclass(frozen=True)
@@ -249,7 +274,8 @@ def _run_batch(pickled: bytes, *, shared: Any, alone: bool, software: str) -> li
         logging.getLogger(name).setLevel(logging.WARNING)
     with _one_at_a_time if alone else nullcontext():
         try:
-            return [function(shared, item) for item in batch]
+            given = () if alone else (shared,)
+            return [function(*given, item) for item in batch]
         except (InputError, UnreadableClipError) as error:
             return [_Mistake(error)]
 
@@ -358,6 +384,18 @@ def _start_processes(engine: DaskEngine) -> SpecCluster:
             worker_kwargs={"preload_nanny": _PRELOADED},
             silence_logs=logging.CRITICAL,
         )
+
+
+def _kill(processes: SpecCluster) -> None:
+    """End workers without their scheduler, which Dask would look for until it is tired of it."""
+    import psutil
+
+    processes.shutdown_on_close = False
+    for one in processes.workers.values():
+        with suppress(psutil.NoSuchProcess):
+            worker = psutil.Process(one.process.pid)
+            for process in (*worker.children(recursive=True), worker):
+                process.kill()
 
 
 @contextmanager
