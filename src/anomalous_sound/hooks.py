@@ -33,6 +33,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.storage.identity import identity
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
+from anomalous_sound.storage.remote import RemotePath
 from anomalous_sound.tracking import nesting
 from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
 from anomalous_sound.tracking.entries import (
@@ -668,9 +669,11 @@ def _in_project(uri: str, project_path: Path) -> str:
     return f"sqlite:///{(project_path / path).as_posix()}"
 
 
-def _below(place: Path, folder: Path) -> Path:
+def _below(place: Path | RemotePath, folder: Path) -> Path | RemotePath:
     """Return where something lies in a folder, or its whole path if it lies elsewhere."""
-    return place.relative_to(folder) if place.is_relative_to(folder) else place
+    if isinstance(place, Path) and place.is_relative_to(folder):
+        return place.relative_to(folder)
+    return place
 
 
 def _short(path: Path) -> Path:

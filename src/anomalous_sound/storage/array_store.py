@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import re
@@ -18,6 +19,8 @@ import numpy as np
 
 from anomalous_sound.storage.atomic import told_if_unwritable
 
+# storages that take an object whole or not at all, so that nothing has to be renamed
+_OBJECTS = {"s3", "gs", "abfs", "memory"}
 _SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows alone has the second
 _PLAIN_KEY = re.compile(r"[a-z0-9_-]{1,80}")
@@ -96,8 +99,13 @@ class ArrayStore:
         from fsspec.core import url_to_fs
         from fsspec.implementations.local import LocalFileSystem
 
-        self._files, self._folder = url_to_fs(str(folder))
+        # others write there, too: what was listed before is not believed
+        self._files, self._folder = url_to_fs(str(folder), use_listings_cache=False)
         self._is_local = isinstance(self._files, LocalFileSystem)
+        protocol = self._files.protocol
+        self._puts_whole = not _OBJECTS.isdisjoint(
+            [protocol] if isinstance(protocol, str) else protocol
+        )
         self._layouts: dict[str, _Layout] = {}
 
     def has(self, key: str) -> bool:
@@ -123,8 +131,15 @@ class ArrayStore:
         """
         return self._layout(key).shape
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_layouts": {}}  # of thousands of files, and soon read again
+
     def read(self, key: str) -> np.ndarray:
         """Read a whole array, read-only; see :meth:`shape` for the errors."""
+        if not self._is_local and key not in self._layouts:  # at once: asking takes longer
+            content = self._files.cat_file(path := self.path(key))
+            layout = self._layouts[key] = _read_layout(io.BytesIO(content), path)
+            return np.frombuffer(content, layout.dtype, offset=layout.offset).reshape(layout.shape)
         return self.read_rows(key, 0, self.shape(key)[0])
 
     def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
@@ -156,6 +171,11 @@ class ArrayStore:
 
         If writing fails, an earlier file of that name stays as it was.
         """
+        if self._puts_whole:
+            content = io.BytesIO()
+            yield content
+            self._files.pipe_file(f"{self._folder}/{name}", content.getvalue())
+            return
         incomplete = f"{self._folder}/{name}.{uuid4().hex}{_INCOMPLETE}"
         with told_if_unwritable(Path(self._folder, name)) if self._is_local else nullcontext():
             self._files.makedirs(self._folder, exist_ok=True)
