@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anomalous_sound.configuration.compute import EngineSettings
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.configuration.scoring import LocalisationSettings, ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
@@ -41,7 +41,7 @@ def score_windows(
     clips: pd.DataFrame,
     inference: InferenceSettings,
     jobs: int,
-    engine: EngineSettings,
+    engine: EngineSettings = LOCAL,
     folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
     """Promise the error of every window and mel band; the dataset asks for one clip at a time.

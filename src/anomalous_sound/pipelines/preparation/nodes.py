@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from anomalous_sound.configuration.compute import EngineSettings
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -39,7 +39,7 @@ def check_clips(
     detector: DetectorSettings,
     seed: int,
     jobs: int,
-    engine: EngineSettings,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary, pd.DataFrame]:
     """Decode and check every clip, read its identity, and hold out validation clips if wanted.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from anomalous_sound.configuration.compute import EngineSettings
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
@@ -52,7 +52,7 @@ def check_clips(
     detector: Detector,
     inference: InferenceSettings,
     jobs: int,
-    engine: EngineSettings,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary]:
     """Decode and check every clip, and find out which of them the detector can judge.
 

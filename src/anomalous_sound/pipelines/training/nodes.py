@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from anomalous_sound.configuration.compute import EngineSettings, LocalEngine
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -103,7 +103,7 @@ def train_network(
     detector: DetectorSettings,
     seed: int,
     jobs: int,
-    engine: EngineSettings,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train on normal clips only, a network for each fold, for all machine IDs or for each.
 
