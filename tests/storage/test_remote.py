@@ -9,6 +9,7 @@ from s3_server import S3Server
 
 from anomalous_sound.corpus.folder import open_corpus
 from anomalous_sound.errors import InputError, UnreadableClipError
+from anomalous_sound.storage import array_store
 from anomalous_sound.storage.array_store import ArrayStore
 from anomalous_sound.storage.remote import RemotePath, fetched_folder, place_of, sent_folder
 from anomalous_sound.training.checkpoint import RemoteCheckpoint
@@ -105,6 +106,27 @@ def test_arrays_are_written_whole_and_found_by_others(s3):
     np.testing.assert_array_equal(ArrayStore("s3://sound/arrays").read("a"), array)
     store.keep_only(["b"])
     assert list(s3.files("s3://sound/arrays")) == ["b.npy"]
+
+
+def test_rows_are_fetched_once_while_there_is_room(s3, monkeypatch):
+    ArrayStore("s3://sound/rows").write("a", np.arange(12).reshape(4, 3))
+    ArrayStore("s3://sound/rows").write("b", np.arange(6).reshape(2, 3))
+    store = ArrayStore("s3://sound/rows")
+    fetched = []
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda key: fetched.append(key) or read(key))
+
+    def first_rows(keys):
+        for key in keys:
+            np.testing.assert_array_equal(store.read_rows(key, 0, 2), np.arange(6).reshape(2, 3))
+
+    first_rows("abab")
+    assert fetched == ["a", "b"]
+    monkeypatch.setattr(array_store, "_KEPT_BYTES", 100)
+    first_rows("bab")  # 96 and 48 bytes: each is given up for the other
+    assert fetched == ["a", "b", "a", "b"]
+    with pytest.raises(ValueError, match="has 4 rows; rows 3 to 5 were asked for"):
+        store.read_rows("a", 3, 5)
 
 
 def test_a_checkpoint_is_found_by_who_goes_on(s3):
