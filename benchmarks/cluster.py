@@ -3,7 +3,7 @@
     python -m benchmarks.cluster [--clips 64] [--scored 16] [--turns 3] [--write]
 
 Real schedulers and workers, processes of this machine, on simulated clips of 10 s. The ways take
-turns and a ratio is of one turn, so that whatever else runs slows all alike; it then also takes
+turns and a ratio is of one turn, so that whatever else runs slows all alike; but it also takes
 cores from the second worker.
 """
 
@@ -13,13 +13,14 @@ import argparse
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from anomalous_sound.compute.cluster import close_clusters
+from anomalous_sound.compute.cluster import close_clusters, cluster_of
 from anomalous_sound.configuration.compute import LOCAL, DaskEngine, EngineSettings
 from anomalous_sound.datasets import BandErrorsDataset, FramesDataset
 from anomalous_sound.methods.trained import TrainedNetworks
@@ -27,7 +28,7 @@ from anomalous_sound.pipelines.inference.nodes import score_windows
 from anomalous_sound.pipelines.preparation.nodes import extract_log_mel
 from benchmarks.configuration import REPOSITORY
 from benchmarks.corpora import Corpus
-from benchmarks.harness import in_turns, machine
+from benchmarks.harness import machine
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "cluster.md"
 ALONE, ONE, TWO = "no cluster, 1 thread", "1 worker", "2 workers"
@@ -37,7 +38,7 @@ MEMBERS = 4
 def engine_of(workers: int) -> DaskEngine:
     """Return a cluster of this machine."""
     return DaskEngine(
-        type="dask", address=None, workers=workers, batch=4, ahead=4, retries=0, wait_s=120.0
+        type="dask", address=None, workers=workers, batch=8, ahead=4, retries=0, wait_s=120.0
     )
 
 
@@ -79,14 +80,39 @@ def score(corpus: Corpus, four: TrainedNetworks, clips: int, engine: EngineSetti
         BandErrorsDataset(filepath=place, engine=engine.model_dump()).save(promised)
 
 
-def row(what: str, seconds: dict[str, list[float]], clips: int) -> str:
-    """Return a line of the table: rates, and ratios of a turn to that without a cluster."""
+def used_s(engine: EngineSettings) -> float:
+    """Return the CPU time of the workers so far, or of this process where there are none, s."""
+    if not isinstance(engine, DaskEngine):
+        return time.process_time()
+    times = cluster_of(engine).client.run(time.process_time)
+    return sum(times.values())
+
+
+def in_turns(
+    do: Callable[[EngineSettings], None], turns: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Do the same in every way, in turns after one to warm up; return seconds and CPU seconds."""
+    seconds, used = ({way: [] for way in ENGINES} for _ in range(2))
+    for turn in range(turns + 1):
+        for way, engine in ENGINES.items():
+            before, started = used_s(engine), time.perf_counter()
+            do(engine)
+            if turn:
+                seconds[way].append(time.perf_counter() - started)
+                used[way].append(used_s(engine) - before)
+    return seconds, used
+
+
+def row(
+    what: str, seconds: dict[str, list[float]], used: dict[str, list[float]], clips: int
+) -> str:
+    """Return a line: clips an hour of CPU time, and how long a turn takes against the first way."""
     cells = [what]
-    for way, times in seconds.items():
-        hourly = 3600 * clips / statistics.median(times)
-        ratios = [alone / own for alone, own in zip(seconds[ALONE], times, strict=True)]
+    for way in ENGINES:
+        hourly = f"{3600 * clips / statistics.median(used[way]):,.0f}"
+        ratios = [one / own for one, own in zip(seconds[ONE], seconds[way], strict=True)]
         span = f"×{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        cells.append(f"{hourly:,.0f}" if way == ALONE else f"{hourly:,.0f}, {span}")
+        cells += [hourly] if way == ONE else [hourly, span]
     return f"| {' | '.join(cells)} |"
 
 
@@ -126,8 +152,7 @@ def main() -> None:
         }
         rows = []
         for what, (count, do) in measured.items():
-            ways = {way: partial(do, engine) for way, engine in ENGINES.items()}
-            rows.append(row(what, in_turns(ways, arguments.turns), count))
+            rows.append(row(what, *in_turns(do, arguments.turns), count))
             print(rows[-1], flush=True)
         moved = bytes_a_clip(corpus)
     close_clusters()
@@ -135,9 +160,12 @@ def main() -> None:
         f"# A cluster\n\n{machine()}\n\n{clips} simulated clips of 10 s, {arguments.scored} of "
         f"them scored; {arguments.turns} turns after one to warm up. The machine was not quiet: "
         f"its load was {load:.0f} when this began and {os.getloadavg()[0]:.0f} when it ended, on "
-        f"{os.cpu_count()} cores, so what counts are the ratios, each of one turn, to one thread "
-        f"without a cluster.\n\n"
-        f"| clips an hour | {' | '.join(ENGINES)} |\n|---|---|---|---|\n" + "\n".join(rows)
+        f"{os.cpu_count()} cores (other trainings and tests ran). So a rate is of CPU time, that "
+        "of the workers where there are some, and a ratio of the wall-clock times of one turn, "
+        "against one worker.\n\n"
+        f"| | {ALONE}: clips an hour and core | against {ONE} | {ONE}: clips an hour and core | "
+        f"{TWO}: clips an hour and core | against {ONE} |\n"
+        "|---|---:|---:|---:|---:|---:|\n" + "\n".join(rows)
     )
     print(text := f"{text}\n\n{moved}\n")
     if arguments.write:

@@ -38,8 +38,6 @@ WORKERS, CLIPS = 1000, 10_000_000
 AHEAD = 4  # as conf/base/parameters.yml
 BATCHES = (1, 32, 256)
 MEMBERS, WINDOWS = 4, 303
-# clips a second and core, of benchmarks/results/cluster.md
-RATES = {"features": 60.0, "scoring": 3.0}
 
 
 def nothing(shared: object, item: int) -> None:
@@ -169,9 +167,16 @@ def report(cost_s: float, memory: float) -> str:
         there, back = bytes_of(ask, 32, function), bytes_of(answer, 32)
         lines.append(
             f"| {name} | {there:.0f} | {back:.0f} | {CLIPS * (there + back) / 1e9:.1f} GB | "
-            f"{WORKERS * RATES[name]:,.0f} |"
+            f"{WORKERS * rate(name):,.0f} |"
         )
     return "\n".join(lines)
+
+
+def rate(what: str) -> float:
+    """Return the clips a second and worker of a step, as benchmarks.cluster has measured them."""
+    text = (RESULTS.parent / "cluster.md").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith(f"| {what}"))
+    return float(line.split("|")[4].replace(",", "")) / 3600
 
 
 def main() -> None:
