@@ -197,10 +197,11 @@ def test_networks_are_the_same_and_a_killed_worker_costs_none(tmp_path, frames):
     losses = ["epoch", "training_loss", "validation_loss"]
     pd.testing.assert_frame_equal(of_there[losses], of_here[losses])
     assert not list(tmp_path.glob("*.ckpt"))
-    # all that is done on a worker has been done by now
-    for of_worker in on(ENGINE, cluster_work.modules, None, range(20)):
-        assert "torch" in of_worker
-        assert not of_worker & {"kedro", "kedro_datasets", "kedro_mlflow", "mlflow"}
+    # all that is done on a worker has been done by now; one started anew may have done none
+    of_workers = list(on(ENGINE, cluster_work.modules, None, range(20)))
+    assert any("torch" in of_worker for of_worker in of_workers)
+    forbidden = {"kedro", "kedro_datasets", "kedro_mlflow", "mlflow"}
+    assert not any(of_worker & forbidden for of_worker in of_workers)
 
 
 def test_a_scheduler_that_goes_is_told_and_the_next_run_goes_on(tmp_path, frames):
