@@ -96,7 +96,7 @@ def scored(
         settings.jobs,
     )
     errors = inference.score_windows(
-        network, frames, index, clips, settings.inference, settings.jobs, drawn
+        network, frames, index, clips, settings.inference, settings.jobs, folds=drawn
     )
     pooled = inference.pool_errors(errors, frames, network, lstm.score, detector)
     how = (drawn, lstm.score, audio, detector, seed)

@@ -168,9 +168,15 @@ class Project:
         bootstrap_project(self.path)
         return KedroSession.create(project_path=self.path, env=env, runtime_params=parameters)
 
-    def run(self, pipeline: str = "lstm", env: str | None = None, **parameters: Any) -> None:
+    def run(
+        self,
+        pipeline: str = "lstm",
+        env: str | None = None,
+        to_outputs: list[str] | None = None,
+        **parameters: Any,
+    ) -> None:
         with self.session(env, **parameters) as session:
-            session.run(pipeline_names=[pipeline])
+            session.run(pipeline_names=[pipeline], to_outputs=to_outputs)
 
     def load(self, name: str, env: str | None = None, **parameters: Any) -> Any:
         """Load a dataset of the only detector, or of the one that the parameters name."""

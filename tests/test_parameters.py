@@ -67,6 +67,7 @@ def test_the_configuration_is_accepted(parameters):
         ("corpus.validation_fraction", 1.0, "1.0; accepted: a number above 0 and below 1"),
         ("scaling.method", "whole", "'whole'; accepted: clip, corpus, band, none"),
         ("seed", "one", "'one'; accepted: a whole number at least 0 and below 2147483648"),
+        ("engine.type", "spark", "'spark'; accepted: local, dask"),
         ("jobs", 0, "0; accepted: a whole number above 0 or -1"),
         ("audio_dri", "x", "unknown parameter 'audio_dri'; did you mean 'audio_dir'?"),
         (

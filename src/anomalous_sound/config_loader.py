@@ -28,8 +28,8 @@ class TypedConfigLoader(OmegaConfigLoader):
     The environment variable ``AUDIO_DIR`` gives ``audio_dir``, unless it is given for the run.
 
     The catalog reads ``${detector_name:}`` and ``${detector_method:}``: what the detector is called
-    and, where one judges, how it was trained; and ``${environment:}`` and ``${given_parameters:}``:
-    what the command has asked for.
+    and, where one judges, how it was trained; ``${environment:}`` and ``${given_parameters:}``:
+    what the command has asked for; and ``${engine:}``: where work is done.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class TypedConfigLoader(OmegaConfigLoader):
                 "detector_method": method,
                 "environment": self.env,
                 "given_parameters": dict(self.runtime_params),
+                "engine": self["parameters"]["engine"].model_dump(),
             }
             for resolver, value in of.items():
                 # of the whole process, as Kedro's own resolvers are

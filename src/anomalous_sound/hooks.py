@@ -23,8 +23,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel
 
 from anomalous_sound.command import choice
+from anomalous_sound.compute.cluster import close_clusters
 from anomalous_sound.compute.processes import start_processes, stop_processes
 from anomalous_sound.compute.threads import job_count
+from anomalous_sound.configuration.compute import LOCAL
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
@@ -33,6 +35,7 @@ from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.provenance.software import Software, environment, git_revision, software
 from anomalous_sound.storage.identity import identity
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
+from anomalous_sound.storage.remote import RemotePath
 from anomalous_sound.tracking import nesting
 from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
 from anomalous_sound.tracking.entries import (
@@ -299,7 +302,7 @@ class ProcessHooks:
             if node.func.__name__ == self._TRAINS:
                 given = dict(zip(signature(node.func).parameters, node.inputs, strict=True))
                 folds, jobs = catalog.load(given["detector"]).folds, catalog.load(given["jobs"])
-                if folds > 1 and jobs != 1:
+                if folds > 1 and jobs != 1 and catalog.load(given["engine"]) == LOCAL:
                     start_processes(min(folds, job_count(jobs)), [self._IMPORTED])
                 return
 
@@ -484,9 +487,26 @@ def preparation_identity(outputs: Mapping[str, Any], catalog: CatalogProtocol) -
     }
     return identity(
         tables=tables,
-        parameters={name: catalog.load(name) for name in read - {"params:jobs"}},
+        parameters={name: catalog.load(name) for name in read - _WHERE_AND_HOW},
         code=extraction_identity(),
     )
+
+
+_WHERE_AND_HOW = {"params:jobs", "params:engine"}  # what comes of it is the same
+
+
+class ClusterHooks:
+    """Leave the cluster when a run ends; what it is made for connects it."""
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Leave the cluster, if there is one."""
+        close_clusters()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Leave the cluster, if there is one."""
+        close_clusters()
 
 
 class SummaryHooks:
@@ -658,9 +678,11 @@ def _in_project(uri: str, project_path: Path) -> str:
     return f"sqlite:///{(project_path / path).as_posix()}"
 
 
-def _below(place: Path, folder: Path) -> Path:
+def _below(place: Path | RemotePath, folder: Path) -> Path | RemotePath:
     """Return where something lies in a folder, or its whole path if it lies elsewhere."""
-    return place.relative_to(folder) if place.is_relative_to(folder) else place
+    if isinstance(place, Path) and place.is_relative_to(folder):
+        return place.relative_to(folder)
+    return place
 
 
 def _short(path: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import ValidationError, create_model, model_validator
 
 from anomalous_sound.configuration.base import Jobs, PositiveInt, Seed, Settings
+from anomalous_sound.configuration.compute import EngineSettings
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.decision import EvidenceSettings, ThresholdSettings
 from anomalous_sound.configuration.evaluation import (
@@ -43,6 +44,8 @@ class SharedParameters(Settings):
 
     audio_dir: str | None
     jobs: Jobs
+    engine: EngineSettings
+    storage: str
     profile: str
     seed: Seed
     seeds: PositiveInt | None

@@ -27,6 +27,7 @@ for other in caught:
 from anomalous_sound.config_loader import TypedConfigLoader  # noqa: E402
 from anomalous_sound.console import keep_progress_bars_whole  # noqa: E402
 from anomalous_sound.hooks import (  # noqa: E402
+    ClusterHooks,
     LockHooks,
     NameHooks,
     ProcessHooks,
@@ -37,7 +38,14 @@ from anomalous_sound.hooks import (  # noqa: E402
 keep_progress_bars_whole()
 
 # the last comes first: which detector it is about says which locks are taken
-HOOKS = (SummaryHooks(), TrackingHooks(), ProcessHooks(), LockHooks(), NameHooks())
+HOOKS = (
+    SummaryHooks(),
+    TrackingHooks(),
+    ProcessHooks(),
+    LockHooks(),
+    NameHooks(),
+    ClusterHooks(),
+)
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-telemetry")  # TrackingHooks is kedro-mlflow's
 
 CONFIG_LOADER_CLASS = TypedConfigLoader

@@ -285,5 +285,5 @@ def test_frames_that_were_damaged_on_the_disk_are_computed_anew(dataset, promise
     file_of(dataset, "c").write_bytes(content)
     dataset.save(promise())
     assert computed == ["c"]
-    assert "c.npy is damaged; it is computed anew" in caplog.text
+    assert "c.npy was damaged; it has been computed anew" in caplog.text
     assert_holds(dataset, "abcd")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anomalous_sound.configuration.command_lines import kedro_run
 from anomalous_sound.errors import InputError
+from anomalous_sound.storage.remote import is_url
 
 if TYPE_CHECKING:
     from anomalous_sound.decision.detector import Detector
@@ -171,7 +172,7 @@ def open_detector(
         InputError: there is no such detector, it has too few calibration clips for the rate, or it
             does not know the machine ID.
     """
-    folder = detector_folder(given)
+    folder = given if given is not None and is_url(given) else detector_folder(given)
     from anomalous_sound.decision.detector import Detector  # takes seconds
 
     detector = Detector.load(folder)

@@ -72,9 +72,9 @@ def select(
     files = corpus.recordings
     absent = [Rejection(Path(name), rejected[name]) for name in rejected if name not in identities]
     return absent + [
-        Rejection(files[name].path, rejected[name])
+        Rejection(files[name].local_path, rejected[name])
         if name in rejected
-        else Wanted(name, files[name].path, identity.machine_id)
+        else Wanted(name, files[name].local_path, identity.machine_id)
         for name, identity in identities.items()
     ]
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import atexit
 import importlib
 import logging
-import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from anomalous_sound.compute.parent import end_with_parent
 from anomalous_sound.compute.threads import job_count
 
 Result = TypeVar("Result")
 
 
-def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[Result]:
+def in_processes(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Result]:
     """Run tasks and yield their results in the order of the tasks.
 
     Args:
@@ -31,6 +29,7 @@ def in_processes(tasks: Sequence[Callable[[], Result]], jobs: int) -> Iterator[R
     Yields:
         What each task returned; an exception of a task is raised in its place.
     """
+    tasks = list(tasks)
     jobs = min(job_count(jobs), len(tasks))
     if jobs < 2:
         yield from (task() for task in tasks)
@@ -104,7 +103,7 @@ def _import_in(jobs: int, modules: Sequence[str]) -> None:
 
 
 def _imported(modules: Sequence[str]) -> None:
-    _end_with_parent()
+    end_with_parent()
     for name in modules:
         importlib.import_module(name)
 
@@ -117,20 +116,7 @@ def _kill() -> None:
 
 def _alone(task: Callable[[], Result]) -> Result:
     """Run a task in a process of its own."""
-    _end_with_parent()
+    end_with_parent()
     logging.disable(logging.INFO)  # what is told is told by the process that started it
     tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
     return task()
-
-
-@cache
-def _end_with_parent() -> None:
-    """End this process with the one that started it, whatever it is doing then."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)  # the parent was killed
-
-    threading.Thread(target=watch, daemon=True).start()

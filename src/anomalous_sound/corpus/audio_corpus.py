@@ -106,22 +106,26 @@ class AudioCorpus:
                 not what was listed any more.
         """
         place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
-        try:
-            recording = self._decode(place, audio)
-            return to_channels(recording, audio)
-        except UnreadableClipError as error:
-            raise InputError(
-                f"{place.recording} was changed while the run was reading it: {error}; run again."
-            ) from error
+        return channels_of(self.recordings[place.recording], place, audio)
 
-    def _decode(self, place: ClipPlace, audio: AudioSettings) -> Recording:
-        file = self.recordings[place.recording]
-        if place.span is None:
-            content = file.content(audio)
-            found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content, audio)
-        else:
-            recording = file.recording(place.span, audio=audio)
-            found = recording.digest()
-        if place.sha256 not in ("", found):
-            raise UnreadableClipError("it holds other audio than before")
-        return recording
+
+def channels_of(file: AudioFile, place: ClipPlace, audio: AudioSettings) -> np.ndarray:
+    """Decode a clip of a file to the channels judged; see :meth:`AudioCorpus.channels`."""
+    try:
+        return to_channels(_decode(file, place, audio), audio)
+    except UnreadableClipError as error:
+        raise InputError(
+            f"{place.recording} was changed while the run was reading it: {error}; run again."
+        ) from error
+
+
+def _decode(file: AudioFile, place: ClipPlace, audio: AudioSettings) -> Recording:
+    if place.span is None:
+        content = file.content(audio)
+        found, recording = hashlib.sha256(content).hexdigest(), decode_recording(content, audio)
+    else:
+        recording = file.recording(place.span, audio=audio)
+        found = recording.digest()
+    if place.sha256 not in ("", found):
+        raise UnreadableClipError("it holds other audio than before")
+    return recording

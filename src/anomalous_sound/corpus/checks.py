@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.compute.engine import spread
 from anomalous_sound.compute.threads import in_threads
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import decode, whole
 from anomalous_sound.corpus import segments as cutting
@@ -85,6 +87,7 @@ class ClipChecks:
         segments: SegmentSettings,
         *,
         jobs: int = 1,
+        engine: EngineSettings = LOCAL,
     ) -> Iterator[list[ClipCheck]]:
         """Decode files and check that they can be used, or find that this was done before.
 
@@ -93,13 +96,18 @@ class ClipChecks:
             audio: the form in which they are to be read.
             segments: how recordings are cut into clips.
             jobs: threads; -1: as many as there are cores.
+            engine: where it is done. On a cluster every file is decoded, known or not.
 
         Yields:
             What was found of the clips of each file, in their order: one check of a file that is
             one clip, or that cannot be read.
         """
-        tasks = (partial(self._find, file, audio, segments) for file in files)
-        for found in in_threads(tasks, jobs):
+        reading = _Reading(
+            audio, segments, self._earlier if isinstance(engine, LocalEngine) else {}
+        )
+        for found in spread(
+            _find, reading, files, engine=engine, locally=in_threads, jobs=jobs, what="clips"
+        ):
             key = found[0].key
             if key in self._earlier:
                 self.reused += len(found)
@@ -109,21 +117,30 @@ class ClipChecks:
                 self._asked[key] = found
             yield found
 
-    def _find(
-        self, file: AudioFile, audio: AudioSettings, segments: SegmentSettings
-    ) -> list[ClipCheck]:
-        try:
-            sha256 = file.sha256()
-        except UnreadableClipError as error:
-            return [ClipCheck(reason=str(error))]
-        cut = [segments.segment_s, segments.segment_hop_s]
-        key = identity(sha256=sha256, audio=audio, segments=cut, code=decoding_identity())
-        return self._earlier.get(key) or _check(key, sha256, file, audio, segments)
-
     def table(self) -> pd.DataFrame:
         """Return the checks that were asked for, CHECK_COLUMNS, one row each."""
         rows = [dataclasses.asdict(check) for found in self._asked.values() for check in found]
         return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How files are read, and what is known of some of them."""
+
+    audio: AudioSettings
+    segments: SegmentSettings
+    earlier: Mapping[str, list[ClipCheck]]
+
+
+def _find(reading: _Reading, file: AudioFile) -> list[ClipCheck]:
+    try:
+        sha256 = file.sha256()
+    except UnreadableClipError as error:
+        return [ClipCheck(reason=str(error))]
+    audio, segments = reading.audio, reading.segments
+    cut = [segments.segment_s, segments.segment_hop_s]
+    key = identity(sha256=sha256, audio=audio, segments=cut, code=decoding_identity())
+    return reading.earlier.get(key) or _check(key, sha256, file, audio, segments)
 
 
 @cache

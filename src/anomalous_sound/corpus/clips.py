@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
@@ -56,6 +57,7 @@ def list_clips(
     hold_out: bool = True,
     checks: ClipChecks | None = None,
     jobs: int = 1,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode, check and split every clip of a corpus.
 
@@ -73,6 +75,7 @@ def list_clips(
         hold_out: whether validation clips are held out of the normal training clips.
         checks: what an earlier run has found of the same files; it learns what this one finds.
         jobs: threads that decode and check; -1: as many as there are cores.
+        engine: where that is done.
 
     Returns:
         ``clips`` (one row a clip, see CLIP_COLUMNS, sorted by clip ID) and ``rejected_clips``
@@ -94,6 +97,7 @@ def list_clips(
         segments=settings,
         min_frames=settings.min_frames,
         jobs=jobs,
+        engine=engine,
     )
     clips["split"] = split_where_open(clips, settings.normal_test_fraction, seed)
     rejected |= _untrainable(clips) | _left_out(clips)
@@ -120,6 +124,7 @@ def list_new_clips(
     min_frames: int,
     segments: SegmentSettings,
     jobs: int = 1,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode and check every clip that a detector is to judge; none is needed for training.
 
@@ -133,6 +138,7 @@ def list_new_clips(
         min_frames: clips of fewer frames are rejected.
         segments: how the detector cuts recordings into clips.
         jobs: threads that decode and check; -1: as many as there are cores.
+        engine: where that is done.
 
     Returns:
         ``clips``, all of the test split, and ``rejected_clips``, as :func:`list_clips`.
@@ -161,6 +167,7 @@ def list_new_clips(
         segments=segments,
         min_frames=min_frames,
         jobs=jobs,
+        engine=engine,
     )
     _report(clips, rejected, features.audio.sample_rate)
     _check_any(clips, rejected)
@@ -177,6 +184,7 @@ def _check(
     segments: SegmentSettings,
     min_frames: int,
     jobs: int,
+    engine: EngineSettings,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Decode and check the recordings that are not rejected; what fails is added to ``rejected``.
 
@@ -185,7 +193,7 @@ def _check(
     """
     wanted = [recording for recording in identities if recording not in rejected]
     files = [corpus.recordings[recording] for recording in wanted]
-    found = checks.check_all(files, features.audio, segments, jobs=jobs)
+    found = checks.check_all(files, features.audio, segments, jobs=jobs, engine=engine)
     rows, contents = [], {}
     for recording, of_file in zip(wanted, found, strict=True):
         for check in of_file:

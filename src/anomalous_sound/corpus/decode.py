@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus.segments import Span
 from anomalous_sound.corpus.whole import check_is_whole
 from anomalous_sound.errors import SilentClipError, UnreadableClipError
+from anomalous_sound.storage.remote import RemotePath
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -87,7 +88,13 @@ class AudioFile:
         path: where it is.
     """
 
-    path: Path
+    path: Path | RemotePath
+
+    @property
+    def local_path(self) -> Path:
+        """Where it is, if that is on this machine."""
+        assert isinstance(self.path, Path)
+        return self.path
 
     def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
@@ -147,7 +154,7 @@ class AudioFile:
             return _decode(file, span, audio)
 
     @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
+    def _opened(self) -> Iterator[IO[bytes]]:
         try:
             with self.path.open("rb") as file:
                 yield file
@@ -159,7 +166,8 @@ class AudioFile:
             raise self._with_remedy(error) from None
 
     def _check_size(self, audio: AudioSettings | None) -> None:
-        size = self.path.stat().st_size
+        path = self.path
+        size = path.length() if isinstance(path, RemotePath) else path.stat().st_size
         if audio is not None and size > audio.max_samples * _WIDEST_SAMPLE:
             raise UnreadableClipError(
                 f"the file is too large: {size} bytes; see the parameter audio.max_samples"
@@ -188,7 +196,7 @@ def decode_recording(content: bytes, audio: AudioSettings | None = None) -> Reco
 
 
 @contextmanager
-def _sound(file: BinaryIO) -> Iterator[tuple[SoundFile, Form]]:
+def _sound(file: IO[bytes]) -> Iterator[tuple[SoundFile, Form]]:
     """Open an audio file and read its header; nothing is decoded.
 
     Raises:
@@ -209,7 +217,7 @@ def _sound(file: BinaryIO) -> Iterator[tuple[SoundFile, Form]]:
         raise UnreadableClipError(f"it cannot be decoded as audio ({error.error_string})") from None
 
 
-def _decode(file: BinaryIO, span: Span | None, audio: AudioSettings | None) -> Recording:
+def _decode(file: IO[bytes], span: Span | None, audio: AudioSettings | None) -> Recording:
     """Decode all of a file, or what lies in ``span``."""
     with _sound(file) as (sound, form):
         wanted = span or Span(0, form.samples)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from anomalous_sound.configuration.features import FeatureSettings
-from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, clip_places
+from anomalous_sound.corpus.audio_corpus import AudioCorpus, ClipPlace, channels_of, clip_places
 from anomalous_sound.corpus.checks import decoding_identity
+from anomalous_sound.corpus.decode import AudioFile
 from anomalous_sound.features import log_mel
 from anomalous_sound.features.frames import PromisedFrames
 from anomalous_sound.features.log_mel import log_mel_frames
@@ -33,7 +34,8 @@ def promise_log_mel(
     return {
         clip_id: PromisedFrames(
             identity(sha256=place.sha256, features=features, code=code),
-            partial(_log_mel_of_clip, corpus, place, features),
+            # the file alone, not the corpus: a promise may travel to another machine
+            partial(_log_mel_of_clip, corpus.recordings[place.recording], place, features),
             len(features.audio.channels) * features.log_mel.n_mels,
             len(features.audio.channels),
         )
@@ -50,7 +52,5 @@ def extraction_identity() -> str:
     )
 
 
-def _log_mel_of_clip(
-    corpus: AudioCorpus, place: ClipPlace, features: FeatureSettings
-) -> np.ndarray:
-    return log_mel_frames(corpus.channels(place, features.audio), features)
+def _log_mel_of_clip(file: AudioFile, place: ClipPlace, features: FeatureSettings) -> np.ndarray:
+    return log_mel_frames(channels_of(file, place, features.audio), features)

@@ -17,6 +17,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import attributes_of
 from anomalous_sound.sources.layout import LABELS_FILE, ClipFacts
 from anomalous_sound.sources.tables import Table, read_table
+from anomalous_sound.storage.remote import RemotePath
 from anomalous_sound.vocabulary import Split
 
 CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
@@ -24,7 +25,7 @@ CORPUS_FILE, FAULTS_FILE = "corpus.json", "faults.csv"
 _ATTRIBUTES_FILE = re.compile(r"attributes_[0-9]+\.csv")
 
 
-def open_corpus(place: Path, given_as: str) -> AudioCorpus:
+def open_corpus(place: Path | RemotePath, given_as: str) -> AudioCorpus:
     """List the recordings below a folder; none is decoded.
 
     Args:
@@ -37,7 +38,7 @@ def open_corpus(place: Path, given_as: str) -> AudioCorpus:
     """
     if place.is_file():
         recordings = _named({place.name: place})
-        folder = place.resolve().parent
+        folder = _absolute(place).parent
         if folder.name in set(Split):  # in the layout of DCASE the machine type is above it
             folder = folder.parent
         return AudioCorpus(printable(place.name), printable(folder.name), False, recordings)
@@ -49,7 +50,7 @@ def open_corpus(place: Path, given_as: str) -> AudioCorpus:
             f"{given_as}: {place} holds no audio; files ending in "
             f"{', '.join(AUDIO_SUFFIXES)} are read, in any folder below it."
         )
-    name = printable(place.resolve().name)
+    name = printable(_absolute(place).name)
     described = _read_json(place / CORPUS_FILE)
     simulated = bool(described.get("simulated", False))
     return AudioCorpus(
@@ -64,7 +65,11 @@ def open_corpus(place: Path, given_as: str) -> AudioCorpus:
     )
 
 
-def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
+def _absolute(place: Path | RemotePath) -> Path | RemotePath:
+    return place if isinstance(place, RemotePath) else place.resolve()
+
+
+def list_recordings(root: Path | RemotePath, folder: Path | RemotePath) -> dict[str, AudioFile]:
     """List the recordings below a folder.
 
     Linked folders are followed, each folder once.
@@ -77,9 +82,19 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     Returns:
         For each clip ID (its path below ``root``, as :func:`.printable` shows it) its file.
     """
+    if isinstance(folder, RemotePath):
+        above = folder.url.removeprefix(str(root)).strip("/")
+        return _named(
+            {
+                f"{above}/{name}".strip("/"): file
+                for name, file in folder.files_below()
+                if file.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
+            }
+        )
+    below = Path(str(root))
     return _named(
         {
-            path.relative_to(root).as_posix(): path
+            path.relative_to(below).as_posix(): path
             for path in sorted(_files_below(folder))
             if path.suffix.lower() in (*AUDIO_SUFFIXES, *FOREIGN_SUFFIXES)
             # a link to nothing is listed, and rejected as a file that cannot be read
@@ -88,7 +103,7 @@ def list_recordings(root: Path, folder: Path) -> dict[str, AudioFile]:
     )
 
 
-def _named(paths: Mapping[str, Path]) -> dict[str, AudioFile]:
+def _named(paths: Mapping[str, Path | RemotePath]) -> dict[str, AudioFile]:
     """Return files by names that can be shown."""
     return {printable(name): AudioFile(path) for name, path in paths.items()}
 
@@ -114,12 +129,13 @@ def read_attributes(recordings: Mapping[str, AudioFile]) -> dict[str, ClipFacts]
         InputError: a table cannot be read.
     """
     facts: dict[str, ClipFacts] = {}
-    below: dict[Path, list[tuple[str, str]]] = {}
+    below: dict[Path | RemotePath, list[tuple[str, str]]] = {}
     for clip_id, file in recordings.items():
         below.setdefault(file.path.parent.parent, []).append((clip_id, file.path.name))
     for folder, clips in below.items():
         attributes: dict[str, str] = {}
-        for path in sorted(folder.glob("attributes_*.csv")):
+        tables: list[Path | RemotePath] = [*folder.glob("attributes_*.csv")]
+        for path in sorted(tables, key=str):
             if _ATTRIBUTES_FILE.fullmatch(path.name) and (table := _read_table(path)) is not None:
                 attributes |= attributes_of(table, str(path))
         facts |= {
@@ -146,13 +162,13 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
-def _is_there(path: Path) -> bool:
+def _is_there(path: Path | RemotePath) -> bool:
     """Return whether there is such a file.
 
     Raises:
         InputError: it is a link to nothing: what it should say must not be ignored.
     """
-    if path.is_symlink() and not path.exists():
+    if isinstance(path, Path) and path.is_symlink() and not path.exists():
         raise InputError(
             f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or "
             "remove it if the file is not wanted."
@@ -160,7 +176,7 @@ def _is_there(path: Path) -> bool:
     return path.is_file()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path | RemotePath) -> dict[str, Any]:
     if not _is_there(path):
         return {}
     try:
@@ -169,5 +185,5 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a JSON object: {error}") from error
 
 
-def _read_table(path: Path) -> Table | None:
+def _read_table(path: Path | RemotePath) -> Table | None:
     return read_table(path) if _is_there(path) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from anomalous_sound.errors import UnreadableClipError
 
@@ -47,7 +47,7 @@ _CHUNKED = {
 }
 
 
-def check_is_whole(file: BinaryIO) -> None:
+def check_is_whole(file: IO[bytes]) -> None:
     """Compare what a wav, AIFF or OGG file promises with what is there.
 
     FLAC and the others are not looked at: decoding them fails where they end early.
@@ -70,7 +70,7 @@ def check_is_whole(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _check_chunks(file: BinaryIO, chunked: _Chunked, length: int) -> None:
+def _check_chunks(file: IO[bytes], chunked: _Chunked, length: int) -> None:
     position, size_in_64_bits = 12, 0
     while position + 8 <= length:
         file.seek(position)
@@ -95,7 +95,7 @@ def _check_chunks(file: BinaryIO, chunked: _Chunked, length: int) -> None:
     )
 
 
-def _check_last_page(file: BinaryIO, length: int) -> None:
+def _check_last_page(file: IO[bytes], length: int) -> None:
     """Check that the last page of an OGG file is whole and says that it is the last."""
     file.seek(max(0, length - _LARGEST_OGG_PAGE))
     tail = file.read()

@@ -10,6 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.folder import open_corpus
 from anomalous_sound.errors import InputError
+from anomalous_sound.storage.remote import RemotePath, place_of
 
 
 class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
@@ -42,25 +43,28 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
         """Create the dataset.
 
         Args:
-            audio_dir: the folder, or a single file, absolute or relative to the working directory;
-                None: there is nothing to load.
+            audio_dir: the folder, or a single file, absolute or relative to the working directory,
+                or a URL that fsspec understands; None: there is nothing to load.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         self._audio_dir = None if audio_dir is None else str(audio_dir)
         self.metadata = metadata
 
     @property
-    def place(self) -> Path | None:
+    def place(self) -> Path | RemotePath | None:
         """Where the recordings lie, absolute; None: nowhere. Nothing is read or made."""
-        return None if self._audio_dir is None else Path(self._audio_dir).expanduser().resolve()
+        if self._audio_dir is None:
+            return None
+        place = place_of(self._audio_dir)
+        return place if isinstance(place, RemotePath) else place.resolve()
 
-    def _folder(self) -> Path:
+    def _folder(self) -> Path | RemotePath:
         if self._audio_dir is None:
             raise InputError(
                 "there are no recordings to read: give a folder of them, or a file: "
                 "--params audio_dir=DIR."
             )
-        return Path(self._audio_dir).expanduser()
+        return place_of(self._audio_dir)
 
     def load(self) -> AudioCorpus:
         """List the recordings.
@@ -75,7 +79,10 @@ class AudioFolderDataset(AbstractDataset[Any, AudioCorpus]):
         raise DatasetError("recordings are read only")
 
     def _exists(self) -> bool:
-        return self._audio_dir is not None and self._folder().exists()
+        if self._audio_dir is None:
+            return False
+        place = self._folder()
+        return place.is_file() or place.is_dir()
 
     def _describe(self) -> dict[str, Any]:
         return {"audio_dir": self._audio_dir}

@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors, CollectedErrors, roots
+from anomalous_sound.scoring.band_errors import (
+    BandErrors,
+    ClipErrors,
+    CollectedErrors,
+    ErrorStores,
+    WritesErrors,
+    roots,
+)
 from anomalous_sound.storage.array_store import ArrayStore
 from anomalous_sound.storage.atomic import replaced_folder
 
-ROOTS_FOLDER, WINDOW_ERRORS_FILE, INDEX_FILE = "roots", "window_errors.npy", "index.parquet"
+ROOTS_FOLDER, WINDOWS_FOLDER = "roots", "windows"
+WINDOW_ERRORS_FILE, INDEX_FILE = "window_errors.npy", "index.parquet"
 
 
 class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
@@ -24,6 +32,10 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     windows × mel bands, one file per clip), ``window_errors.npy`` (float32, one per window and
     member) and ``index.parquet`` (``clip_id, key, members, first_window, windows, seconds``). It is
     replaced whole or not at all.
+
+    On a cluster, or where the folder is a URL, each clip is written where it is scored, under the
+    identity of all that its errors depend on, with ``windows/<key>.npy`` beside it; the index comes
+    last. So a run goes on with what a killed one has scored.
 
     Example usage for the YAML API:
 
@@ -48,36 +60,69 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        engine: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Create the dataset.
 
         Args:
-            filepath: the folder, on a local disk.
+            filepath: the folder: a path, or a URL that fsspec understands.
+            engine: where errors are computed; see :mod:`anomalous_sound.configuration.compute`.
+                None: on this machine.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        self._filepath = Path(filepath)
+        self._filepath = str(filepath)
+        self._in_place = "://" in self._filepath or (engine or {}).get("type", "local") != "local"
         self.metadata = metadata
 
     def load(self) -> BandErrors:
         """Open the errors; they are read from disk where they are used."""
-        return BandErrors(
-            pd.read_parquet(self._filepath / INDEX_FILE),
-            ArrayStore(self._filepath / ROOTS_FOLDER),
-            np.load(self._filepath / WINDOW_ERRORS_FILE),
-        )
+        store = ArrayStore(self._filepath)
+        with store.open_file(INDEX_FILE) as file:
+            index = pd.read_parquet(file)
+        with store.open_file(WINDOW_ERRORS_FILE) as file:
+            window_errors = np.load(file)
+        return BandErrors(index, ArrayStore(f"{self._filepath}/{ROOTS_FOLDER}"), window_errors)
 
     def save(self, data: Iterable[ClipErrors]) -> None:
         """Write the errors of one clip after the other."""
+        if self._in_place and isinstance(data, WritesErrors):
+            self._save_in_place(data)
+            return
         collected = CollectedErrors()
-        with replaced_folder(self._filepath) as folder:
+        with replaced_folder(Path(self._filepath)) as folder:
             store = ArrayStore(folder / ROOTS_FOLDER)
             for clip in data:
                 store.write(collected.add(clip), roots(clip.band_errors))
-            np.save(folder / WINDOW_ERRORS_FILE, collected.window_errors())
-            collected.index().to_parquet(folder / INDEX_FILE)
+            _write_tables(ArrayStore(folder), collected)
+
+    def _save_in_place(self, data: WritesErrors) -> None:
+        stores = ErrorStores(
+            *(ArrayStore(f"{self._filepath}/{name}") for name in (ROOTS_FOLDER, WINDOWS_FOLDER))
+        )
+        collected = CollectedErrors()
+        keys = {collected.add(clip) for clip in data.write(stores)}
+        _write_tables(ArrayStore(self._filepath), collected)
+        for store in stores:
+            store.keep_only(keys)
 
     def _exists(self) -> bool:
-        return (self._filepath / INDEX_FILE).is_file()
+        try:
+            ArrayStore(self._filepath).open_file(INDEX_FILE).close()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
+        return {"filepath": self._filepath}
+
+
+def _write_tables(store: ArrayStore, collected: CollectedErrors) -> None:
+    with store.replaced_file(WINDOW_ERRORS_FILE) as file:
+        np.save(file, collected.window_errors())
+    with store.replaced_file(INDEX_FILE) as file:
+        collected.index().to_parquet(file)

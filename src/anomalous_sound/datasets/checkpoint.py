@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from anomalous_sound.training.checkpoint import Checkpoint
+from anomalous_sound.storage.remote import RemotePath, place_of
+from anomalous_sound.training.checkpoint import Checkpoint, RemoteCheckpoint
 
 
 class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
@@ -38,14 +38,16 @@ class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
         """Create the dataset.
 
         Args:
-            filepath: the checkpoint file.
+            filepath: the checkpoint file: a path, or a URL that fsspec understands.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        self._filepath = Path(filepath)
+        self._filepath = place_of(str(filepath))
         self.metadata = metadata
 
     def load(self) -> Checkpoint:
         """Return the handle; there need not be a checkpoint yet."""
+        if isinstance(self._filepath, RemotePath):
+            return RemoteCheckpoint.at(self._filepath)
         return Checkpoint(self._filepath)
 
     def save(self, data: Any) -> None:

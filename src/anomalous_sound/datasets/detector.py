@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
 
+from anomalous_sound.storage.remote import is_url, place_of
+
 if TYPE_CHECKING:
     from anomalous_sound.decision.detector import Detector
 
@@ -40,10 +42,10 @@ class DetectorDataset(AbstractDataset["Detector", "Detector"]):
         """Create the dataset.
 
         Args:
-            filepath: the folder.
+            filepath: the folder: a path, or a URL that fsspec understands.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        self._filepath = Path(filepath)
+        self._filepath = filepath if is_url(filepath) else Path(filepath)
         self.metadata = metadata
 
     def load(self) -> Detector:
@@ -61,7 +63,7 @@ class DetectorDataset(AbstractDataset["Detector", "Detector"]):
         data.save(self._filepath)
 
     def _exists(self) -> bool:
-        return self._filepath.is_dir()
+        return place_of(str(self._filepath)).is_dir()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

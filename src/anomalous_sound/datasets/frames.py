@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import zlib
-from collections.abc import Collection, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
+from anomalous_sound.compute.engine import spread
 from anomalous_sound.compute.threads import in_threads, torch_threads
-from anomalous_sound.features.frames import Frames, PromisedFrames
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
+from anomalous_sound.features.frames import Frames, PromisedFrames, keep_frames
 from anomalous_sound.storage.array_store import ArrayStore
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     """``FramesDataset`` saves frames clip by clip and loads them without reading them.
 
     It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
-    the others are computed in a few threads, so that only a few clips are in memory at a time. The
+    the others are computed in a few threads, so that only a few clips are in memory at a time, or
+    by the workers of a cluster, which read and write the files themselves. The
     folder holds ``<key>.npy`` (float32, frames × mel bands, one file per clip) and
     ``index.parquet`` (``clip_id, key, frames, crc32, channels``). Each file is written whole or not
     at all, and the index last, so that the next run picks up what a killed one has computed. A file
@@ -58,17 +59,27 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     """
 
     def __init__(
-        self, *, filepath: str, jobs: int = 1, metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        jobs: int = 1,
+        engine: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Create the dataset.
 
         Args:
             filepath: the folder: a path, or a URL that fsspec understands.
             jobs: threads that compute frames; -1: as many as there are cores.
+            engine: where they are computed; see :mod:`anomalous_sound.configuration.compute`.
+                None: on this machine.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
         self._filepath = str(filepath)
         self._jobs = jobs
+        self._engine: EngineSettings = (
+            LOCAL if engine is None else TypeAdapter(EngineSettings).validate_python(engine)
+        )
         self.metadata = metadata
 
     def load(self) -> Frames:
@@ -82,35 +93,45 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         """Write the frames of all clips, and compute those that are not there."""
         store = ArrayStore(self._filepath)
         earlier = _earlier_index(store)
-        known_of_key = _frames_there(store, data.values(), earlier)
-        there = set(known_of_key)
-        wanted = [(clip_id, promised.key) for clip_id, promised in data.items()]
-        known = set(earlier.key)
-        listed = list(zip(earlier.clip_id, earlier.key, strict=True))
-        if wanted == listed and known <= there and listed:
-            logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
-            return
+        listed = dict(
+            zip(earlier.key, zip(earlier.frames, earlier.crc32, strict=True), strict=True)
+        )
         # clips that hold the same audio share a key, and are computed once
-        missing = {p.key: p for p in data.values() if p.key not in there}
-        tasks = (partial(_compute, store, promised) for promised in missing.values())
+        promised = {one.key: one for one in data.values()}
         with torch_threads(1):
-            computed = tqdm(
-                zip(missing, in_threads(tasks, self._jobs), strict=True),
-                **{"desc": "log-mel", "unit": "clip", "total": len(missing)},
+            found = spread(
+                keep_frames,
+                store,
+                ((one, listed.get(key)) for key, one in promised.items()),
+                engine=self._engine,
+                locally=in_threads,
+                jobs=self._jobs,
+                what="log-mel",
+            )
+            bar = tqdm(
+                zip(promised, found, strict=True),
+                **{"desc": "log-mel", "unit": "clip", "total": len(promised)},
                 **{"disable": None, "delay": 1},
             )
-            known_of_key |= dict(computed)
+            kept = dict(bar)
+        for key in (key for key, one in kept.items() if one.damaged):
+            logger.warning("%s was damaged; it has been computed anew.", store.path(key))
+        computed = sum(one.computed for one in kept.values())
+        wanted = [(clip_id, one.key) for clip_id, one in data.items()]
+        if not computed and wanted == list(zip(earlier.clip_id, earlier.key, strict=True)):
+            logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
+            return
         rows = [
-            (clip_id, one.key, *known_of_key[one.key], one.channels)
+            (clip_id, one.key, kept[one.key].frames, kept[one.key].crc32, one.channels)
             for clip_id, one in data.items()
         ]
         with store.replaced_file(INDEX_FILE) as file:
             pd.DataFrame(rows, columns=INDEX_COLUMNS).to_parquet(file)
-        store.keep_only(known_of_key)
-        resumed = sum(key in there and key not in known for _, key in wanted)
+        store.keep_only(kept)
+        resumed = sum(not kept[key].computed and key not in listed for _, key in wanted)
         logger.info(
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
-            *(len(missing), len(wanted) - len(missing) - resumed, resumed),
+            *(computed, len(wanted) - computed - resumed, resumed),
         )
 
     def _exists(self) -> bool:
@@ -137,34 +158,3 @@ def _earlier_index(store: ArrayStore) -> pd.DataFrame:
         index = pd.DataFrame()
     usable = list(index.columns) == INDEX_COLUMNS
     return index if usable else pd.DataFrame(columns=INDEX_COLUMNS)
-
-
-def _frames_there(
-    store: ArrayStore, wanted: Collection[PromisedFrames], earlier: pd.DataFrame
-) -> dict[str, tuple[int, int]]:
-    """Return number and checksum of the frames of each key whose file is there and undamaged."""
-    listed = dict(zip(earlier.key, zip(earlier.frames, earlier.crc32, strict=True), strict=True))
-    there = {}
-    for promised in {one.key: one for one in wanted}.values():
-        try:
-            _, n_bands = store.shape(promised.key)
-            found = _known(store.read(promised.key))
-        except (OSError, ValueError):
-            continue
-        if found != listed.get(promised.key, found):
-            logger.warning("%s is damaged; it is computed anew.", store.path(promised.key))
-        elif n_bands == (promised.n_bands or n_bands):
-            there[promised.key] = found
-    return there
-
-
-def _compute(store: ArrayStore, promised: PromisedFrames) -> tuple[int, int]:
-    """Compute and write the frames of one clip; return what :func:`_known` does."""
-    frames = np.ascontiguousarray(promised.compute(), dtype=np.float32)
-    store.write(promised.key, frames)
-    return _known(frames)
-
-
-def _known(frames: np.ndarray) -> tuple[int, int]:
-    """Return what the index knows of the frames of a clip: their number and checksum."""
-    return len(frames), zlib.crc32(frames.data)

@@ -55,6 +55,7 @@ from anomalous_sound.scoring.localisation import FREQUENCY, TIME, Place, WindowR
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.storage.atomic import replaced_folder
+from anomalous_sound.storage.remote import fetched_folder, is_url, sent_folder
 from anomalous_sound.storage.seal import damaged_file, sealed
 
 if TYPE_CHECKING:
@@ -426,7 +427,14 @@ class Detector:
         return self._error_map(mean_over_members(errors.band_errors), machine_id)
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Write the detector as a folder, whole or not at all."""
+        """Write the detector as a folder, whole or not at all.
+
+        Behind a URL, what describes it comes last: until then it is not taken for one.
+        """
+        if is_url(folder):
+            with sent_folder(str(folder), last=SETTINGS_FILE) as place:
+                self.save(place)
+            return
         values = {"identity": self.identity.model_dump(mode="json"), **self._values()}
         with replaced_folder(Path(folder)) as place:
             files, of_networks = write_networks(self.networks, place)
@@ -437,13 +445,22 @@ class Detector:
     def load(cls, folder: str | PathLike[str]) -> Detector:
         """Read a detector; no code in the files is run.
 
+        Args:
+            folder: a path, or a URL that fsspec understands (``s3://bucket/detector``).
+
         Raises:
             InputError: the folder holds no detector, one of another version, or a damaged one.
         """
-        place = Path(folder)
+        if is_url(folder):
+            with fetched_folder(str(folder)) as place:
+                return cls._load(place, str(folder))
+        return cls._load(Path(folder), str(folder))
+
+    @classmethod
+    def _load(cls, place: Path, called: str) -> Detector:
         if not (place / SETTINGS_FILE).is_file():
             raise InputError(
-                f"{place} holds no detector; train one first: kedro run --pipeline METHOD."
+                f"{called} holds no detector; train one first: kedro run --pipeline METHOD."
             )
         try:
             values = json.loads((place / SETTINGS_FILE).read_text(encoding="utf-8"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from anomalous_sound.features.log_mel import mean_over_channels
-from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
+from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory, ArrayStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,49 @@ class PromisedFrames:
     compute: Callable[[], np.ndarray]
     n_bands: int | None = None
     channels: int = 1
+
+
+class KeptFrames(NamedTuple):
+    """What is known of the frames of a clip that are in a store.
+
+    Attributes:
+        frames: their number.
+        crc32: their checksum.
+        computed: whether they were computed just now.
+        damaged: whether what was there before was not what had been written.
+    """
+
+    frames: int
+    crc32: int
+    computed: bool
+    damaged: bool = False
+
+
+def keep_frames(
+    store: ArrayStore, wanted: tuple[PromisedFrames, tuple[int, int] | None]
+) -> KeptFrames:
+    """Compute and write the frames of a clip, unless they are there and undamaged.
+
+    Args:
+        store: where they are kept, by key.
+        wanted: the promise; and number and checksum of the frames of its key, where known.
+    """
+    promised, known = wanted
+    damaged = False
+    try:
+        there = store.read(promised.key)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):
+        damaged = True
+    else:
+        found = len(there), zlib.crc32(there.data)
+        damaged = there.ndim != 2 or known not in (None, found)
+        if not damaged and there.shape[1] == (promised.n_bands or there.shape[1]):
+            return KeptFrames(*found, computed=False)
+    frames = np.ascontiguousarray(promised.compute(), dtype=np.float32)
+    store.write(promised.key, frames)
+    return KeptFrames(len(frames), zlib.crc32(frames.data), computed=True, damaged=damaged)
 
 
 @dataclass(frozen=True)

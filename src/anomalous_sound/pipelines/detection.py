@@ -13,6 +13,7 @@ _SHARED_PARAMETERS = {
     "params:audio",
     "params:corpus",
     "params:detector",
+    "params:engine",
     "params:evidence",
     "params:evaluation",
     "params:inference",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory
+from anomalous_sound.storage.array_store import ArrayReader, ArraysInMemory, ArrayStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +63,63 @@ class ClipErrors:
             ClipErrors(self.clip_id, self.members, errors, errors.mean(axis=-1), self.seconds)
             for errors in np.split(self.band_errors, channels, axis=-1)
         ]
+
+
+@dataclass(frozen=True)
+class ScoredClip:
+    """What scoring one clip gives, but for its band errors, which are in a store.
+
+    Attributes:
+        clip_id: the clip.
+        members: the networks that judged it.
+        window_errors: float32, members × windows; see :class:`ClipErrors`.
+        seconds: time that it took.
+        key: of its band errors, and of all that they depend on.
+    """
+
+    clip_id: str
+    members: tuple[str, ...]
+    window_errors: np.ndarray
+    seconds: float
+    key: str
+
+
+class ErrorStores(NamedTuple):
+    """Where the errors of clips are kept, by key.
+
+    Attributes:
+        roots: float16 square roots of band errors, members × windows × mel bands.
+        windows: float32, members × windows, and in one more row the seconds that it took.
+    """
+
+    roots: ArrayStore
+    windows: ArrayStore
+
+    def read_clip(self, clip_id: str, members: tuple[str, ...], key: str) -> ScoredClip | None:
+        """Return a clip that was scored before; None if it was not, or its files are damaged."""
+        try:
+            *errors, seconds = self.windows.read(key)
+            if self.roots.shape(key)[:2] != (len(members), len(seconds)):
+                return None
+        except (OSError, ValueError):
+            return None
+        return ScoredClip(clip_id, members, np.array(errors), float(seconds[0]), key)
+
+    def write_clip(self, clip: ClipErrors, key: str) -> ScoredClip:
+        """Write the errors of a clip."""
+        self.roots.write(key, roots(clip.band_errors))
+        seconds = np.full_like(clip.window_errors[:1], clip.seconds)
+        self.windows.write(key, np.concatenate([clip.window_errors, seconds]))
+        return ScoredClip(clip.clip_id, clip.members, clip.window_errors, clip.seconds, key)
+
+
+@runtime_checkable
+class WritesErrors(Protocol):
+    """The errors of clips, which may be written where they are computed: on other machines."""
+
+    def write(self, stores: ErrorStores) -> Iterator[ScoredClip]:
+        """Write the errors of clips that are not there yet; yield one clip after the other."""
+        ...
 
 
 def mean_over_members(errors: np.ndarray) -> np.ndarray:
@@ -143,9 +200,9 @@ class CollectedErrors:
         self._window_errors: list[np.ndarray] = []
         self._windows = 0
 
-    def add(self, clip: ClipErrors) -> str:
+    def add(self, clip: ClipErrors | ScoredClip) -> str:
         """Take one more clip and return the key for its band errors."""
-        key = f"clip_{len(self._rows):06d}"
+        key = clip.key if isinstance(clip, ScoredClip) else f"clip_{len(self._rows):06d}"
         members, windows = clip.window_errors.shape
         self._rows.append(
             {

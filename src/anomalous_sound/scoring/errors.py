@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalous_sound.compute.engine import spread
 from anomalous_sound.compute.threads import in_threads
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.inference import ScoringSettings
 from anomalous_sound.methods.trained import NetworkDescription, Networks
-from anomalous_sound.scoring.band_errors import ClipErrors
+from anomalous_sound.scoring.band_errors import ClipErrors, ErrorStores, ScoredClip
 from anomalous_sound.scoring.runner import Runner, make_runner
+from anomalous_sound.storage.array_store import ArrayReader
+from anomalous_sound.storage.identity import code_identity, identity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class ClipScorer:
-    """Networks, ready to be applied to one clip after the other, from several threads."""
+    """Networks, ready to be applied to one clip after the other, from several threads.
+
+    It can be pickled; what applies the networks is then made anew.
+    """
 
     def __init__(self, networks: Networks, settings: ScoringSettings) -> None:
         """Remember the networks; what applies them is made when the first clip needs it.
@@ -39,6 +47,9 @@ class ClipScorer:
         self._settings = settings
         self._making = Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ClipScorer, (self._networks, self._settings)
+
     @property
     def runner(self) -> Runner:
         """What applies the networks; see :func:`.make_runner`."""
@@ -48,6 +59,10 @@ class ClipScorer:
     @cached_property
     def _runner(self) -> Runner:
         return make_runner(self._networks, self._settings)
+
+    def members_of(self, machine_id: str, *, left_out_of: int | None = None) -> tuple[str, ...]:
+        """Return the networks that judge a clip; see :meth:`.Networks.members_of`."""
+        return self._networks.members_of(machine_id, left_out_of=left_out_of)
 
     def errors(
         self,
@@ -74,7 +89,7 @@ class ClipScorer:
         """
         started = time.perf_counter()
         description = self._networks.description
-        members = self._networks.members_of(machine_id, left_out_of=left_out_of)
+        members = self.members_of(machine_id, left_out_of=left_out_of)
         scaled = description.scaling.scaled(frames)
         channels = len(description.features.audio.channels)
         of_channels = [
@@ -101,6 +116,7 @@ class WindowScoring:
         jobs: clips scored at the same time on a CPU; -1: as many as there are cores.
         folds: the fold of each normal clip that a network was trained without; that network alone
             scores it.
+        engine: where errors are computed that are written at once.
     """
 
     networks: Networks
@@ -110,6 +126,7 @@ class WindowScoring:
     scoring: ScoringSettings
     jobs: int
     folds: Mapping[str, int] = field(default_factory=dict)
+    engine: EngineSettings = LOCAL
 
     def __iter__(self) -> Iterator[ClipErrors]:
         """Yield the errors of one clip after the other.
@@ -117,9 +134,7 @@ class WindowScoring:
         Raises:
             InputError: no network judges the machine ID of a clip.
         """
-        by_clip = self.windows.groupby("clip_id", observed=True, sort=False).first_frame
-        # copied, because PyTorch warns of arrays that cannot be written to
-        first_frames = {str(clip_id): frames.to_numpy(copy=True) for clip_id, frames in by_clip}
+        first_frames = dict(self._first_frames())
 
         def members_of(clip_id: str) -> tuple[str, ...]:
             return self.networks.members_of(self.machine_ids[clip_id])
@@ -136,6 +151,53 @@ class WindowScoring:
                 jobs,
             )
 
+    def write(self, stores: ErrorStores) -> Iterator[ScoredClip]:
+        """Write the errors of each clip, unless they are there; yield one clip after the other.
+
+        Raises:
+            InputError: no network judges the machine ID of a clip, or the cluster is gone.
+        """
+        keys = dict(zip(self.frames.index.clip_id, self.frames.index.key, strict=True))
+        wanted = (
+            _Wanted(
+                clip_id,
+                keys[clip_id],
+                _as_range(first_frames),
+                self.machine_ids[clip_id],
+                self.folds.get(clip_id),
+            )
+            for clip_id, first_frames in self._first_frames()
+        )
+        scorer = ClipScorer(self.networks, self.scoring)
+        yield from spread(
+            _write_clip,
+            _Writing(scorer, self.frames.store, stores, self._identity()),
+            wanted,
+            engine=self.engine,
+            locally=in_threads,
+            jobs=self.jobs,
+            what="scoring",
+        )
+
+    def _first_frames(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        by_clip = self.windows.groupby("clip_id", observed=True, sort=False).first_frame
+        for clip_id, frames in by_clip:
+            # copied, because PyTorch warns of arrays that cannot be written to
+            yield str(clip_id), frames.to_numpy(copy=True)
+
+    def _identity(self) -> str:
+        """Return the identity of all that errors depend on, besides the clip."""
+        networks = hashlib.sha256()
+        for name, content in self.networks.contents():
+            networks.update(name.encode())
+            networks.update(content)
+        return identity(
+            networks=networks.hexdigest(),
+            description=self.networks.description.to_json(),
+            scoring=self.scoring,
+            code=code_identity("anomalous_sound", distributions=["numpy", "torch"]),
+        )
+
     def _of_clip(
         self, scorer: ClipScorer, clip_id: str, first_frames: NDArray[np.int64]
     ) -> ClipErrors:
@@ -147,6 +209,64 @@ class WindowScoring:
             self.machine_ids[clip_id],
             left_out_of=self.folds.get(clip_id),
         )
+
+
+class _Wanted(NamedTuple):
+    """A clip to score.
+
+    Attributes:
+        clip_id: what to call it.
+        frames: key of its frames.
+        first_frames: the first frame of each window in the clip.
+        machine_id: of the clip.
+        fold: that a network was trained without, if it is a normal clip of the training.
+    """
+
+    clip_id: str
+    frames: str
+    first_frames: range | NDArray[np.int64]
+    machine_id: str
+    fold: int | None
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """What is the same for all clips whose errors are written."""
+
+    scorer: ClipScorer
+    frames: ArrayReader
+    stores: ErrorStores
+    identity: str
+
+
+def _write_clip(writing: _Writing, wanted: _Wanted) -> ScoredClip:
+    first_frames = np.asarray(wanted.first_frames, dtype=np.int64)
+    members = writing.scorer.members_of(wanted.machine_id, left_out_of=wanted.fold)
+    key = identity(
+        of=writing.identity,
+        frames=wanted.frames,
+        first_frames=hashlib.sha256(first_frames.tobytes()).hexdigest(),
+        machine_id=wanted.machine_id,
+        members=members,
+    )
+    if there := writing.stores.read_clip(wanted.clip_id, members, key):
+        return there
+    errors = writing.scorer.errors(
+        wanted.clip_id,
+        writing.frames.read(wanted.frames),
+        first_frames,
+        wanted.machine_id,
+        left_out_of=wanted.fold,
+    )
+    return writing.stores.write_clip(errors, key)
+
+
+def _as_range(numbers: NDArray[np.int64]) -> range | NDArray[np.int64]:
+    """Return equal steps as a range, which is small wherever it is sent; others as they are."""
+    if len(numbers) < 2:
+        return numbers
+    steps = range(int(numbers[0]), int(numbers[-1]) + 1, max(1, int(numbers[1] - numbers[0])))
+    return steps if np.array_equal(numbers, steps) else numbers
 
 
 def target_offset_s(description: NetworkDescription) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.storage.remote import RemotePath
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Table:
     rows: tuple[Mapping[str, str], ...]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path | RemotePath) -> Table:
     """Read a table: UTF-8, values between commas, their names in the first line.
 
     Blanks before a value and empty lines are left out.
@@ -32,7 +33,7 @@ def read_table(path: Path) -> Table:
         InputError: it is no such table.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open("r", encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, skipinitialspace=True, strict=True)
             columns = tuple(next(lines, ()))
             if not columns:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, Protocol
 from uuid import uuid4
 
@@ -18,6 +20,9 @@ import numpy as np
 
 from anomalous_sound.storage.atomic import told_if_unwritable
 
+# storages that take an object whole or not at all, so that nothing has to be renamed
+_OBJECTS = {"s3", "gs", "abfs", "memory"}
+_KEPT_BYTES = 1 << 30  # of arrays from another machine
 _SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows alone has the second
 _PLAIN_KEY = re.compile(r"[a-z0-9_-]{1,80}")
@@ -79,6 +84,34 @@ class _Layout:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
 
+class _Kept:
+    """Arrays that were fetched last, up to a number of bytes; they do not travel."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+        self._bytes = 0
+        self._changing = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Kept, ()
+
+    def array(self, key: str, fetch: Callable[[str], np.ndarray]) -> np.ndarray:
+        found = self._arrays.get(key)
+        array = fetch(key) if found is None else found
+        self.forget(key)
+        with self._changing:
+            self._arrays[key] = array  # the last
+            self._bytes += array.nbytes
+            while self._bytes > _KEPT_BYTES and len(self._arrays) > 1:
+                self._bytes -= self._arrays.pop(next(iter(self._arrays))).nbytes
+        return array
+
+    def forget(self, key: str) -> None:
+        with self._changing:
+            if (array := self._arrays.pop(key, None)) is not None:
+                self._bytes -= array.nbytes
+
+
 class ArrayStore:
     """A folder of npy files, each named by its key and written whole or not at all.
 
@@ -96,9 +129,15 @@ class ArrayStore:
         from fsspec.core import url_to_fs
         from fsspec.implementations.local import LocalFileSystem
 
-        self._files, self._folder = url_to_fs(str(folder))
+        # others write there, too: what was listed before is not believed
+        self._files, self._folder = url_to_fs(str(folder), use_listings_cache=False)
         self._is_local = isinstance(self._files, LocalFileSystem)
+        protocol = self._files.protocol
+        self._puts_whole = not _OBJECTS.isdisjoint(
+            [protocol] if isinstance(protocol, str) else protocol
+        )
         self._layouts: dict[str, _Layout] = {}
+        self._kept = _Kept()
 
     def has(self, key: str) -> bool:
         """Return whether there is an array of this key."""
@@ -123,8 +162,16 @@ class ArrayStore:
         """
         return self._layout(key).shape
 
+    def __getstate__(self) -> dict[str, Any]:
+        # of thousands of files, and soon read again
+        return {**self.__dict__, "_layouts": {}}
+
     def read(self, key: str) -> np.ndarray:
         """Read a whole array, read-only; see :meth:`shape` for the errors."""
+        if not self._is_local:  # at once: asking takes longer
+            content = self._files.cat_file(path := self.path(key))
+            layout = self._layouts[key] = _read_layout(io.BytesIO(content), path)
+            return np.frombuffer(content, layout.dtype, offset=layout.offset).reshape(layout.shape)
         return self.read_rows(key, 0, self.shape(key)[0])
 
     def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
@@ -134,11 +181,15 @@ class ArrayStore:
             FileNotFoundError: there is no array of this key.
             ValueError: its file is damaged, or it has no such rows.
         """
+        if not self._is_local:  # a training asks thousands of times for a few rows
+            whole = self._kept.array(key, self.read)
+            _check_rows(key, len(whole), start, stop)
+            return whole[start:stop]
         layout = self._layout(key)
         _check_rows(key, layout.shape[0], start, stop)
         start_byte = layout.offset + start * layout.row_bytes
         count = (stop - start) * layout.row_bytes
-        content = self._read_bytes(layout.path, start_byte, count) if count else b""
+        content = _read_bytes(layout.path, start_byte, count) if count else b""
         if len(content) != count:
             raise ValueError(f"{layout.path} ends before row {stop}")
         rows = np.frombuffer(content, layout.dtype)
@@ -149,6 +200,7 @@ class ArrayStore:
         with self.replaced_file(self.path(key).rsplit("/", 1)[1]) as file:
             np.save(file, np.ascontiguousarray(array))
         self._layouts.pop(key, None)
+        self._kept.forget(key)
 
     @contextmanager
     def replaced_file(self, name: str) -> Iterator[IO[bytes]]:
@@ -156,6 +208,11 @@ class ArrayStore:
 
         If writing fails, an earlier file of that name stays as it was.
         """
+        if self._puts_whole:
+            content = io.BytesIO()
+            yield content
+            self._files.pipe_file(f"{self._folder}/{name}", content.getvalue())
+            return
         incomplete = f"{self._folder}/{name}.{uuid4().hex}{_INCOMPLETE}"
         with told_if_unwritable(Path(self._folder, name)) if self._is_local else nullcontext():
             self._files.makedirs(self._folder, exist_ok=True)
@@ -184,24 +241,22 @@ class ArrayStore:
             if path.endswith(_INCOMPLETE) or (path.endswith(_SUFFIX) and path not in kept):
                 self._files.rm_file(path)
 
-    def _read_bytes(self, path: str, start: int, count: int) -> bytes:
-        if not self._is_local:
-            read: bytes = self._files.cat_file(path, start=start, end=start + count)
-            return read
-        # four system calls: opening files is most of the time of gathering a batch of windows
-        descriptor = os.open(path, _READ_ONLY)
-        try:
-            os.lseek(descriptor, start, os.SEEK_SET)
-            return os.read(descriptor, count)
-        finally:
-            os.close(descriptor)
-
     def _layout(self, key: str) -> _Layout:
         if key not in self._layouts:
             path = self.path(key)
             with self._files.open(path, "rb") as file:
                 self._layouts[key] = _read_layout(file, path)
         return self._layouts[key]
+
+
+def _read_bytes(path: str, start: int, count: int) -> bytes:
+    # four system calls: opening files is most of the time of gathering a batch of windows
+    descriptor = os.open(path, _READ_ONLY)
+    try:
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.read(descriptor, count)
+    finally:
+        os.close(descriptor)
 
 
 def _read_layout(file: IO[bytes], path: str) -> _Layout:

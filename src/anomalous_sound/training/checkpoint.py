@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from anomalous_sound.storage.remote import RemotePath
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,43 @@ class Checkpoint:
     def clear(self) -> None:
         """Forget the checkpoint: the training is finished, or it belongs to another one."""
         self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RemoteCheckpoint(Checkpoint):
+    """A checkpoint behind a URL, of which whoever trains has a copy in a temporary file.
+
+    Attributes:
+        remote: where it is kept.
+    """
+
+    remote: RemotePath
+
+    @classmethod
+    def at(cls, remote: RemotePath) -> RemoteCheckpoint:
+        """Return the checkpoint that is kept behind a URL."""
+        name = hashlib.sha256(remote.url.encode()).hexdigest()
+        return cls(Path(tempfile.gettempdir(), f"anomalous_sound_{name}.ckpt"), remote)
+
+    def of_member(self, member: str) -> RemoteCheckpoint:
+        """Return the checkpoint of one of several networks, by its name."""
+        name = f"{self.remote.stem}_{member.replace('/', '_')}{self.remote.suffix}"
+        return self.at(self.remote.parent / name)
+
+    def exists(self) -> bool:
+        """Whether a training was interrupted; the copy is then as it was left."""
+        try:
+            self.path.write_bytes(self.remote.open().read())
+        except FileNotFoundError:
+            return False
+        return True
+
+    def complete(self) -> None:
+        """Replace the checkpoint by the one just written, in one step."""
+        super().complete()
+        self.remote.write_bytes(self.path.read_bytes())
+
+    def clear(self) -> None:
+        """Forget the checkpoint and its copy."""
+        super().clear()
+        self.remote.unlink()

@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, cast
 
 import pandas as pd
@@ -17,8 +16,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from anomalous_sound.compute.device import chosen_precision, make_fabric
+from anomalous_sound.compute.engine import spread
 from anomalous_sound.compute.processes import in_processes
 from anomalous_sound.compute.threads import job_count, torch_threads
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.windows import WindowedFrames
@@ -55,6 +56,7 @@ def train_members(
     seed: int,
     checkpoint: Checkpoint,
     jobs: int,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train several networks, side by side on a CPU; see :func:`train_network`.
 
@@ -69,6 +71,7 @@ def train_members(
         checkpoint: each network's is kept beside it until the last one is trained.
         jobs: processes that train on a CPU; -1: as many as there are cores. On an accelerator they
             are trained one after the other.
+        engine: where they are trained; on a cluster each is a task of its own.
 
     Returns:
         The networks, and their history: losses are means over the networks, seconds are sums.
@@ -76,23 +79,27 @@ def train_members(
     kept = [checkpoint.of_member(name) for name in windows]
     on_cpu = make_fabric(training.accelerator, training.precision).device.type == "cpu"
     processes = min(job_count(jobs), len(windows)) if on_cpu else 1
-    tasks = [
-        partial(
-            train_network,
-            *of_member,
-            clips=clips,
-            description=description,
-            training=training,
-            seed=seed,
-            checkpoint=own,
-            keep_checkpoint=True,
-            show_progress=processes == 1,
-            tell_epochs=len(windows) == 1,
-        )
-        for of_member, own in zip(windows.values(), kept, strict=True)
-    ]
+    how = {
+        "clips": clips,
+        "description": description,
+        "training": training,
+        "seed": seed,
+        "keep_checkpoint": True,
+        "show_progress": processes == 1 and isinstance(engine, LocalEngine),
+        "tell_epochs": len(windows) == 1,
+    }
+    trained = spread(
+        _train_member,
+        how,
+        [(*of_member, own) for of_member, own in zip(windows.values(), kept, strict=True)],
+        engine=engine,
+        locally=in_processes,
+        jobs=processes,
+        what="training",
+        alone=True,
+    )
     members, histories = {}, []
-    for name, (network, history) in zip(windows, in_processes(tasks, processes), strict=True):
+    for name, (network, history) in zip(windows, trained, strict=True):
         members[name] = network
         histories.append(history)
         logger.info(
@@ -106,6 +113,13 @@ def train_members(
     losses = by_epoch[["training_loss", "validation_loss"]].mean()
     joined = losses.assign(seconds=by_epoch.seconds.sum()).reset_index()
     return TrainedNetworks.join(members), joined[HISTORY_COLUMNS]
+
+
+def _train_member(
+    how: dict[str, Any], member: tuple[WindowedFrames, WindowedFrames, Checkpoint]
+) -> tuple[TrainedNetworks, pd.DataFrame]:
+    training_windows, validation_windows, checkpoint = member
+    return train_network(training_windows, validation_windows, checkpoint=checkpoint, **how)
 
 
 def train_network(

@@ -107,7 +107,7 @@ class Follower:
             self._judged.keep({*found})
         for name, file in found.items():
             try:
-                status = file.path.stat()
+                status = file.local_path.stat()
             except OSError:  # it has gone again, or is a link to nothing
                 continue
             state, now = (status.st_size, status.st_mtime_ns), self._clock()

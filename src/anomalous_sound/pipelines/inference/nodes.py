@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.configuration.inference import InferenceSettings
@@ -49,6 +50,7 @@ def score_windows(
     clips: pd.DataFrame,
     inference: InferenceSettings,
     jobs: int,
+    engine: EngineSettings = LOCAL,
     folds: pd.DataFrame | None = None,
 ) -> WindowScoring:
     """Promise the error of every window and mel band; the dataset asks for one clip at a time.
@@ -58,7 +60,7 @@ def score_windows(
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     of_clips = {} if folds is None else dict(zip(folds.clip_id, folds.fold, strict=True))
     return WindowScoring(
-        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips
+        networks, log_mel, windows, machine_ids, inference.scoring(), jobs, of_clips, engine
     )
 
 

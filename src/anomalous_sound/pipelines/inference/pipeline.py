@@ -20,7 +20,8 @@ def _scoring(fit: bool) -> list[Node]:
         node(
             nodes.score_windows,
             inputs=[
-                *("network", "log_mel", "windows", "clips", "params:inference", "params:jobs"),
+                *("network", "log_mel", "windows", "clips"),
+                *("params:inference", "params:jobs", "params:engine"),
                 *(["folds"] if fit else []),
             ],
             outputs="band_errors",

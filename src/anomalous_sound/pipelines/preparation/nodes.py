@@ -6,6 +6,7 @@ import logging
 
 import pandas as pd
 
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -38,6 +39,7 @@ def check_clips(
     detector: DetectorSettings,
     seed: int,
     jobs: int,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary, pd.DataFrame]:
     """Decode and check every clip, read its identity, and hold out validation clips if wanted.
 
@@ -56,6 +58,7 @@ def check_clips(
         hold_out=detector.holds_out_validation,
         checks=checks,
         jobs=jobs,
+        engine=engine,
     )
     logger.info("Clips: %d checked, %d known from before.", checks.computed, checks.reused)
     folds = None if detector.left_out == "machine_id" else detector.folds

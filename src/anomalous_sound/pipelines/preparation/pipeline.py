@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                     "params:detector",
                     "params:seed",
                     "params:jobs",
+                    "params:engine",
                 ],
                 outputs=["clips", "rejected_clips", "corpus_summary", "clip_checks"],
                 name="check_clips",

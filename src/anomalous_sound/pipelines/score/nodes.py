@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.configuration.inference import InferenceSettings
 from anomalous_sound.corpus import clips as clip_table
 from anomalous_sound.corpus import extraction
@@ -54,7 +55,11 @@ def open_detector(
 
 
 def check_clips(
-    raw_audio: AudioCorpus, detector: Detector, inference: InferenceSettings, jobs: int
+    raw_audio: AudioCorpus,
+    detector: Detector,
+    inference: InferenceSettings,
+    jobs: int,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[pd.DataFrame, pd.DataFrame, CorpusSummary]:
     """Decode and check every clip, and find out which of them the detector can judge.
 
@@ -81,6 +86,7 @@ def check_clips(
         min_frames=description.windows.frames,
         segments=description.corpus,
         jobs=jobs,
+        engine=engine,
     )
     return clips, rejected, summarise(raw_audio, clips, rejected, description.corpus)
 

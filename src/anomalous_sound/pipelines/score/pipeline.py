@@ -22,7 +22,9 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         in_stages(stages),
         namespace="score",
-        parameters={"params:inference", "params:jobs", "params:localisation", "params:page"},
+        parameters={
+            f"params:{name}" for name in ("inference", "jobs", "engine", "localisation", "page")
+        },
     )
 
 
@@ -44,7 +46,10 @@ def _preparation() -> Pipeline:
             ),
             node(
                 nodes.check_clips,
-                inputs=["raw_audio", "detector", "params:inference", "params:jobs"],
+                inputs=[
+                    *("raw_audio", "detector", "params:inference"),
+                    *("params:jobs", "params:engine"),
+                ],
                 outputs=["clips", "rejected_clips", "corpus_summary"],
                 name="check_clips",
             ),

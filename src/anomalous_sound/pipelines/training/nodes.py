@@ -6,6 +6,7 @@ import logging
 
 import pandas as pd
 
+from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.decision import ThresholdSettings
 from anomalous_sound.configuration.features import (
     AudioSettings,
@@ -101,6 +102,7 @@ def train_network(
     detector: DetectorSettings,
     seed: int,
     jobs: int,
+    engine: EngineSettings = LOCAL,
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train on normal clips only, a network for each fold, for all machine IDs or for each.
 
@@ -126,9 +128,9 @@ def train_network(
         "seed": seed,
         "checkpoint": checkpoint,
     }
-    if list(by_name) == [SHARED]:
+    if list(by_name) == [SHARED] and isinstance(engine, LocalEngine):
         return loop.train_network(*by_name[SHARED], **how)
-    return loop.train_members(by_name, **how, jobs=jobs)
+    return loop.train_members(by_name, **how, jobs=jobs, engine=engine)
 
 
 def _training_windows(

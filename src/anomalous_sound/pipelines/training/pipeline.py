@@ -48,6 +48,7 @@ def create_pipeline() -> Pipeline:
                     "params:detector",
                     "params:seed",
                     "params:jobs",
+                    "params:engine",
                 ],
                 outputs=["network", "training_history"],
                 name="train_network",
