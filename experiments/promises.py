@@ -103,7 +103,8 @@ def scored(
     fitted = inference.fit_score(pooled, clips, *how)
     left_out = inference.score_left_out(pooled, clips, *how)
     scores = inference.score_clips(pooled, clips, fitted, left_out)
-    return scores, decision.calibrate(scores, drawn)
+    none_foreign = pd.DataFrame({"clip_id": []})  # clips are judged by their scores alone here
+    return scores, decision.calibrate(scores, drawn, none_foreign)
 
 
 def promises(
@@ -121,12 +122,10 @@ def promises(
                 scores, calibration = scored(folder, seed, epochs, count, hidden_size)
                 normal_test = (scores.label == Label.NORMAL) & (scores.split == Split.TEST)
                 rows = promised_and_delivered(
-                    calibration.values(),
+                    calibration,
                     scores.score[normal_test].to_numpy(),
                     settings_for(rate),
                     confidence=CONFIDENCE,
-                    in_folds=calibration.in_folds,
-                    mixed=True,
                 )
                 tables.append(pd.DataFrame(rows).assign(seed=seed, folds=count))
     return pd.concat(tables, ignore_index=True)

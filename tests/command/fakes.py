@@ -45,8 +45,9 @@ class CheapDetector:
     def known_as(self, machine_id):
         return machine_id or ""
 
-    def at_rate(self, rate, *, per=None):
-        thresholds = conformal_at(self.calibration, rate, per=per or self.thresholds.per)
+    def at_rate(self, rate, *, per=None, by_score=False):
+        per = per or self.thresholds.per
+        thresholds = conformal_at(self.calibration, rate, per=per, by_score=by_score)
         return replace(self, thresholds=thresholds)
 
     def judge(self, samples, sample_rate, *, machine_id=None):

@@ -27,14 +27,13 @@ def settings(rate):
     )
 
 
-def one_group(calibration, test, rate=0.02, in_folds=False, mixed=False):
+def one_group(calibration, test, rate=0.02, in_folds=False, foreign=None):
+    names = tuple(map(str, range(len(calibration))))
     rows = promised_and_delivered(
-        np.array(calibration),
+        CalibrationScores(names, ("00",) * len(names), tuple(calibration), in_folds, foreign),
         np.array(test, dtype=float),
         settings(rate),
         confidence=0.95,
-        in_folds=in_folds,
-        mixed=mixed,
     )
     return pd.DataFrame(rows, columns=CALIBRATION_COLUMNS).set_index("strategy")
 
@@ -97,6 +96,7 @@ def test_promised_and_delivered_for_all_and_for_each_machine_id():
     ]
     rows = [(*group, float(score)) for *group, scores in groups for score in scores]
     clips = pd.DataFrame(rows, columns=["machine_id", "split", "label", "score"])
+    clips["foreign"] = False
     clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
     calibration = CalibrationScores.from_table(clips[clips.split == "validation"])
     table = calibration_table(clips, calibration, settings(0.2), confidence=0.95)
@@ -116,6 +116,26 @@ def test_promised_and_delivered_for_all_and_for_each_machine_id():
     assert rows.holds["00"] == "always, if the clips are exchangeable"
 
 
+def test_foreign_clips_are_delivered_alarms_and_count_in_the_conformal_threshold():
+    scores = [float(score) for score in range(1, 50)]
+    foreign = tuple(score == 3 for score in scores)
+    table = one_group(scores, [np.inf, 48.5, 47.5, 10], rate=0.04, foreign=foreign)
+    # two alarms are allowed of 49, and the foreign one is the first
+    assert table.threshold["conformal"] == np.nextafter(49, np.inf)
+    assert (table.alarms["conformal"], table.delivered["conformal"]) == (1, 0.25)
+    # others promise for the score alone, and are measured by the whole verdict
+    assert table.threshold["validation_percentile"] == pytest.approx(46.6)
+    assert table.alarms["validation_percentile"] == 3
+    none = one_group(scores, [np.inf], rate=0.02, foreign=foreign).loc["conformal"]
+    assert np.isnan(none.threshold)
+    assert np.isnan(none.delivered)
+    assert none.clips_needed == 99
+    assert none.note.startswith(
+        "1 of 49 normal clips is foreign among the others, and so anomalous whatever the "
+        "threshold, where 1 in 50 leaves room for 0; 99 are needed for as many"
+    )
+
+
 def test_with_folds_nothing_is_said_to_be_proven():
     proven = one_group(np.arange(1.0, 50), []).holds
     observed = one_group(np.arange(1.0, 50), [], in_folds=True).holds
@@ -129,7 +149,8 @@ def calibrated(*machine_ids):
     """Return normal clips with the scores 0 to 8 of each machine ID, and their calibration."""
     rows = [(name, split, float(number)) for name in machine_ids for number in range(9)
             for split in ("validation", "test")]  # fmt: skip
-    clips = pd.DataFrame(rows, columns=["machine_id", "split", "score"]).assign(label="normal")
+    clips = pd.DataFrame(rows, columns=["machine_id", "split", "score"])
+    clips = clips.assign(label="normal", foreign=False)
     clips["clip_id"] = [f"{number}.wav" for number in range(len(clips))]
     return clips, CalibrationScores.from_table(clips[clips.split == "validation"])
 

@@ -64,6 +64,7 @@ def deployed(**changed):
         "per": "machine_type",
         "shared": 1.5,
         "unseen_note": "",
+        "with_foreign": True,
     }
     return SimpleNamespace(**values | changed)
 
@@ -212,7 +213,9 @@ def page(scores, table, metrics, rejected=(), summary=None, **decided):
         deployed=deployed(**decided),
         classification=classification_report(table, scores),
         rejected_clips=pd.DataFrame(rejected, columns=["clip_id", "reason"]),
-        calibration=calibration_table(scores, calibration(scores), THRESHOLDS, confidence=0.95),
+        calibration=calibration_table(
+            scores.assign(foreign=False), calibration(scores), THRESHOLDS, confidence=0.95
+        ),
         channels=channel_table(pd.DataFrame(columns=["clip_id", "channel", "score"]), scores),
         has_places=True,
     )

@@ -197,6 +197,7 @@ def test_ogg_is_smaller_than_flac():
 def thresholds(strategy, **changed):
     values = {"strategy": strategy, "note": "", "per": "machine_type", "shared": 2.0}
     values |= {"by_machine_id": {"00": 2.0}, "false_alarm_rate": 0.02, "unseen_note": ""}
+    values |= {"with_foreign": True}
     return SimpleNamespace(**values | changed)
 
 
@@ -214,9 +215,9 @@ def test_a_promise_says_when_it_holds_and_what_was_delivered():
     scores = [0.5, 1.0, 2.5]
     said = promise(thresholds("conformal"), scores, calibration(60))
     assert said == (
-        "at most 2.0% false alarms among normal clips (always, if the clips are exchangeable); "
-        "delivered: 1 of 60 normal test clips; of the 3 normal clips held out in training, 1 "
-        "reaches the threshold"
+        "at most 2.0% false alarms among normal clips, foreign sound included (always, if the "
+        "clips are exchangeable); delivered: 1 of 60 normal test clips; of the 3 normal clips "
+        "held out in training, 1 reaches the threshold"
     )
     assert "delivered" not in promise(thresholds("conformal"), scores, calibration(0))
 
@@ -225,14 +226,22 @@ def test_a_promise_says_when_it_holds_and_what_was_delivered():
 def test_what_folds_promise_is_observed_not_proven(measured):
     both = thresholds("conformal", by_machine_id={"00": 2.0, "02": 2.0}, false_alarm_rate=0.1)
     assert promise(both, [1.0], measured, in_folds=True).startswith(
-        "at most 10.0% false alarms among normal clips (observed, not proven, with folds; for the "
-        "mixture of machine IDs, not for each)"
+        "at most 10.0% false alarms among normal clips, foreign sound included (observed, not "
+        "proven, with folds; for the mixture of machine IDs, not for each)"
     )
     own = thresholds("conformal", per="machine_id", by_machine_id={"00": 2.0, "02": 3.0})
     assert promise(own, [1.0], None, in_folds=True).startswith(
-        "at most 2.0% false alarms among normal clips of each machine ID (observed, not proven, "
-        "with folds)"
+        "at most 2.0% false alarms among normal clips of each machine ID, foreign sound included "
+        "(observed, not proven, with folds)"
     )
+
+
+def test_a_promise_says_whether_foreign_sound_is_in_it():
+    said = promise(thresholds("conformal"), [1.0], calibration(60))
+    assert "among normal clips, foreign sound included (always, if" in said
+    earlier = promise(thresholds("conformal", with_foreign=False), [1.0], calibration(60))
+    assert "among normal clips by the score (always, if" in earlier
+    assert "; foreign sound adds at most 2 in n + 1, with n normal clips" in earlier
 
 
 def test_a_promise_says_what_machine_ids_not_trained_on_rest_on():

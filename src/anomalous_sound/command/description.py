@@ -130,11 +130,19 @@ def promise(detector: Detector) -> str:
         in_folds=calibration.in_folds,
         mixed=not of_each and len(set(calibration.machine_ids)) > 1,
     )
+    joint = thresholds.with_foreign
+    foreign = sum(calibration.foreign or ())
     said = [
-        f"at most {in_words(rate)} normal clips{whose} an alarm by the score "
+        f"at most {in_words(rate)} normal clips{whose} an alarm"
+        f"{', foreign sound included' if joint else ' by the score'} "
         f"({thresholds.strategy}: {holds})",
-        f"foreign sound adds {100 * detector.sound.added_rate:.2g} in 100 at most",
-        source,
+        "" if joint else f"foreign sound adds {100 * detector.sound.added_rate:.2g} in 100 at most",
+        source
+        + (
+            f", {foreign} of them foreign among the others, which count as above any score"
+            if joint and foreign
+            else ""
+        ),
         _WHAT_WAS_LEFT_OUT[detector.description.corpus.held_out_by]
         if detector.identity.recalibrated_at is None
         else "",

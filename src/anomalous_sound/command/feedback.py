@@ -148,6 +148,8 @@ def join(detector: Detector, kept: KeptClips, *, rate: float | None) -> Joined:
         (*stored.machine_ids, *(one.machine_id for one in new.values())),
         (*stored.scores, *(one.score for one in new.values())),
         stored.in_folds,
+        # what is joined is not foreign
+        None if stored.foreign is None else (*stored.foreign, *(False for _ in new)),
     )
     at = datetime.now(UTC).isoformat(timespec="seconds")
     unseen = detector.thresholds.for_unseen

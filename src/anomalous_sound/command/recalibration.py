@@ -18,7 +18,7 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import CREST, LEVEL
+from anomalous_sound.decision.evidence import CREST, LEVEL, foreign_among
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
@@ -120,7 +120,6 @@ def recalibrate(
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
             spectra.append(result.spectrum_db)
-    calibration = CalibrationScores(tuple(clip_ids), tuple(machine_ids), tuple(scores))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
         raise InputError(
@@ -135,6 +134,11 @@ def recalibrate(
         }
     )
     sound = detector.sound.refit(heard, np.array(spectra))
+    foreign = foreign_among(heard, np.array(spectra), sound.settings)
+    calibration = CalibrationScores(
+        *(tuple(clip_ids), tuple(machine_ids), tuple(scores)),
+        foreign=tuple(foreign.tolist()),
+    )
     after = detector.recalibrated(calibration, sound, rate, recalibrated_at=now)
     return Recalibration(detector, after, tuple(left_out))
 

@@ -10,6 +10,22 @@ clips, judge these and the new clip alike. Where every normal clip serves traini
 mean over all networks by a score fitted on all: the rate is then observed, not proven. Barber et
 al. prove twice the rate for jackknife+ and CV+ intervals, which are not these thresholds.
 
+What is decided of a clip is more than its score: a foreign clip is anomalous whatever its score
+(see :mod:`.evidence`). So that the whole verdict keeps the rate, a calibration clip that is foreign
+when compared with the other normal clips counts as above any score. Why: let s' be above all where
+a clip is foreign among calibration clips and judged clip together, and else the score. These s' are
+exchangeable, so P(fewer than m of the n calibration clips have an s' as high as the judged one's)
+is at most m/(n + 1), and that is an alarm, be it by score or as foreign. This is proven. But what a
+calibration clip is among all can only be known with the judged clip: it is counted without it.
+
+- By the crest factor none is missed that way: a further clip can only widen the range that a
+  foreign one lies outside of, and the gap beside it, which may shrink, is not looked at.
+- By the spectrum it is nearly so, not proven: a further clip moves the mean and the largest
+  distance a little, to either side. ``tests/decision/test_joint.py`` draws how the rate is kept.
+
+A threshold that cannot be given is none (as many foreign clips as the rate allows of alarms, or
+more), so it is "given, and an alarm" that happens in at most m/(n + 1).
+
 Sources:
     Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005 (conformal p-values).
     Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, J. Am. Stat. Assoc. 113, 2018 (split conformal).
@@ -43,6 +59,8 @@ class CalibrationScores:
         scores: the anomaly score of each clip; finite.
         in_folds: whether each comes from a network and a score that have not seen this clip, but
             others for each; otherwise all come from the one network and score that judge new clips.
+        foreign: whether each is foreign when compared with the other normal clips, and so counts as
+            above any score; None: not known, as in detectors of earlier versions.
 
     Raises:
         InputError: the lengths differ, or a score is not finite.
@@ -52,6 +70,7 @@ class CalibrationScores:
     machine_ids: tuple[str, ...]
     scores: tuple[float, ...]
     in_folds: bool = False
+    foreign: tuple[bool, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check lengths and scores."""
@@ -61,15 +80,24 @@ class CalibrationScores:
                 raise InputError(
                     f"there are {len(self.scores)} scores and {len(values)} {name} IDs."
                 )
+        if self.foreign is not None and len(self.foreign) != len(self.scores):
+            raise InputError(
+                f"there are {len(self.scores)} scores; of {len(self.foreign)} clips it is known "
+                "whether they are foreign."
+            )
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, *, in_folds: bool = False) -> CalibrationScores:
-        """Take the columns ``clip_id, machine_id, score`` of held-out normal clips."""
+        """Take the columns ``clip_id, machine_id, score`` of held-out normal clips.
+
+        Where there is a column ``foreign``, it is taken too.
+        """
         clip_ids, machine_ids, scores = (
             tuple(column.tolist())
             for column in (table.clip_id, table.machine_id, table.score.astype(float))
         )
-        return cls(clip_ids, machine_ids, scores, in_folds)
+        foreign = tuple(table.foreign.astype(bool).tolist()) if "foreign" in table else None
+        return cls(clip_ids, machine_ids, scores, in_folds, foreign)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CalibrationScores:
@@ -77,14 +105,15 @@ class CalibrationScores:
         clip_ids, machine_ids, scores = (
             tuple(values[name]) for name in ("clip_id", "machine_id", "score")
         )
-        return cls(clip_ids, machine_ids, scores, values.get("in_folds", False))
+        foreign = tuple(values["foreign"]) if "foreign" in values else None
+        return cls(clip_ids, machine_ids, scores, values.get("in_folds", False), foreign)
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``clip_id, machine_id, score``, a list each, and ``in_folds``."""
+        """Return ``clip_id, machine_id, score``, ``foreign`` if known, and ``in_folds``."""
         return {**self._columns(), "in_folds": self.in_folds}
 
     def table(self) -> pd.DataFrame:
-        """Return ``clip_id, machine_id, score``, one row per clip."""
+        """Return ``clip_id, machine_id, score``, and ``foreign`` if known, one row per clip."""
         import pandas as pd
 
         return pd.DataFrame(self._columns())
@@ -94,6 +123,7 @@ class CalibrationScores:
             "clip_id": list(self.clip_ids),
             "machine_id": list(self.machine_ids),
             "score": list(self.scores),
+            **({} if self.foreign is None else {"foreign": list(self.foreign)}),
         }
 
     def values(self, machine_id: str | None = None) -> np.ndarray:
@@ -101,6 +131,19 @@ class CalibrationScores:
         pairs = zip(self.scores, self.machine_ids, strict=True)
         chosen = [score for score, name in pairs if machine_id in (None, name)]
         return np.array(chosen, dtype=float)
+
+    def joint(self, machine_id: str | None = None) -> np.ndarray:
+        """Return the scores as :meth:`values` does, infinite where a clip is foreign."""
+        if self.foreign is None:
+            return self.values(machine_id)
+        scores = tuple(map(float, np.where(self.foreign, np.inf, self.scores)))
+        pairs = zip(scores, self.machine_ids, strict=True)
+        return np.array([score for score, name in pairs if machine_id in (None, name)], dtype=float)
+
+    def foreign_clips(self, machine_id: str | None = None) -> list[str]:
+        """Return the clips that are known to be foreign, of all clips or of one machine ID's."""
+        rows = zip(self.clip_ids, self.machine_ids, self.foreign or (), strict=False)
+        return [clip for clip, name, one in rows if one and machine_id in (None, name)]
 
     def only(self, machine_ids: Iterable[str]) -> CalibrationScores:
         """Return the scores of some machine IDs."""
@@ -123,11 +166,11 @@ class CalibrationScores:
             As :func:`conformal_p_value`.
         """
         if per == "machine_type":
-            return conformal_p_value(self.values(), scores)
+            return conformal_p_value(self.joint(), scores)
         p_values = np.full(len(scores), np.nan)
         for machine_id in set(machine_ids):
             chosen = np.array([name == machine_id for name in machine_ids])
-            own = self.values(machine_id) if machine_id is not None else np.array([])
+            own = self.joint(machine_id) if machine_id is not None else np.array([])
             if len(own):
                 p_values[chosen] = conformal_p_value(own, scores[chosen])
         return p_values
@@ -159,20 +202,22 @@ def conformal_threshold(calibration_scores: np.ndarray, rate: float) -> float:
     A text reader that rounds (pandas without ``float_precision="round_trip"``) can lose that step.
 
     Args:
-        calibration_scores: scores of n held-out normal clips.
+        calibration_scores: scores of n held-out normal clips; infinite: above any score.
         rate: the false-alarm rate to promise, above 0 and below 1.
 
     Returns:
-        The threshold; NaN if n is smaller than :func:`clips_needed`.
+        The threshold; NaN if n is smaller than :func:`clips_needed`, or m are infinite.
 
     Raises:
         InputError: the rate is out of range, or a score is not finite.
     """
-    scores = checked_scores(calibration_scores)
+    scores = checked_scores(calibration_scores, infinite=True)
     clips, allowed = len(scores), allowed_above(len(scores), rate)
     if allowed == 0:
         return math.nan
     highest = np.partition(scores, clips - allowed)[clips - allowed]
+    if np.isinf(highest):
+        return math.nan
     return float(np.nextafter(highest, scores.dtype.type(np.inf)))
 
 
@@ -183,13 +228,13 @@ def conformal_p_value(calibration_scores: np.ndarray, scores: np.ndarray | float
     P(p ≤ rate) ≤ rate; a p-value is not the probability that the clip is normal.
 
     Args:
-        calibration_scores: scores of n held-out normal clips.
+        calibration_scores: scores of n held-out normal clips; infinite: above any score.
         scores: scores of the new clips, any shape.
 
     Returns:
         p-values in the shape of ``scores``, 1/(n + 1) to 1; NaN where a score is NaN.
     """
-    calibration = np.sort(checked_scores(calibration_scores))
+    calibration = np.sort(checked_scores(calibration_scores, infinite=True))
     scores = np.asarray(scores)
     as_high = len(calibration) - np.searchsorted(calibration, scores, side="left")
     return np.where(np.isnan(scores), np.nan, (1 + as_high) / (len(calibration) + 1))
@@ -201,8 +246,12 @@ def in_words(rate: float) -> str:
     return f"1 in {clips}" if math.isclose(clips * rate, 1) else f"{100 * rate:g} in 100"
 
 
-def checked_scores(scores: np.ndarray | Sequence[float]) -> np.ndarray:
+def checked_scores(scores: np.ndarray | Sequence[float], *, infinite: bool = False) -> np.ndarray:
     """Return calibration scores as a one-dimensional array of floating-point numbers.
+
+    Args:
+        scores: one a clip.
+        infinite: whether some may be infinite, above any score.
 
     Raises:
         InputError: they have another shape, or one is not finite.
@@ -210,7 +259,8 @@ def checked_scores(scores: np.ndarray | Sequence[float]) -> np.ndarray:
     checked = np.asarray(scores)
     if not np.issubdtype(checked.dtype, np.floating):
         checked = checked.astype(float)
-    if checked.ndim != 1 or not np.isfinite(checked).all():
+    accepted = np.isfinite(checked) | (infinite & (checked == np.inf))
+    if checked.ndim != 1 or not accepted.all():
         raise InputError("scores to calibrate with must be one finite number a clip.")
     return checked
 

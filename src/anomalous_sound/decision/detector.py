@@ -144,7 +144,7 @@ class Detector:
         )
         return cls(networks=networks, identity=identity, **parts)._named()
 
-    def at_rate(self, rate: float, *, per: Per | None = None) -> Detector:
+    def at_rate(self, rate: float, *, per: Per | None = None, by_score: bool = False) -> Detector:
         """Return this detector with conformal thresholds for another false-alarm rate.
 
         The scores that it was calibrated with are part of it, so any rate that so many clips can
@@ -153,15 +153,19 @@ class Detector:
         Args:
             rate: above 0 and below 1.
             per: which clips share a threshold; None: as now.
+            by_score: whether it is the rate of scores at or above the threshold; otherwise that of
+                anomalous clips, foreign ones included.
 
         Raises:
-            InputError: there are too few calibration clips; it says how many are needed.
+            InputError: there are too few calibration clips, or too many are foreign; it says how
+                many are needed.
         """
         thresholds = conformal_at(
             *(self.calibration, rate),
             per=per or self.thresholds.per,
             # those of single machine IDs say nothing of others
             for_unseen=self.thresholds.for_unseen and per != "machine_id",
+            by_score=by_score,
         )
         return replace(self, thresholds=thresholds)._named()
 

@@ -16,8 +16,10 @@ factor, which is the peak above the level, and its spectrum.
 
 To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
 a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what either kind of
-evidence may add, at the very most, to the rate that is promised for the score. What the margins
-leave of it is measured in ``experiments/foreign_sound.py``.
+evidence may add, at the very most, to a rate that is promised for the score. The conformal
+thresholds promise for both together: they count the normal clips that are foreign among the others
+(:func:`foreign_among`; why that keeps the rate is in :mod:`.calibration`). What the margins leave
+of it is measured in ``experiments/foreign_sound.py``.
 
 p-values are conformal (see :func:`.calibration.conformal_p_value`): the part of normal clips, and
 of the clip itself, with so low a crest factor or so distant a spectrum; for the level, which may be
@@ -34,7 +36,7 @@ import numpy as np
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import conformal_p_value
-from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference
+from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference, distances_in_company
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
 
@@ -184,7 +186,7 @@ class SoundReference:
 
     @property
     def added_rate(self) -> float:
-        """What foreign sound may add to the rate of false alarms, at most: see the module."""
+        """What foreign sound may add to a rate of the score alone, at most: see the module."""
         clips = min(len(_compared(self.values_db[CREST], name)) for name in self.values_db[CREST])
         return min(1.0, 2 / (clips + 1))
 
@@ -211,9 +213,7 @@ class SoundReference:
 
     def _weigh_spectrum(self, spectrum_db: np.ndarray, machine_id: str) -> Evidence:
         found = self.spectra.distance(spectrum_db, machine_id)
-        limit_db = max(
-            self.settings.spectrum_margin * found.highest_db, self.settings.spectrum_least_db
-        )
+        limit_db = _spectrum_limit(found.highest_db, self.settings)
         return Evidence(name=SPECTRUM, strange=found.value_db > limit_db, **vars(found))
 
     def to_json(self) -> dict[str, Any]:
@@ -281,6 +281,39 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
     return pd.DataFrame(rows)
 
 
+def foreign_among(
+    clips: pd.DataFrame, spectra_db: np.ndarray, settings: EvidenceSettings
+) -> np.ndarray:
+    """Say which normal clips are foreign when each is compared with the others.
+
+    These are the others of its machine ID, or of all if it has few, as a new clip is compared.
+    Below the other crest factors, the least margin counts and not the gap between the lowest two:
+    a further clip could close it.
+
+    Args:
+        clips: ``machine_id, crest_db`` of each normal clip.
+        spectra_db: their mean spectra, clips × mel bands.
+        settings: the margins.
+
+    Returns:
+        A boolean for each clip.
+    """
+    machine_ids, crests = clips.machine_id.astype(str).to_numpy(), clips.crest_db.to_numpy()
+    foreign = np.zeros(len(clips), dtype=bool)
+    for machine_id in set(machine_ids):
+        own = machine_ids == machine_id
+        company = np.flatnonzero(own if own.sum() >= FEWEST else np.ones_like(own))
+        if len(company) < 2:
+            continue
+        distances = distances_in_company(spectra_db[company])
+        of_others = _highest_of_others(distances)
+        limits = np.array([_spectrum_limit(highest, settings) for highest in of_others])
+        below = -_highest_of_others(-crests[company]) - crests[company]
+        found = (distances > limits) | (below > settings.crest_margin_db)
+        foreign[company[found & own[company]]] = True
+    return foreign
+
+
 def mean_spectra(clip_ids: Iterable[str], log_mel: Frames) -> np.ndarray:
     """Return the mean spectra of clips, clips × mel bands, dB; see :func:`.levels.mean_spectrum`.
 
@@ -311,6 +344,19 @@ def softened(note: str) -> str:
 def is_foreign(evidence: Sequence[Evidence]) -> bool:
     """Say whether a clip is foreign."""
     return any(one.strange for one in evidence if one.name != LEVEL)
+
+
+def _spectrum_limit(highest_db: float, settings: EvidenceSettings) -> float:
+    """Return the distance beyond which a spectrum is foreign."""
+    return max(settings.spectrum_margin * highest_db, settings.spectrum_least_db)
+
+
+def _highest_of_others(values: np.ndarray) -> np.ndarray:
+    """Return for each of two values and more the highest of the others."""
+    second, first = np.sort(values)[-2:]
+    found = np.full(len(values), first)
+    found[values.argmax()] = second
+    return found
 
 
 def _compared(of_ids: Mapping[str, tuple[float, ...]], machine_id: str) -> tuple[float, ...]:

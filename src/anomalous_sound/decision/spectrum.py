@@ -131,6 +131,11 @@ class SpectrumReference:
         return {name: np.array(rows, dtype=float) for name, rows in self.spectra_db.items()}
 
 
+def distances_in_company(spectra_db: np.ndarray) -> np.ndarray:
+    """Return :func:`distances_from_others` of spectra as a reference keeps them."""
+    return distances_from_others(np.round(spectra_db, _DECIMALS))
+
+
 def distances_from_others(spectra_db: np.ndarray) -> np.ndarray:
     """Return how far each spectrum is from the mean of all others.
 

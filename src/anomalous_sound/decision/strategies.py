@@ -15,6 +15,8 @@ import numpy as np
 
 from anomalous_sound.configuration.decision import StrategyName, ThresholdSettings
 from anomalous_sound.decision.calibration import (
+    CalibrationScores,
+    allowed_above,
     checked_scores,
     clips_needed,
     conformal_threshold,
@@ -55,6 +57,12 @@ def conformal(scores: np.ndarray, rate: float) -> Threshold:
     """Return the split-conformal threshold; see :func:`.calibration.conformal_threshold`."""
     value, clips, needed = conformal_threshold(scores, rate), len(scores), clips_needed(rate)
     note = f"{_lowest_rate(clips)}; {needed} are needed for {in_words(rate)}"
+    if clips >= needed:
+        needed = clips
+        foreign = int(np.isinf(scores).sum())
+        while allowed_above(needed, rate) <= foreign:
+            needed += 1
+        note = _too_many_foreign(foreign, clips, rate) + f"; {needed} are needed for as many"
     return Threshold("conformal", value, clips, needed, note if math.isnan(value) else "")
 
 
@@ -151,6 +159,8 @@ class Strategy:
         rate: the false-alarm rate that it promises or implies under given settings, or None.
         promises: whether that rate is asked for, and not only a consequence of the settings.
         holds: when that rate is kept; empty if there is none.
+        joint: whether it is the rate of the whole verdict, foreign sound included, and not of the
+            score alone.
     """
 
     name: StrategyName
@@ -158,6 +168,17 @@ class Strategy:
     rate: Callable[[ThresholdSettings], float | None] = lambda _: None
     promises: bool = False
     holds: str = ""
+    joint: bool = False
+
+    def of(
+        self,
+        calibration: CalibrationScores,
+        settings: ThresholdSettings,
+        machine_id: str | None = None,
+    ) -> Threshold:
+        """Compute the threshold from all calibration clips, or from those of one machine ID."""
+        scores = calibration.joint(machine_id) if self.joint else calibration.values(machine_id)
+        return self.threshold(scores, settings)
 
     def holds_when(self, *, in_folds: bool, mixed: bool) -> str:
         """Say when a rate is kept: what is proven, and what is only observed.
@@ -189,6 +210,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
                 rate=_asked,
                 promises=True,
                 holds="always, if the clips are exchangeable",
+                joint=True,
             ),
             Strategy(
                 "student_t",
@@ -258,6 +280,15 @@ def _beyond(k: float) -> float:
 
 def _above(percentile: float) -> float:
     return (100 - percentile) / 100
+
+
+def _too_many_foreign(foreign: int, clips: int, rate: float) -> str:
+    allowed = allowed_above(clips, rate)
+    are = "are" if foreign != 1 else "is"
+    return (
+        f"{foreign} of {clips} normal clips {are} foreign among the others, and so anomalous "
+        f"whatever the threshold, where {in_words(rate)} leaves room for {allowed - 1}"
+    )
 
 
 def _lowest_rate(clips: int) -> str:

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from anomalous_sound.configuration.decision import Per, ThresholdSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import softened
-from anomalous_sound.decision.strategies import STRATEGIES, Threshold, conformal
+from anomalous_sound.decision.strategies import STRATEGIES, Strategy, Threshold, conformal
 from anomalous_sound.errors import InputError
 from anomalous_sound.vocabulary import Decision
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 logger = logging.getLogger(__name__)
+
+_NAMED = 3  # clips, in a message
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Thresholds:
         note: why it is the fallback; empty if it is not.
         for_unseen: whether the threshold was calibrated for machine IDs not trained on, too.
         false_alarm_rate: the rate that the strategy promises; None if it promises none.
+        with_foreign: whether it is the rate of the whole verdict, foreign sound included, and not
+            of the score alone.
     """
 
     strategy: str
@@ -44,6 +47,7 @@ class Thresholds:
     note: str = ""
     for_unseen: bool = False
     false_alarm_rate: float | None = None
+    with_foreign: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Thresholds:
@@ -52,7 +56,10 @@ class Thresholds:
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values."""
-        return asdict(self) | {"by_machine_id": dict(self.by_machine_id)}
+        values = asdict(self) | {"by_machine_id": dict(self.by_machine_id)}
+        if not self.with_foreign:
+            del values["with_foreign"]  # as in earlier detectors, whose digest is of what is there
+        return values
 
     @property
     def shared(self) -> float | None:
@@ -111,15 +118,18 @@ def deploy(
         raise InputError("no threshold can be deployed: there are no calibration clips.")
     notes: list[str] = []
     for strategy in (settings.deployed, settings.fallback):
-        compute = STRATEGIES[strategy].threshold
-        found = _of_each(calibration, settings.per, partial(_computed, compute, settings))
+        compute = _computing(STRATEGIES[strategy], calibration, settings)
+        found = _of_each(calibration, settings.per, compute)
         missing = next((name for name in names if not found[name].given), None)
         if missing is None:
             values = {name: threshold.value for name, threshold in found.items()}
             rate = settings.false_alarm_rate if STRATEGIES[strategy].promises else None
-            return Thresholds(strategy, values, settings.per, "".join(notes), for_unseen, rate)
+            joint = STRATEGIES[strategy].joint and calibration.foreign is not None
+            note = "".join(notes)
+            return Thresholds(strategy, values, settings.per, note, for_unseen, rate, joint)
         whose = f"machine ID {missing}: " if settings.per == "machine_id" else ""
-        notes.append(f"{strategy} cannot be given: {whose}{found[missing].note}")
+        why = _why(found[missing], calibration, missing if settings.per == "machine_id" else None)
+        notes.append(f"{strategy} cannot be given: {whose}{why}")
     raise InputError(
         f"no threshold can be deployed: {'; '.join(notes)}; give more normal clips or deploy "
         "another one (parameters thresholds.deployed and thresholds.fallback)."
@@ -127,7 +137,12 @@ def deploy(
 
 
 def conformal_at(
-    calibration: CalibrationScores, rate: float, *, per: Per, for_unseen: bool = False
+    calibration: CalibrationScores,
+    rate: float,
+    *,
+    per: Per,
+    for_unseen: bool = False,
+    by_score: bool = False,
 ) -> Thresholds:
     """Return the conformal thresholds for a false-alarm rate.
 
@@ -136,41 +151,54 @@ def conformal_at(
         rate: above 0 and below 1.
         per: which clips share a threshold.
         for_unseen: whether whole machine IDs were left out, so that it speaks for others too.
+        by_score: whether it is the rate of scores at or above the threshold, and not that of the
+            whole verdict, foreign sound included.
 
     Raises:
-        InputError: there are too few clips for the rate; it says how many are needed.
+        InputError: there are too few clips for the rate, or too many of them are foreign; it says
+            how many are needed.
     """
-    found = _of_each(calibration, per, lambda scores: conformal(scores, rate))
+    scores = calibration.values if by_score else calibration.joint
+    found = _of_each(calibration, per, lambda machine_id: conformal(scores(machine_id), rate))
     if not found:
         raise InputError("no threshold can be computed: there are no calibration clips.")
     for name, threshold in found.items():
         if not threshold.given:
             whose = f"machine ID {name or '(none given)'}: " if per == "machine_id" else ""
+            why = _why(threshold, calibration, name if per == "machine_id" else None)
             raise InputError(
-                f"the false-alarm rate {rate:g} cannot be promised: {whose}{threshold.note}; "
+                f"the false-alarm rate {rate:g} cannot be promised: {whose}{why}; "
                 "accept a higher rate, or calibrate with more normal clips "
                 "(anomalous-sound recalibrate)."
             )
     values = {name: threshold.value for name, threshold in found.items()}
-    return Thresholds("conformal", values, per, "", for_unseen, rate)
+    joint = not by_score and calibration.foreign is not None
+    return Thresholds("conformal", values, per, "", for_unseen, rate, joint)
 
 
-def _computed(
-    compute: Callable[[np.ndarray, ThresholdSettings], Threshold],
-    settings: ThresholdSettings,
-    scores: np.ndarray,
-) -> Threshold:
-    return compute(scores, settings)
+def _why(threshold: Threshold, calibration: CalibrationScores, machine_id: str | None) -> str:
+    """Say why a threshold cannot be given, and which clips stand in its way."""
+    foreign = calibration.foreign_clips(machine_id)
+    if not (threshold.strategy == "conformal" and foreign):
+        return threshold.note
+    some = ", ".join(foreign[:_NAMED]) + ", …" * (len(foreign) > _NAMED)
+    return f"{threshold.note}; listen to them, and take out what is not normal ({some})"
+
+
+def _computing(
+    strategy: Strategy, calibration: CalibrationScores, settings: ThresholdSettings
+) -> Callable[[str | None], Threshold]:
+    return lambda machine_id: strategy.of(calibration, settings, machine_id)
 
 
 def _of_each(
-    calibration: CalibrationScores, per: Per, compute: Callable[[np.ndarray], Threshold]
+    calibration: CalibrationScores, per: Per, compute: Callable[[str | None], Threshold]
 ) -> dict[str, Threshold]:
     """Compute the threshold of each machine ID: from its own clips, or the same from all."""
     names = sorted(set(calibration.machine_ids))
     if per == "machine_id":
-        return {name: compute(calibration.values(name)) for name in names}
-    return dict.fromkeys(names, compute(calibration.values())) if names else {}
+        return {name: compute(name) for name in names}
+    return dict.fromkeys(names, compute(None)) if names else {}
 
 
 def check_thresholds(machine_ids: Iterable[str], settings: ThresholdSettings) -> None:

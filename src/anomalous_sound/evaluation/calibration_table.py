@@ -39,11 +39,11 @@ def calibration_table(
 ) -> pd.DataFrame:
     """Compare promise and delivery, for all clips and for each machine ID with its own threshold.
 
-    Alarms are counted by the score alone; a clip of foreign sound, which is anomalous whatever its
-    score (see :mod:`anomalous_sound.decision.evidence`), is none here unless its score is high.
+    An alarm is a clip that is called anomalous: by its score, or because it is foreign (see
+    :mod:`anomalous_sound.decision.evidence`).
 
     Args:
-        clip_scores: ``machine_id, split, label, score``, one row per clip.
+        clip_scores: ``machine_id, split, label, score, foreign``, one row per clip.
         calibration: scores of held-out normal clips.
         settings: of the thresholds.
         confidence: of the exact binomial interval of the delivered rate.
@@ -64,12 +64,11 @@ def calibration_table(
             normal_test if machine_id is None else normal_test[normal_test.machine_id == machine_id]
         )
         for row in promised_and_delivered(
-            calibration.values(machine_id),
-            test.score.to_numpy(),
+            calibration,
+            test.score.mask(test.foreign.astype(bool), np.inf).to_numpy(),
             settings,
             confidence=confidence,
-            in_folds=calibration.in_folds,
-            mixed=machine_id is None and len(set(calibration.machine_ids)) > 1,
+            machine_id=machine_id,
         ):
             # not by a name such as "all", which a machine ID may have
             per = "machine_type" if machine_id is None else "machine_id"
@@ -78,24 +77,22 @@ def calibration_table(
 
 
 def promised_and_delivered(
-    calibration_scores: np.ndarray,
+    calibration: CalibrationScores,
     normal_test_scores: np.ndarray,
     settings: ThresholdSettings,
     *,
     confidence: float,
-    in_folds: bool,
-    mixed: bool,
+    machine_id: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Compare promise and delivery for one group of clips.
 
     Args:
-        calibration_scores: scores of held-out normal clips.
-        normal_test_scores: scores of other clips known to be normal, to count alarms on.
+        calibration: scores of held-out normal clips.
+        normal_test_scores: scores of other clips known to be normal, to count alarms on; infinite
+            where a clip is foreign.
         settings: of the thresholds.
         confidence: of the exact interval of the delivered rate.
-        in_folds: whether each calibration clip was scored by another network and score; see
-            :class:`.CalibrationScores`.
-        mixed: whether the calibration clips are of several machine IDs.
+        machine_id: whose calibration clips to take; None: all.
 
     Yields:
         CALIBRATION_COLUMNS of each strategy that has a rate. ``holds`` says when the rate is kept,
@@ -103,17 +100,18 @@ def promised_and_delivered(
         something cannot be computed, and ``note`` says why.
     """
     clips = len(normal_test_scores)
+    mixed = machine_id is None and len(set(calibration.machine_ids)) > 1
     for strategy in STRATEGIES.values():
         if (rate := strategy.rate(settings)) is None:
             continue
-        threshold = strategy.threshold(calibration_scores, settings)
+        threshold = strategy.of(calibration, settings, machine_id)
         counted = threshold.given and clips > 0
         alarms = int((normal_test_scores >= threshold.value).sum())
         low, high = binomial_interval(alarms, clips, confidence)
         yield {
             "strategy": strategy.name,
             "rate": rate,
-            "holds": strategy.holds_when(in_folds=in_folds, mixed=mixed),
+            "holds": strategy.holds_when(in_folds=calibration.in_folds, mixed=mixed),
             "threshold": threshold.value,
             "calibration_clips": threshold.clips,
             "clips_needed": threshold.clips_needed,

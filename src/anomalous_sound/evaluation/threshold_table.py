@@ -65,7 +65,7 @@ def threshold_table(
     no_roc = why_no_roc(is_anomalous)
     rows: list[dict[str, Any]] = []
     for strategy in STRATEGIES.values():
-        threshold = strategy.threshold(calibration.values(), settings)
+        threshold = strategy.of(calibration, settings)
         rows.append(
             {
                 **_named(strategy, settings),

@@ -94,6 +94,11 @@ class DeployedThresholds(Protocol):
         ...
 
     @property
+    def with_foreign(self) -> bool:
+        """Whether the rate is that of the whole verdict, foreign sound included."""
+        ...
+
+    @property
     def unseen_note(self) -> str:
         """What to bear in mind of machine IDs not trained on; empty if they are not judged."""
         ...

@@ -53,9 +53,12 @@ def _promise(
     whose = " of each machine ID" if of_each else ""
     mixed = not of_each and len(thresholds.by_machine_id) > 1
     said = (
-        f"at most {thresholds.false_alarm_rate:.1%} false alarms among normal clips{whose} "
+        f"at most {thresholds.false_alarm_rate:.1%} false alarms among normal clips{whose}"
+        f"{', foreign sound included' if thresholds.with_foreign else ' by the score'} "
         f"({strategy.holds_when(in_folds=in_folds, mixed=mixed)})"
     )
+    if not thresholds.with_foreign:
+        said += "; foreign sound adds at most 2 in n + 1, with n normal clips of the machine ID"
     if thresholds.unseen_note:
         said += f"; {thresholds.unseen_note}"
     if calibration is None:

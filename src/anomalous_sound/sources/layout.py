@@ -43,12 +43,17 @@ _LABEL_FOLDERS = ("normal", "abnormal")
 _NO_ATTRIBUTES = "noattribute"  # since 2024, where they are kept secret
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
-# no recording called so is silently taken for normal sound: these anywhere, or as a word
+# no recording called so is silently taken for normal sound: these anywhere, or as a word; a word
+# begins and ends where letters do, and where their case changes as in BadBearing and NGclips
+_WORD_BEGINS = r"(?:(?<![^\W\d_])|(?-i:(?<=[a-z])(?=[A-Z])))"
+_WORD_ENDS = r"(?:(?![^\W\d_])|(?-i:(?<=[a-z])(?=[A-Z])))"
 _SOUNDS_FAULTY = re.compile(
-    r"abnorm|anomal|faulty|defe[ck]t|malfunction|unhealthy"
-    r"|(?<![^\W\d_])(?:ng|nok|not(?:[\W\d_])*ok|bad|fault(?:s|ed)?|broken|damaged?"
-    r"|fail(?:ure|ures|ed|ing)?|worn|crack(?:s|ed)?|leak(?:s|ing)?|errors?|(?:un|non|not)[\W_]?normal)"
-    r"(?![^\W\d_])",
+    r"abnorm|anomal|faulty|defe[ck]t|malfunction|unhealthy|misalign|(?:im|un)balanc"
+    rf"|{_WORD_BEGINS}(?:ng|nok|ko|not(?:[\W\d_])*ok|bad|loose(?:ned|ness)?|fault(?:s|ed)?|broken"
+    r"|damaged?|fail(?:ure|ures|ed|ing)?|worn|crack(?:s|ed)?|leak(?:s|ing)?|errors?"
+    rf"|(?:un|non|not)[\W_]?normal){_WORD_ENDS}"
+    # capitals before a word in small letters: NGclips, but not NGO
+    rf"|{_WORD_BEGINS}(?-i:NG|NOK|KO)(?-i:(?=[A-Z]?[a-z]{{2}}))",
     re.IGNORECASE,
 )
 _TEST_FOLDERS = re.compile(

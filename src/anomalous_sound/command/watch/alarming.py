@@ -292,7 +292,8 @@ def arm(
         )
         rule = find_rule(clips, wish)
         chosen = replace(detector, calibration=detector.calibration.only(heard))
-        detector = chosen.at_rate(rule.rate, per="machine_id")
+        # what is foreign does not vote
+        detector = chosen.at_rate(rule.rate, per="machine_id", by_score=True)
     return (
         detector,
         Alarms(detector, terms, rule, spacing_s),

@@ -25,9 +25,15 @@ from anomalous_sound.vocabulary import Split
 logger = logging.getLogger(__name__)
 
 
-def calibrate(clip_scores: pd.DataFrame, folds: pd.DataFrame) -> CalibrationScores:
-    """Take the scores of the normal clips that were left out: validation clips, or all folds."""
+def calibrate(
+    clip_scores: pd.DataFrame, folds: pd.DataFrame, foreign_clips: pd.DataFrame
+) -> CalibrationScores:
+    """Take the scores of the normal clips that were left out: validation clips, or all folds.
+
+    Those that are foreign among the normal clips count as above any score.
+    """
     chosen = clip_scores[clip_scores.clip_id.isin(folds.clip_id)]
+    chosen = chosen.assign(foreign=chosen.clip_id.isin(foreign_clips.clip_id))
     return CalibrationScores.from_table(chosen, in_folds=bool((chosen.split == Split.TRAIN).any()))
 
 

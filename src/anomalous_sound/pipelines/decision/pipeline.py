@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 nodes.calibrate,
-                inputs=["clip_scores", "folds"],
+                inputs=["clip_scores", "folds", "foreign_clips"],
                 outputs="calibration_scores",
                 name="calibrate",
             ),

@@ -21,7 +21,7 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
-from anomalous_sound.decision.evidence import SoundReference, mean_spectra
+from anomalous_sound.decision.evidence import SoundReference, foreign_among, mean_spectra
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
@@ -232,11 +232,20 @@ def fit_window_reference(
 
 def fit_sound_reference(
     clips: pd.DataFrame, log_mel: Frames, evidence: EvidenceSettings, audio: AudioSettings
-) -> SoundReference:
-    """Take level, crest factor and spectrum of all normal clips that are not tested."""
+) -> tuple[SoundReference, pd.DataFrame]:
+    """Take level, crest factor and spectrum of all normal clips that are not tested.
+
+    Returns:
+        The reference; and ``clip_id, machine_id`` of those of them that are foreign among the
+        others.
+    """
     normal = clips[clips.split != Split.TEST]
     spectra_db = mean_spectra(normal.clip_id, log_mel)
-    return SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
+    foreign = foreign_among(normal, spectra_db, evidence)
+    return (
+        SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate),
+        normal.loc[foreign, ["clip_id", "machine_id"]],
+    )
 
 
 def localise(

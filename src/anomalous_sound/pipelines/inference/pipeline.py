@@ -124,7 +124,7 @@ def _fitting() -> list[Node]:
         node(
             nodes.fit_sound_reference,
             inputs=["clips", "log_mel", "params:evidence", "params:audio"],
-            outputs="sound_reference",
+            outputs=["sound_reference", "foreign_clips"],
             name="fit_sound_reference",
         ),
     ]

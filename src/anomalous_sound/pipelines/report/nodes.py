@@ -77,6 +77,7 @@ def tabulate_thresholds(
     clip_scores: pd.DataFrame,
     calibration_scores: CalibrationScores,
     deployed: Thresholds,
+    decisions: pd.DataFrame,
     settings: ThresholdSettings,
     evaluation: EvaluationSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -86,11 +87,10 @@ def tabulate_thresholds(
         The table of thresholds, and the calibration: what those with a false-alarm rate promise
         and deliver, for all clips and for each machine ID.
     """
+    judged = clip_scores.merge(decisions[["clip_id", "foreign"]], on="clip_id")
     return (
         threshold_table(clip_scores, calibration_scores, settings, deployed),
-        calibration_table(
-            clip_scores, calibration_scores, settings, confidence=evaluation.confidence
-        ),
+        calibration_table(judged, calibration_scores, settings, confidence=evaluation.confidence),
     )
 
 

@@ -62,6 +62,7 @@ def _tables() -> list[Node]:
                 "clip_scores",
                 "calibration_scores",
                 "deployed",
+                "decisions",
                 "params:thresholds",
                 "params:evaluation",
             ],
