@@ -430,6 +430,15 @@ def test_the_tags_of_a_corpus_and_of_what_was_trained_on(as_model):
     assert tags_of("lstm.metrics", {"name": "slider"}) == {}
 
 
+@pytest.mark.parametrize(("simulated", "end"), [(True, ", on simulated sound."), (False, ".")])
+def test_the_area_of_simulated_sound_is_called_so(simulated, end):
+    metrics = {
+        **{"auc_pooled": 0.8389, "auc_pooled_interval": [0.7664, 0.9025], "confidence": 0.95},
+        "corpus": {"simulated": simulated},
+    }
+    assert hooks.area(metrics) == f"AUC: 0.839 (0.766 to 0.902 with 95% confidence){end}"
+
+
 def test_what_a_run_found_is_said_of_its_test_clips():
     clips = pd.DataFrame({"clip_id": list("abcde"), "split": ["train", *["test"] * 4]})
     decisions = pd.DataFrame(
@@ -446,6 +455,7 @@ def test_what_a_run_found_is_said_of_its_test_clips():
     assert said(*"abcde") == "2 of 3 clips sound anomalous; the worst: c. Undecided: 1."
     assert said("a", "b", "d") == "1 of 2 clips sounds anomalous; the worst: d."
     assert said("b") == "0 of 1 clip sound anomalous."
+    assert said("e") == "No clip could be decided. Undecided: 1."
     assert said("a") == "There are no clips to test with."
 
 

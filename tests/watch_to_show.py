@@ -96,7 +96,8 @@ def page_of_watch(
     clips: Sequence[AnomalousClip] = CLIPS, *, detector: Any = None, **changed: Any
 ) -> str:
     """Write a page about a watch."""
-    more = {"which": "All of them.", "told": 2, "is_kept": True, "happened": HAPPENED}
+    more = {"which": "All of them.", "told": 2, "kept": Path("/hall 3/kept")}
+    more |= {"happened": HAPPENED}
     more |= {name: changed.pop(name) for name in tuple(more) if name in changed}
     return watch_page(
         *(heard(**changed), clips, more.pop("happened")),

@@ -554,7 +554,8 @@ def area(metrics: Mapping[str, Any]) -> str:
     low, high = metrics["auc_pooled_interval"]
     return (
         f"AUC: {metrics['auc_pooled']:.3f} ({low:.3f} to {high:.3f} with "
-        f"{metrics['confidence']:.0%} confidence)."
+        f"{metrics['confidence']:.0%} confidence)"
+        + (", on simulated sound." if metrics["corpus"]["simulated"] else ".")
     )
 
 

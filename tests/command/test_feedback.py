@@ -137,7 +137,10 @@ def test_a_foreign_sound_is_an_alarm_whatever_the_threshold(simulated_run, tmp_p
     keep(kept, tone, Feedback.NORMAL)
     done = call("recalibrate", "--feedback", "--detector", folder, "--yes")
     assert done.exit_code == 2
-    assert "of the clips marked normal (1) none is an alarm by its score" in done.output
+    assert (
+        "Of the clips marked normal (1), no alarm: 0; foreign sound, an alarm whatever the "
+        "threshold: 1; joined before: 0."
+    ) in done.output
     loud = with_knocks(rattling(20, 0.99))
     assert score(folder, loud).is_anomalous and not score(folder, loud).is_foreign
     keep(kept, loud, Feedback.NORMAL)

@@ -154,3 +154,11 @@ def test_another_rate_is_free_if_the_clips_can_carry_it(detector_folder, normal,
         detector.at_rate(1.0)
     shown = CliRunner().invoke(main, ["info", "--json", "--detector", str(tmp_path / "new")])
     assert json.loads(shown.stdout)["thresholds"]["false_alarm_rate"] == 0.25
+
+
+def test_a_rate_that_is_none_is_not_replaced_by_the_detector_s(detector_folder, normal, tmp_path):
+    options = ("--detector", detector_folder, "--out", tmp_path / "new", "--yes")
+    done = recalibrate(normal, "--false-alarm-rate", 0, *options)
+    assert done.exit_code == 2
+    assert "accepted: above 0 and below 1" in done.stderr
+    assert not (tmp_path / "new").exists()

@@ -104,7 +104,7 @@ def test_exit_codes(clips, folder, command, tmp_path, write_clip):
     nameless = shutil.copy(quiet, tmp_path / "monday.wav")
     undecided = command("score", nameless)
     assert undecided.exit_code == 3
-    assert "Undecided: 1;" in undecided.stdout
+    assert "No clip could be decided.\nUndecided: 1;" in undecided.stdout
     assert command("score", nameless, "--machine-id", "00").exit_code in (0, 1)
     for arguments, message in [
         (("score", tmp_path / "gone"), "gone does not exist"),

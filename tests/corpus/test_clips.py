@@ -248,7 +248,7 @@ def test_new_clips_are_all_test_clips_of_the_detector(dcase_folder, caplog):
     caplog.set_level("WARNING", "anomalous_sound")
     clips, _ = list_new_clips(corpus, FEATURES, machine_type="fan", **how)
     assert set(clips.machine_type) == {"fan"}
-    assert "machine type slider; its clips are judged as the detector's fan" in caplog.text
+    assert "call 'slider' is judged as the detector's machine type, fan." in caplog.text
 
 
 def test_the_name_of_a_plain_folder_is_no_warning(tmp_path, write_clip, caplog):

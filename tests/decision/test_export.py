@@ -128,6 +128,49 @@ def test_a_folder_with_labels_is_judged_and_watched_without_pytorch(clips, out, 
     assert (verdict["event"], verdict["score"]) == ("verdict", line["score"])
 
 
+_SERVE_ONCE = """
+import os, signal, sys, threading, urllib.request
+import uvicorn
+from anomalous_sound.command.app import run
+
+place, clip = sys.argv[1:]
+sys.argv = ["anomalous-sound", "serve", "--detector", place, "--port", "0"]
+begin = uvicorn.Server.startup
+
+
+def ask(port):
+    try:
+        address = f"http://127.0.0.1:{port}/judge?machine_id=02"
+        with open(clip, "rb") as file:
+            request = urllib.request.Request(address, file.read(), {"Content-Type": "audio/wav"})
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        print(direct.open(request, timeout=60).read().decode(), flush=True)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def startup(self, sockets):
+    await begin(self, sockets=sockets)
+    threading.Thread(target=ask, args=[sockets[0].getsockname()[1]]).start()
+
+
+uvicorn.Server.startup = startup
+run()
+"""
+
+
+@pytest.mark.slow
+def test_an_export_is_served_without_pytorch(clips, out):
+    clip = min(clips.glob("test/anomaly_id_02_*.wav"))
+    served = run_light(_SERVE_ONCE, out, clip)
+    assert (served.returncode, served.stderr) == (0, "")
+    told, answer = served.stdout.splitlines()
+    assert told.startswith("Listening at ")
+    (verdict,) = json.loads(answer)["verdicts"]
+    expected = Detector.load(out).judge_file(clip, machine_id="02")
+    assert verdict == {**expected.to_json(), "source": "-"}
+
+
 def watch_once(clips, out, page, tmp_path, **options):
     """Watch a folder with one clip, and write a page of it."""
     place = tmp_path / "press"

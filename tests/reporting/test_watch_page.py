@@ -64,10 +64,13 @@ def test_a_clip_has_its_sound_its_events_and_the_words_for_feedback():
         np.testing.assert_allclose(sound, expected, atol=1 / 2**15)
     assert len(elements.all("rect")) == 2  # on spectrogram and deviation of the first
     assert len(elements.all("svg")) == 4
-    assert "anomalous-sound feedback id-b.wav --fault or --normal" in elements.text
+    assert (
+        "anomalous-sound feedback id-b.wav --kept '/hall 3/kept' --fault or --normal"
+        in elements.text
+    )
     assert "lies most of all around 820 Hz" in elements.text  # of the second, without an event
     assert "The sensor is in doubt: level" in elements.text
-    assert "feedback" not in Elements(page_of_watch(is_kept=False)).text
+    assert "feedback" not in Elements(page_of_watch(kept=None)).text
     foreign = clip("b.wav", at="2026-03-14T02:15:00+01:00", sensor=["foreign"])
     assert "in doubt:" not in Elements(page_of_watch([foreign])).text
 

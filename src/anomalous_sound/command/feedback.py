@@ -132,16 +132,20 @@ def join(detector: Detector, kept: KeptClips, *, rate: float | None) -> Joined:
     clips = _with_feedback(kept)
     now, unreadable = _judged(base, clips)
     known = {*stored.clip_ids}
-    new = {
+    normal, alarms = now[Feedback.NORMAL], _alarms(now[Feedback.NORMAL])
+    by_score = {
         f"{FROM_FEEDBACK}{one.clip.folder.name}": one.verdict
-        for one in _alarms(now[Feedback.NORMAL])
+        for one in alarms
         if not one.verdict.is_foreign
     }
-    new = {name: verdict for name, verdict in new.items() if name not in known}
+    new = {name: verdict for name, verdict in by_score.items() if name not in known}
     if not new:
         raise InputError(
-            f"recalibrate --feedback: of the clips marked normal ({len(now[Feedback.NORMAL])}) "
-            f"none is an alarm by its score at a rate of {rate:g}; there is nothing to change."
+            f"recalibrate --feedback: there is nothing to change at a rate of {rate:g}. Of the "
+            f"clips marked normal ({len(normal)}), no alarm: {len(normal) - len(alarms)}; foreign "
+            f"sound, an alarm whatever the threshold: {len(alarms) - len(by_score)}; joined "
+            f"before: {len(by_score)}. If normal clips sound foreign, record normal sound that "
+            "has it, and recalibrate DIR."
         )
     calibration = CalibrationScores(
         (*stored.clip_ids, *new),

@@ -80,7 +80,8 @@ def promised_rate(detector: Detector, rate: float | None) -> float:
     Raises:
         InputError: neither is there.
     """
-    rate = rate or detector.thresholds.false_alarm_rate
+    if rate is None:
+        rate = detector.thresholds.false_alarm_rate
     if rate is None:
         raise InputError(
             f"the detector promises no false-alarm rate ({detector.thresholds.strategy}); say "

@@ -157,8 +157,8 @@ def list_new_clips(
         } <= {"", nameless}
         logger.log(
             logging.INFO if says_nothing else logging.WARNING,
-            "The folder says machine type %s; its clips are judged as the detector's %s.",
-            ", ".join(sorted(types)),
+            "What folder or labels.csv call '%s' is judged as the detector's machine type, %s.",
+            "', '".join(sorted(types)),
             machine_type,
         )
     clips, _ = _check(

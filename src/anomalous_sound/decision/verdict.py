@@ -195,7 +195,14 @@ def in_one_sentence(anomalous: int, clips: int, worst: str) -> str:
 
     >>> in_one_sentence(9, 57, "press_3.wav")
     '9 of 57 clips sound anomalous; the worst: press_3.wav.'
+
+    Args:
+        anomalous: how many do.
+        clips: how many have a decision.
+        worst: what the one with the highest score is called.
     """
+    if not clips:
+        return "No clip could be decided."
     said = (
         f"{anomalous} of {clips} clip{'s' * (clips != 1)} sound{'s' * (anomalous == 1)} anomalous"
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -100,7 +101,7 @@ def watch_page(
     which: str,
     told: int,
     detector: Detector,
-    is_kept: bool,
+    kept: Path | None,
     page: PageSettings,
 ) -> str:
     """Write the page.
@@ -112,7 +113,7 @@ def watch_page(
         which: which clips ``clips`` are, in a sentence.
         told: how many there were to tell, in all.
         detector: what judges.
-        is_kept: whether the clips are kept for feedback.
+        kept: the folder in which the clips wait for feedback; None: they are not kept.
         page: of the page.
 
     Returns:
@@ -139,10 +140,15 @@ def watch_page(
         happened=[(_clock(at), text) for at, text in happened],
         told=told,
         rests_on=heard.rests_on,
-        is_kept=is_kept,
+        kept=None if kept is None else _quoted(kept),
         versions=program_versions() | identity_facts(detector.identity),
         **detector_facts(detector.description, detector.score),
     )
+
+
+def _quoted(kept: Path) -> str:
+    """Name a folder for a command: in any working folder, and whatever detectors there are."""
+    return shlex.quote(shown(kept.absolute()))
 
 
 def _shown(clips: Sequence[AnomalousClip], detector: Detector, page: PageSettings) -> ShownClips:

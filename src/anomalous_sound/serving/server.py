@@ -101,9 +101,10 @@ def serve(
             f"--host {host} can be reached from other machines, so clients must show a token: "
             f"give one in the variable {TOKEN_VARIABLE}, or --token-file FILE."
         )
-    import torch
+    if detector.identity.exported_from is None:  # an export has no torch, and one thread for a clip
+        import torch
 
-    torch.set_num_threads(1)  # each recording has a thread of its own
+        torch.set_num_threads(1)  # each recording has a thread of its own
     listening = bind(host, port)
     # the first clip takes longer: what it needs is imported
     samples, rate = example_clip(detector)

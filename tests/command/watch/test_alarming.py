@@ -409,11 +409,14 @@ def test_text_says_the_same(alarms):
     for number in range(5):
         watch.result(verdict("00", 0.0, f"n{number}.wav"))
     watch.result(Rejection(Path("s.wav"), "all samples are zero", is_silent=True))
+    watch.result(verdict("00", 0.0, "n5.wav"))
+    watch.result(Rejection(Path("s.wav"), "all samples are zero", is_silent=True))
     watch.end("done")
     text = "\n".join(lines)
     for part in ("suppressed: machine ID 00, 0.wav", "ALARM: machine ID 00", "recovered: machine"):
         assert part in text
-    assert "1 alarms" in lines[-1]
+    assert "sensor well again: 'silence' is over, after " in text
+    assert "2 not judged" in lines[-1] and "1 alarms" in lines[-1]
     assert lines[-1].endswith("reason: done; sensor: silence")
 
 

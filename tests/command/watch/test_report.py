@@ -58,7 +58,7 @@ def written(tmp_path, detector, clock):
         most_clips=4,
         every_s=60.0,
         is_stream=True,
-        is_kept=True,
+        kept=tmp_path / "kept",
         clock=clock,
     )
 
@@ -304,5 +304,5 @@ def test_what_the_page_needs_is_named(monkeypatch, tmp_path, detector):
             most_clips=4,
             every_s=60.0,
             is_stream=True,
-            is_kept=True,
+            kept=None,
         )

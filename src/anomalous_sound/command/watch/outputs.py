@@ -178,10 +178,10 @@ def open_outputs(
             outputs.couriers.append(Courier(name, waiting, receiver, outputs.trouble))
         if options.output is not None:
             outputs.file = _opened(options.output)
-        if options.kept_clips:
-            kept = KeptClips(kept_folder(options.kept, folder))
+        kept = kept_folder(options.kept, folder) if options.kept_clips else None
+        if kept is not None:
             outputs.keeper = Keeper(
-                kept,
+                KeptClips(kept),
                 detector.description,
                 most_clips=options.kept_clips,
                 most_bytes=int(options.kept_mb * _MB),
@@ -194,7 +194,7 @@ def open_outputs(
                 most_clips=options.report_clips,
                 every_s=options.report_every_s,
                 is_stream=is_stream,
-                is_kept=options.kept_clips > 0,
+                kept=kept,
             )
     except BaseException:
         outputs.flush_s = 0.0

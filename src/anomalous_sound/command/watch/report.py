@@ -57,7 +57,7 @@ class Report:
         most_clips: int,
         every_s: float,
         is_stream: bool,
-        is_kept: bool,
+        kept: Path | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write a page on which nothing has been heard yet.
@@ -69,7 +69,7 @@ class Report:
             most_clips: with a player.
             every_s: from one writing to the next at least, s.
             is_stream: whether that is sound without files.
-            is_kept: whether anomalous clips are kept for feedback.
+            kept: the folder in which anomalous clips are kept for feedback; None: they are not.
             clock: tells the time, s.
 
         Raises:
@@ -94,7 +94,7 @@ class Report:
         from anomalous_sound.reporting.promises import promise_in_words
         from anomalous_sound.reporting.watch_page import Heard
 
-        self._path, self._detector, self._is_kept = path, detector, is_kept
+        self._path, self._detector, self._kept = path, detector, kept
         self._newest, self._most = -(-most_clips // 2), most_clips
         self._every_s, self._clock = every_s, clock
         self._page = PageSettings(
@@ -199,7 +199,7 @@ class Report:
             which=self._which(),
             told=self._told,
             detector=self._detector,
-            is_kept=self._is_kept,
+            kept=self._kept,
             page=self._page,
         )
         with replaced_file(self._path) as file:

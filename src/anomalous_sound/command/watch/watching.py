@@ -209,7 +209,7 @@ class Watch:
         lasted_s = self._clock() - since
         values = {"kind": kind, "machine_id": machine_id, "lasted_s": round(lasted_s, 3)}
         whose = f" of machine ID {machine_id}" if machine_id else ""
-        text = f"sensor well again{whose}: no {kind} any more, after {lasted_s:.0f} s"
+        text = f"sensor well again{whose}: '{kind}' is over, after {lasted_s:.0f} s"
         self._tell("sensor_well", values, text)
 
     def _counts(self, event: str, more: Mapping[str, object]) -> None:
@@ -219,7 +219,7 @@ class Watch:
         if self._alarms is not None:
             counts |= self._alarms.counts
             on = self._alarms.on
-        said = ", ".join(f"{n} {key}" for key, n in counts.items())
+        said = ", ".join(f"{n} {key.replace('_', ' ')}" for key, n in counts.items())
         said += "".join(f"; {key}: {value}" for key, value in more.items())
         said += f"; sensor: {', '.join(wrong)}" if wrong else ""
         said += f"; alarm on: {', '.join(on)}" if on else ""
