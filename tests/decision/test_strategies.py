@@ -202,7 +202,7 @@ def test_a_rate_out_of_range_is_refused(rate):
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_scores_that_are_not_one_finite_number_each_are_refused(name, scores):
     if name == "conformal" and np.isinf(scores).any():
-        assert STRATEGIES[name].threshold(np.array(scores), settings(false_alarm_rate=0.4)).given
+        assert STRATEGIES[name].threshold(np.array(scores), settings(false_alarm_rate=0.7)).given
         return  # above any score: it is foreign
     with pytest.raises(InputError, match="one finite number a clip"):
         STRATEGIES[name].threshold(np.array(scores), settings(false_alarm_rate=0.1))
