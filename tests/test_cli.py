@@ -48,7 +48,7 @@ def kedro(project, *arguments):
         ),
         (
             ("--pipeline", "lstm", "--env", "dcase2019"),
-            "Error: there is no environment 'dcase2019'; there are base, dcase2020, dcase2021",
+            "Error: there is no environment 'dcase2019'; there are base, cluster, dcase2020",
         ),
         (
             ("--env", "dcase2022", "--params", "corpus.parts=[development,test]"),

@@ -34,10 +34,9 @@ def open_detector(
         The thresholds are those for the false-alarm rate that ``inference`` names, if it names one.
 
     Raises:
-        InputError: the detector has too few calibration clips for that rate, or is not made of
-            trained networks.
+        InputError: the detector has too few calibration clips for that rate, or a frozen encoder.
     """
-    if not isinstance(detector.networks, TrainedNetworks) or detector.reference is None:
+    if detector.reference is None:
         raise InputError(
             "the pipeline score says when and where a clip deviates, for which it needs a detector "
             "with networks that were trained; judge with this one by: anomalous-sound score."
