@@ -75,7 +75,12 @@ def test_what_the_table_was_made_of_is_recorded_beside_it(tmp_path):
     campaign = CampaignSettings(names=["fan-seed1", "fan-seed2"], title=None)
     clips, of_table = nodes.join_results(found, campaign, settings())
     detector = DetectorSettings(
-        name="fans", per="machine_type", folds=1, left_out="clip", left_out_fits=9
+        name="fans",
+        per="machine_type",
+        folds=1,
+        left_out="clip",
+        left_out_fits=9,
+        channels="maximum",
     )
     provenance = nodes.record_provenance(
         found, clips, of_table, campaign, settings(), detector, seed=5
