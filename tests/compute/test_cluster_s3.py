@@ -30,25 +30,25 @@ def test_a_run_on_s3_finds_the_same(project, simulated_run, s3):
     project.run(
         to_outputs=["lstm.clip_scores", "lstm.window_errors"],
         audio_dir="s3://hall/recordings/slider",
-        storage="s3://hall/work",
+        storage="s3://hall/store",
         engine={"type": "dask", "workers": 2, "batch": 3},
     )
     for name in ("lstm.clip_scores", "lstm.window_errors"):
         pd.testing.assert_frame_equal(
-            project.load(name, audio_dir="s3://hall/recordings/slider", storage="s3://hall/work"),
+            project.load(name, audio_dir="s3://hall/recordings/slider", storage="s3://hall/store"),
             simulated_run.load(name),
         )
-    of_errors = "s3://hall/work/07_model_output/slider/lstm/band_errors"
+    of_errors = "s3://hall/store/07_model_output/slider/lstm/band_errors"
     assert len(s3.files(f"{of_errors}/roots")) == len(simulated_run.load("clips"))
     here = {
         path.name: path.read_bytes()
         for path in simulated_run.data("03_primary/slider/log_mel").glob("*.npy")
     }
-    there = s3.files("s3://hall/work/03_primary/slider/log_mel")
+    there = s3.files("s3://hall/store/03_primary/slider/log_mel")
     del there["index.parquet"]
     assert there == here
     # checkpoints were there, and are not needed any more
-    assert not s3.files("s3://hall/work/06_models")
+    assert not s3.files("s3://hall/store/06_models")
 
 
 def test_a_detector_on_s3_judges_the_same(simulated_run, s3, tmp_path):
