@@ -8,7 +8,7 @@ import sys
 import threading
 from types import FrameType
 
-STOPPED = "stopped. The same command goes on: a training continues after its last whole epoch."
+STOPPED = "stopped. The same command goes on with what is left; a training after its last epoch."
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
