@@ -15,7 +15,7 @@ import pandas as pd
 
 from anomalous_sound.storage.atomic import replaced_file
 from experiments.choice_page import BOTH, LEFT_OUT, LESS, RECORDED
-from experiments.rule import METHODS, STANDARD
+from experiments.rule import DELIVERED, METHODS, STANDARD, Networks
 
 CHOSEN = "errors: Mahalanobis + spectrum: local density"
 WITHOUT = "spectrum: Mahalanobis + local density"  # the chosen score, frames in place of errors
@@ -46,9 +46,9 @@ _TABLE = re.compile(r"(<!-- choice: (\w+) -->\n).*?(<!-- /choice -->)", re.DOTAL
 class Cells:
     """The AUCs and their intervals, as text."""
 
-    def __init__(self, intervals: pd.DataFrame) -> None:
-        """Take results/choose_score_intervals.csv."""
-        usual = intervals[intervals.networks == STANDARD.name]
+    def __init__(self, intervals: pd.DataFrame, networks: Networks) -> None:
+        """Take results/choose_score_intervals.csv, of one number of networks."""
+        usual = intervals[intervals.networks == networks.name]
         self._rows = usual.set_index(["score", "method", "of"])[["auc", "low", "high"]]
 
     def auc(self, score: str, method: str, of: str) -> str:
@@ -72,9 +72,9 @@ def tables(intervals: pd.DataFrame, chosen_by_others: dict[str, str]) -> dict[st
         intervals: results/choose_score_intervals.csv.
         chosen_by_others: the score that the others choose, by the machine type left out.
     """
-    cells = Cells(intervals)
+    compared, cells = Cells(intervals, STANDARD), Cells(intervals, DELIVERED)
     written = {
-        "candidates": _candidates(cells),
+        "candidates": _candidates(compared),
         "rows": _rows(cells),
         "difference": _difference(cells),
         "left_out": _left_out(cells, chosen_by_others),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from anomalous_sound.evaluation.metrics import auc
 from experiments.intervals import ResampledCorpora, interval
 from experiments.rule import (
     CHOOSING,
+    DELIVERED,
     METHODS,
     MOST_TIMES,
     NETWORKS,
     ONE,
     STANDARD,
+    Networks,
     allowed_networks,
     by_machine_type,
     choose,
@@ -111,6 +113,16 @@ class Choice:
         """The corpora of each machine type on which numbers of networks are compared."""
         return _corpora(self.compared)
 
+    @cached_property
+    def shown_networks(self) -> Networks:
+        """What the rule has chosen if it was trained on everything, else STANDARD."""
+        trained = {
+            name: set(of[["corpus", "method", "fold"]].itertuples(index=False, name=None))
+            for name, of in self.aucs.groupby("networks")
+        }
+        has_all = trained.get(DELIVERED.name, set()) >= trained[STANDARD.name]
+        return DELIVERED if has_all else STANDARD
+
     def columns(self) -> dict[str, dict[str, list[str]]]:
         """Return what columns of a table average over: each machine type, and all of them.
 
@@ -176,24 +188,12 @@ def intervals(choice: Choice, *, chosen: str, without: str, shown: Iterable[str]
         LESS is the paired difference of chosen and without, LEFT_OUT what the rule chooses without
         each machine type, and what it is judged by.
     """
-    rows = []
-    each = {corpus: {name: [corpus]} for name, of in choice.machine_types.items() for corpus in of}
-    for method, methods in choice.columns_of_methods().items():
-        for score in choice.candidates:
-            for name, types in (choice.columns() | (each if score in shown else {})).items():
-                values = choice.resampled(score, methods, types)
-                rows.append((score, STANDARD.name, method, name, *interval(values)))
-        for name, types in (choice.columns() | each).items():
-            values = _difference(choice, (chosen, without), methods, types)
-            rows.append((LESS, STANDARD.name, method, name, *interval(values)))
-        judged = {
-            left_out: choice.resampled(score, methods, {left_out: choice.machine_types[left_out]})
-            for left_out, score in choice.chosen_by_others().items()
-        }
-        for name, values in (judged | {"mean": np.mean(list(judged.values()), axis=0)}).items():
-            rows.append((LEFT_OUT, STANDARD.name, method, name, *interval(values)))
+    rows = list(_intervals_of(choice, STANDARD, choice.candidates, chosen, without, set(shown)))
+    if choice.shown_networks != STANDARD:
+        rows += _intervals_of(choice, choice.shown_networks, shown, chosen, without, set(shown))
     for networks in NETWORKS:
-        if networks.name in set(choice.compared.networks) and networks != STANDARD:
+        is_compared = networks.name in set(choice.compared.networks)
+        if is_compared and networks not in (STANDARD, choice.shown_networks):
             for method in CHOOSING:
                 of_each = {name: {name: of} for name, of in choice.compared_types.items()}
                 for name, types in (of_each | {"mean": choice.compared_types}).items():
@@ -201,6 +201,34 @@ def intervals(choice: Choice, *, chosen: str, without: str, shown: Iterable[str]
                     rows.append((chosen, networks.name, method, name, *interval(values)))
     columns = ["score", "networks", "method", "of", "auc", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _intervals_of(
+    choice: Choice,
+    networks: Networks,
+    scores: Iterable[str],
+    chosen: str,
+    without: str,
+    shown: Set[str],
+) -> Iterator[tuple[str | float, ...]]:
+    """Yield the rows of :func:`intervals` for one number of networks, and some scores."""
+    scores = list(scores)
+    each = {corpus: {name: [corpus]} for name, of in choice.machine_types.items() for corpus in of}
+    for method, methods in choice.columns_of_methods().items():
+        resampled = partial(choice.resampled, methods=methods, networks=networks.name)
+        for score in scores:
+            for name, types in (choice.columns() | (each if score in shown else {})).items():
+                values = resampled(score, machine_types=types)
+                yield score, networks.name, method, name, *interval(values)
+        for name, types in (choice.columns() | each).items():
+            values = _difference(choice, (chosen, without), methods, types, networks)
+            yield LESS, networks.name, method, name, *interval(values)
+        judged = {
+            left_out: resampled(score, machine_types={left_out: choice.machine_types[left_out]})
+            for left_out, score in choice.chosen_by_others().items()
+        }
+        for name, values in (judged | {"mean": np.mean(list(judged.values()), axis=0)}).items():
+            yield LEFT_OUT, networks.name, method, name, *interval(values)
 
 
 def _corpora(table: pd.DataFrame) -> dict[str, list[str]]:
@@ -215,8 +243,9 @@ def _difference(
     scores: tuple[str, str],
     methods: Iterable[str],
     types: Mapping[str, Iterable[str]],
+    networks: Networks,
 ) -> np.ndarray:
-    first, second = (choice.resampled(score, methods, types) for score in scores)
+    first, second = (choice.resampled(score, methods, types, networks.name) for score in scores)
     return first - second
 
 
@@ -241,27 +270,32 @@ def _head() -> Iterator[str]:
     yield (
         "AUC, averaged over outer folds and corpora; `mean` is over machine types. In brackets the "
         "95 % bootstrap interval over test clips; differences are paired by clip. It says nothing "
-        "of other training clips or other seeds. All networks are those of four folds, where "
-        "nothing else is said."
+        "of other training clips or other seeds. Scores are compared with four networks."
     )
 
 
 def _shown(choice: Choice, shown: Mapping[str, str]) -> Iterator[str]:
-    yield "\n## The rows that matter\n"
+    networks = choice.shown_networks
+    yield f"\n## The rows that matter, with {networks.name} networks\n"
     yield from _header("method", "score", *choice.columns())
     for method in choice.methods:
         for score, name in shown.items():
-            values = (choice.resampled(score, [method], of) for of in choice.columns().values())
+            values = (
+                choice.resampled(score, [method], of, networks.name)
+                for of in choice.columns().values()
+            )
             yield _row(f"`{method}`", name, *map(_bracketed, values))
 
 
 def _differences(choice: Choice, chosen: str, without: str) -> Iterator[str]:
-    yield "\n## What a network adds\n"
+    networks = choice.shown_networks
+    yield f"\n## What networks add, {networks.name} of them\n"
     yield "The chosen score less the same score without a network.\n"
     yield from _header("method", *choice.columns())
     for method in choice.methods:
         found = (
-            _difference(choice, (chosen, without), [method], of) for of in choice.columns().values()
+            _difference(choice, (chosen, without), [method], of, networks)
+            for of in choice.columns().values()
         )
         yield _row(f"`{method}`", *(_bracketed(values, "+") for values in found))
 

@@ -59,7 +59,16 @@ from experiments.left_out_errors import (
     seconds_side_by_side,
     train_with_seeds,
 )
-from experiments.rule import CHOOSING, METHODS, NETWORKS, ONE, PROCESSES, STANDARD, Networks
+from experiments.rule import (
+    CHOOSING,
+    DELIVERED,
+    METHODS,
+    NETWORKS,
+    ONE,
+    PROCESSES,
+    STANDARD,
+    Networks,
+)
 
 RESULTS = Path(__file__).parent / "results"
 DOCUMENTS = (REPOSITORY / "docs" / "scores.md", REPOSITORY / "README.md")
@@ -373,10 +382,11 @@ def tasks_of(recordings: Path) -> Iterator[Task]:
     folders = sorted(folder for folder in recordings.iterdir() if folder.is_dir())
     real = [Corpus(folder.name, folder.name, str(folder)) for folder in folders]
     simulated = [Corpus(f"simulated {seed}", SIMULATED, seed=seed) for seed in SEEDS]
-    yield from _tasks([*real, *simulated], METHODS, STANDARD)
+    for networks in (STANDARD, DELIVERED):
+        yield from _tasks([*real, *simulated], METHODS, networks)
     compared = [*real, *(corpus for corpus in simulated if corpus.seed in NETWORK_SEEDS)]
     for networks in sorted(NETWORKS, key=lambda one: one.count):
-        if networks != STANDARD:
+        if networks not in (STANDARD, DELIVERED):
             yield from _tasks(compared, CHOOSING, networks)
 
 

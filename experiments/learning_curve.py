@@ -1,6 +1,7 @@
 """From how many normal clips on does a network beat the spectrum under the same score?
 
     python -m experiments.learning_curve [--recordings DIR] [--clips 12 20 40 100 400 1000 2400]
+        [--folds 2] [--processes 2]
 
 On a simulated slide rail with a seed of its own, and on subsets of real recordings, the standard
 score is computed from the errors of `lstm` and, in their place, from the log-mel frames themselves
@@ -22,7 +23,7 @@ from matplotlib.figure import Figure
 from anomalous_sound.evaluation.metrics import auc, draw_resamples, percentile_interval, resampled
 from anomalous_sound.reporting.figures import BLUE, VERMILION
 from anomalous_sound.vocabulary import Label, Split
-from benchmarks.configuration import REPOSITORY
+from benchmarks.configuration import REPOSITORY, parameters
 from experiments.choose_score import CANDIDATES, CHOSEN, Readings
 from experiments.left_out_errors import Corpus, train
 
@@ -63,14 +64,21 @@ class Subset:
             yield tested, set(clips.clip_id[clips.label == Label.NORMAL]) - tested - set(used)
 
 
-def measure(subset: Subset, method: str) -> dict[str, object]:
-    """Train on a subset; return the AUC with and without the network, and their difference."""
+def measure(subset: Subset, method: str, *, folds: int, processes: int) -> dict[str, object]:
+    """Train on a subset; return the AUC with and without the network, and their difference.
+
+    Args:
+        subset: the clips.
+        method: whose networks.
+        folds: networks.
+        processes: that share them.
+    """
     clips, frames = subset.corpus.loaded
     by_id = clips.set_index("clip_id")
     tested: list[str] = []
     parts: dict[str, list[np.ndarray]] = {CHOSEN: [], WITHOUT: []}
     for test, unused in subset.left_aside():
-        errors = train(subset.corpus, method, test, unused=unused)
+        errors = train(subset.corpus, method, test, unused=unused, folds=folds, processes=processes)
         readings = Readings(errors, frames, by_id.machine_id)
         tested += errors.test
         for name, of_fold in parts.items():
@@ -83,6 +91,7 @@ def measure(subset: Subset, method: str) -> dict[str, object]:
     row: dict[str, object] = {
         "corpus": subset.corpus.name,
         "method": method,
+        "folds": folds,
         "clips": subset.clips,
         "test_clips": len(is_anomalous),
     }
@@ -118,6 +127,9 @@ def main() -> None:
     parser.add_argument("--method", default="lstm")
     parser.add_argument("--clips", type=int, nargs="*", default=[12, 20, 40, 100, 400, 1000, 2400])
     parser.add_argument("--real-clips", type=int, nargs="*", default=[5, 8, 12, 16, 24])
+    standard = parameters("standard").detector.folds
+    parser.add_argument("--folds", type=int, default=standard, help="detector.folds")
+    parser.add_argument("--processes", type=int, default=1, help="that share the networks")
     parser.add_argument("--draw-only", action="store_true", help="draw from the stored table")
     arguments = parser.parse_args()
     if not arguments.draw_only:
@@ -130,7 +142,14 @@ def main() -> None:
         simulated = Corpus("simulated", "simulated", seed=SEED, training_clips=largest // 4)
         subsets += [Subset(simulated, count) for count in arguments.clips]
         for subset in subsets:
-            rows.append(measure(subset, arguments.method))
+            rows.append(
+                measure(
+                    subset,
+                    arguments.method,
+                    folds=arguments.folds,
+                    processes=arguments.processes,
+                )
+            )
             print(rows[-1], flush=True)
             pd.DataFrame(rows).round(4).to_csv(RESULTS, index=False)
     figure(pd.read_csv(RESULTS)).savefig(IMAGE, dpi=110)

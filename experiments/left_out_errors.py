@@ -189,6 +189,13 @@ class _Training:
             )
         return trained, time.process_time() - started
 
+    def fold(
+        self, held_out: set[str], wanted: Set[str], seed: int
+    ) -> tuple[dict[str, np.ndarray], float]:
+        """Train a network without some clips; return its errors of others and its seconds."""
+        networks, cpu_s = self.network(held_out, seed)
+        return dict(self.errors(networks, wanted)), cpu_s
+
     def errors(
         self, networks: TrainedNetworks, clip_ids: Set[str]
     ) -> Iterator[tuple[str, np.ndarray]]:
@@ -210,6 +217,7 @@ def train(
     folds: int = INNER_FOLDS,
     seed: int = 1,
     training_seed: int | None = None,
+    processes: int = 1,
 ) -> LeftOutErrors:
     """Train the networks of one outer fold with the standard profile and return their errors.
 
@@ -221,17 +229,29 @@ def train(
         folds: networks.
         seed: of the folds.
         training_seed: of the training; None: that of the folds.
+        processes: that share the networks.
     """
     training = _Training(corpus, method, tested, unused)
     found = LeftOutErrors({}, {name: [] for name in sorted(tested)}, {})
     first_seed = seed if training_seed is None else training_seed
-    for number, held_out in enumerate(training.held_out(folds, seed)):
-        networks, cpu_s = training.network(held_out, first_seed + number)
+    all_held_out = training.held_out(folds, seed)
+    all_heard = [set(training.normal.clip_id) - held_out for held_out in all_held_out]
+    all_fitted_on = all_heard if folds == 1 else all_held_out
+    tasks = [
+        partial(
+            training.fold,
+            held_out,
+            fitted_on | tested | (heard if number == 0 else set()),
+            first_seed + number,
+        )
+        for number, (held_out, heard, fitted_on) in enumerate(
+            zip(all_held_out, all_heard, all_fitted_on, strict=True)
+        )
+    ]
+    trained = in_processes(tasks, processes)
+    for (errors, cpu_s), heard, fitted_on in zip(trained, all_heard, all_fitted_on, strict=True):
         found.cpu_s.append(cpu_s)
-        heard = set(training.normal.clip_id) - held_out
-        fitted_on = heard if folds == 1 else held_out
-        wanted = fitted_on | tested | (heard if number == 0 else set())
-        for clip_id, roots in training.errors(networks, wanted):
+        for clip_id, roots in errors.items():
             if clip_id in tested:
                 found.test[clip_id].append(roots)
                 continue

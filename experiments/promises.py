@@ -1,6 +1,6 @@
 """Is the promised false-alarm rate kept on whole corpora, with networks trained on each?
 
-    python -m experiments.promises [--corpora 20] [--rate 0.05] [--folds 1 4]
+    python -m experiments.promises [--corpora 20] [--rate 0.05] [--folds 1 2] [--jobs 2]
     python -m experiments.promises --corpora 20 --epochs 2 --hidden-size 32    # cheaper
     python -m experiments.promises --draw-only
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from anomalous_sound.compute.processes import in_processes
 from anomalous_sound.datasets import AudioFolderDataset, FramesDataset
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.evaluation.calibration_table import binomial_interval, promised_and_delivered
@@ -67,15 +69,16 @@ def scored(
         The score of every clip, and the scores that calibrate.
     """
     settings, lstm = parameters("fast"), method_settings("lstm", "fast")
+    jobs = 1  # corpora are computed side by side
     audio, log_mel, windows = settings.audio, settings.log_mel, settings.windows
     half = settings.corpus.model_copy(update={"validation_fraction": 0.5})
     detector = settings.detector.model_copy(update={"folds": folds})
     sizes = {} if hidden_size is None else {"hidden_size": hidden_size}
     raw = AudioFolderDataset(audio_dir=str(folder / "audio")).load()
     clips, _, summary, _ = preparation.check_clips(
-        raw, pd.DataFrame(), half, audio, log_mel, detector, settings.seed, settings.jobs
+        raw, pd.DataFrame(), half, audio, log_mel, detector, settings.seed, jobs
     )
-    dataset = FramesDataset(filepath=str(folder / "log_mel"), jobs=settings.jobs)
+    dataset = FramesDataset(filepath=str(folder / "log_mel"), jobs=jobs)
     dataset.save(preparation.extract_log_mel(raw, clips, audio, log_mel))
     frames = dataset.load()
     scaling = preparation.fit_scaling(frames, clips, settings.scaling)
@@ -93,10 +96,10 @@ def scored(
         lstm.training.model_copy(update={"epochs": epochs}),
         detector,
         seed,
-        settings.jobs,
+        jobs,
     )
     errors = inference.score_windows(
-        network, frames, index, clips, settings.inference, settings.jobs, folds=drawn
+        network, frames, index, clips, settings.inference, jobs, folds=drawn
     )
     pooled = inference.pool_errors(errors, frames, network, lstm.score, detector)
     how = (drawn, lstm.score, audio, detector, seed)
@@ -107,28 +110,44 @@ def scored(
     return scores, decision.calibrate(scores, drawn, none_foreign)
 
 
+def promises_of_corpus(
+    seed: int, rate: float, epochs: int, folds: Sequence[int], hidden_size: int | None
+) -> pd.DataFrame:
+    """Return the calibration of one corpus: one row a number of folds and strategy."""
+    tables = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_corpus(
+            folder / "audio", SimulationSettings.parse(simulation() | SIZES | {"seed": seed})
+        )
+        for count in folds:
+            scores, calibration = scored(folder, seed, epochs, count, hidden_size)
+            normal_test = (scores.label == Label.NORMAL) & (scores.split == Split.TEST)
+            rows = promised_and_delivered(
+                calibration,
+                scores.score[normal_test].to_numpy(),
+                settings_for(rate),
+                confidence=CONFIDENCE,
+            )
+            tables.append(pd.DataFrame(rows).assign(seed=seed, folds=count))
+    return pd.concat(tables, ignore_index=True)
+
+
 def promises(
-    corpora: int, rate: float, epochs: int, folds: Sequence[int], hidden_size: int | None
+    corpora: int,
+    rate: float,
+    epochs: int,
+    folds: Sequence[int],
+    hidden_size: int | None,
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """Return the calibration of each corpus: one row a corpus, number of folds and strategy."""
-    tables = []
-    for seed in tqdm(range(101, 101 + corpora), desc="corpora"):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_corpus(
-                folder / "audio", SimulationSettings.parse(simulation() | SIZES | {"seed": seed})
-            )
-            for count in folds:
-                scores, calibration = scored(folder, seed, epochs, count, hidden_size)
-                normal_test = (scores.label == Label.NORMAL) & (scores.split == Split.TEST)
-                rows = promised_and_delivered(
-                    calibration,
-                    scores.score[normal_test].to_numpy(),
-                    settings_for(rate),
-                    confidence=CONFIDENCE,
-                )
-                tables.append(pd.DataFrame(rows).assign(seed=seed, folds=count))
-    return pd.concat(tables, ignore_index=True)
+    tasks = [
+        partial(promises_of_corpus, seed, rate, epochs, folds, hidden_size)
+        for seed in range(101, 101 + corpora)
+    ]
+    done = tqdm(in_processes(tasks, jobs), desc="corpora", total=corpora)
+    return pd.concat(list(done), ignore_index=True)
 
 
 def figure(table: pd.DataFrame) -> Figure:
@@ -178,7 +197,8 @@ def main() -> None:
     parser.add_argument("--corpora", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--folds", type=int, nargs="+", default=[1, 4], help="detector.folds")
+    parser.add_argument("--folds", type=int, nargs="+", default=[1, 2], help="detector.folds")
+    parser.add_argument("--jobs", type=int, default=1, help="corpora at once")
     parser.add_argument("--hidden-size", type=int, help="of the LSTM; smaller is cheaper")
     parser.add_argument("--draw-only", action="store_true", help="draw from the stored table")
     arguments = parser.parse_args()
@@ -189,6 +209,7 @@ def main() -> None:
             arguments.epochs,
             arguments.folds,
             arguments.hidden_size,
+            arguments.jobs,
         )
         table.to_csv(RESULTS, index=False)
     table = pd.read_csv(RESULTS)

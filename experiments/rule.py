@@ -37,7 +37,8 @@ class Networks:
         return self.folds * self.seeds
 
 
-ONE, STANDARD = Networks(1), Networks(4)
+ONE, STANDARD = Networks(1), Networks(4)  # STANDARD: that scores are compared with
+DELIVERED = Networks(2)  # what the rule has chosen: the profile's `detector.folds`
 NETWORKS = (ONE, Networks(2), Networks(3), STANDARD, Networks(8), Networks(4, seeds=2))
 
 

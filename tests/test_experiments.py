@@ -186,7 +186,7 @@ def test_scores_are_kept_and_become_a_page(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(choose_score, "METHODS", ("lstm", "gru"))
     monkeypatch.setattr(choose_score, "SEEDS", (3, 4))
     monkeypatch.setattr(choose_score, "NETWORK_SEEDS", (3, 4))
-    monkeypatch.setattr(choose_score, "NETWORKS", (Networks(1), Networks(4)))
+    monkeypatch.setattr(choose_score, "NETWORKS", (Networks(1), Networks(2), Networks(4)))
     kept = {name: choose_score.CANDIDATES[name] for name in choose_score.SHOWN}
     monkeypatch.setattr(choose_score, "CANDIDATES", kept)
     monkeypatch.setattr(choose_score, "RESULTS", tmp_path)
@@ -196,6 +196,7 @@ def test_scores_are_kept_and_become_a_page(tiny, tmp_path, monkeypatch):
     described = [(task.corpus.seed, task.method, task.division.name) for task in tasks]
     assert described == [
         *((seed, method, "4") for seed in (3, 4) for method in ("lstm", "gru")),
+        *((seed, method, "2") for seed in (3, 4) for method in ("lstm", "gru")),
         *((seed, method, "1") for seed in (3, 4) for method in ("lstm", "gru")),
     ]
     for task in tasks:

@@ -35,7 +35,7 @@ def test_what_judges_is_imported_without_the_heavy_packages():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The standard profile (four networks, a joined score) on a small simulated corpus."""
+    """The standard profile (two networks, a joined score) on a small simulated corpus."""
     project = Project(tmp_path_factory.mktemp("run"))
     project.run(profile="standard")
     return project

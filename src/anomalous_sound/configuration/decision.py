@@ -66,6 +66,6 @@ class ThresholdSettings(Settings):
         if isinstance(values, Mapping) and "folds" in values:
             raise ValueError(
                 "parameter 'thresholds.folds' is now 'detector.folds': give "
-                "detector.folds=4, or 1 for one network with validation clips held out"
+                "detector.folds=2, or 1 for one network with validation clips held out"
             )
         return values
