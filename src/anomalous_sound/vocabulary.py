@@ -35,4 +35,4 @@ class Decision(StrEnum):
 
     NORMAL = "normal"
     ANOMALOUS = "anomalous"
-    UNDECIDED = "undecided"  # no normal clip of its machine ID has calibrated the detector
+    UNDECIDED = "undecided"  # no normal clip of its machine ID, or as long, has calibrated

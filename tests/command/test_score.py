@@ -69,6 +69,23 @@ def test_library_pipeline_and_command_agree(simulated_run, clips, folder, comman
     assert "- Threshold: conformal;" in report
 
 
+def test_a_clip_of_another_length_has_a_score_and_no_decision(command, clips, tmp_path):
+    normal = min(clips.glob("test/normal_id_00_*.wav"))
+    samples, rate = soundfile.read(normal)
+    longer = tmp_path / "id_00_longer.wav"
+    soundfile.write(longer, np.tile(samples, 2), rate)
+    (line,) = events(command("score", longer, "--json"))
+    assert (line["decision"], line["threshold"], line["p_value"]) == ("undecided", None, None)
+    assert "not decided: it lasts " in line["notes"][0]
+    assert np.isfinite(line["score"])
+    said = command("score", longer)
+    assert said.exit_code == 3
+    assert "Undecided: 1; 1 last much longer or shorter than normal clips" in said.stdout
+    length_s = len(samples) / rate
+    decides = f"decides clips of {length_s / 1.25:.1f} to {length_s * 1.25:.1f} s"
+    assert decides in command("info").stdout
+
+
 def test_recordings_are_judged_side_by_side_as_one_after_the_other(clips, command):
     alone = command("score", clips, "--json").stdout
     assert command("score", clips, "--json", "--jobs", 2).stdout == alone
@@ -105,6 +122,7 @@ def test_exit_codes(clips, folder, command, tmp_path, write_clip):
     undecided = command("score", nameless)
     assert undecided.exit_code == 3
     assert "No clip could be decided.\nUndecided: 1;" in undecided.stdout
+    assert "has calibrated the detector, which knows 00, 02." in undecided.stdout
     assert command("score", nameless, "--machine-id", "00").exit_code in (0, 1)
     for arguments, message in [
         (("score", tmp_path / "gone"), "gone does not exist"),

@@ -27,7 +27,12 @@ SETTINGS = EvidenceSettings(
 LEVELS = [-30.0, -29.0, -28.0, -27.0, -20.0, -19.5, -19.0]
 CRESTS = [12.0, 13.0, 14.0, 15.0, 16.0, 12.0, 13.0]
 NORMAL = pd.DataFrame(
-    {"machine_id": ["00"] * 4 + ["02"] * 3, "level_dbfs": LEVELS, "crest_db": CRESTS}
+    {
+        "machine_id": ["00"] * 4 + ["02"] * 3,
+        "level_dbfs": LEVELS,
+        "crest_db": CRESTS,
+        "duration_s": [10.0, 9.6, 10.0, 12.0, 10.0, 10.0, 10.0],
+    }
 )
 # of two bands each, the second louder by 0 to 3 dB; below 1 kHz all mel bands are equally wide
 TILTS = [0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0]
@@ -128,6 +133,50 @@ def test_it_survives_json(reference):
     assert again == reference
 
 
+@pytest.mark.parametrize(
+    ("duration_s", "decided"),
+    [(10.0, True), (8.0, True), (7.9, False), (14.4, True), (14.5, False), (60.0, False)],
+)
+def test_a_clip_of_another_length_is_not_decided(duration_s, decided):
+    """Normal clips last 9.6 to 12 s; a fifth beyond that is 8 to 14.4 s."""
+    reference = fitted(duration_margin=1.2)
+    assert reference.comparable_s == pytest.approx((8.0, 14.4))
+    said = reference.not_comparable(duration_s)
+    assert (said == "") == decided
+    if not decided:
+        assert f"it lasts {duration_s:.1f} s and normal clips 9.6 to 12.0 s" in said
+
+
+def test_lengths_are_compared_only_where_they_are_known(reference):
+    assert reference.comparable_s is None  # no margin is set
+    assert reference.not_comparable(0.1) == ""
+    values = fitted(duration_margin=1.2).to_json()
+    del values["durations_s"], values["settings"]["duration_margin"]  # an earlier version's
+    earlier = SoundReference.from_json(values)
+    assert earlier.not_comparable(0.1) == ""
+    assert earlier.to_json() == values  # its detector keeps its digest
+
+
+def test_normal_clips_of_several_lengths_are_noticed():
+    assert fitted(duration_margin=1.2).are_mixed  # 12 s is 1.25 times 9.6 s
+    assert not fitted(duration_margin=1.25).are_mixed
+    assert not fitted().are_mixed
+
+
+def test_a_clip_of_another_length_has_neither_threshold_nor_p_value():
+    calibration = CalibrationScores(tuple("abcd"), ("00",) * 4, (1.0, 2.0, 3.0, 4.0))
+    thresholds = Thresholds("conformal", {"00": 4.5}, "machine_type")
+    clips = pd.DataFrame({"clip_id": ["x", "y"], "machine_id": "00", "score": 9.0})
+    evidence = pd.DataFrame(
+        {"clip_id": ["x", "y"], "foreign": False, "comparable": [True, False], "note": ["", "so"]}
+    )
+    found = decide_new_clips(clips, thresholds, calibration, evidence)
+    assert found.decision.tolist() == ["anomalous", "undecided"]
+    assert found.threshold.isna().tolist() == [False, True]
+    assert found.p_value.isna().tolist() == [False, True]
+    assert found.note.tolist() == ["", "so"]
+
+
 def test_many_clips_are_weighed_as_each():
     clips = NORMAL.assign(clip_id=list("abcdefg"))
     rng = np.random.default_rng(2)
@@ -213,7 +262,10 @@ def test_where_the_score_is_high_too_it_may_be_a_fault(score, threshold, begins)
     # the same in tables
     clips = pd.DataFrame({"clip_id": ["a"], "machine_id": ["00"], "score": [score]})
     beside = pd.DataFrame(
-        {"clip_id": ["a"], "foreign": [True], "note": ["; ".join(notes_of(evidence))]}
+        {
+            **{"clip_id": ["a"], "foreign": [True], "comparable": [True]},
+            "note": ["; ".join(notes_of(evidence))],
+        }
     )
     thresholds = Thresholds("any", {} if threshold is None else {"00": threshold}, "machine_type")
     calibration = CalibrationScores(("z",), ("00",), (0.0,))

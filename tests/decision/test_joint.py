@@ -101,7 +101,9 @@ def test_it_survives_json_and_is_not_known_of_earlier_detectors():
 
 
 def clips_of(crests_db, machine_ids):
-    return pd.DataFrame({"machine_id": machine_ids, "crest_db": crests_db, "level_dbfs": -30.0})
+    return pd.DataFrame(
+        {"machine_id": machine_ids, "crest_db": crests_db, "level_dbfs": -30.0, "duration_s": 10.0}
+    )
 
 
 def test_what_is_foreign_among_normal_clips_is_worked_out():

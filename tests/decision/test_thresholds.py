@@ -35,7 +35,7 @@ def rules(**changes):
 
 def plain(clips):
     """Evidence of clips that are like normal ones."""
-    return clips[["clip_id"]].assign(foreign=False, note="")
+    return clips[["clip_id"]].assign(foreign=False, comparable=True, note="")
 
 
 def clips_of(machine_id, scores):

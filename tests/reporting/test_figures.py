@@ -310,7 +310,7 @@ def test_the_page_counts_undecided_clips():
     scores, table, metrics = prepared()
     assert "undecided" not in page(scores, table, metrics)
     text = page(scores, table, metrics | {"deployed": {"undecided": 3}})
-    assert "**3 clips are undecided:** their machine IDs have no normal training clip" in text
+    assert "**3 clips are undecided:** no normal clip of their machine ID, or as long" in text
 
 
 def test_the_page_says_how_often_the_marks_hit_a_known_fault():

@@ -286,7 +286,7 @@ def test_the_judgement_counts_undecided_clips_and_says_what_to_do():
     table.loc[2, ["threshold", "decision", "p_value"]] = [np.nan, "undecided", np.nan]
     text = judgement(table)
     assert "**Called anomalous: 1 of 3 clips; undecided: 1.**" in text
-    assert "- 1 clips are undecided: no normal clip of their machine ID has calibrated" in text
+    assert "- 1 clips are undecided: no normal clip of their machine ID, or as long" in text
     assert "`--params inference.machine_id=ID` (it knows (none given), 02)" in text
     assert "undecided" not in judgement()
 

@@ -126,7 +126,8 @@ def _print_results(
 ) -> int:
     from anomalous_sound.command.lines import Table, Tally, result_line
 
-    tally, table = Tally(), Table(sources)
+    tally = Tally(machine_ids=detector.description.machine_ids)
+    table = Table(sources)
     if not as_json:
         click.echo(table.headings())
     for result in results:

@@ -46,6 +46,7 @@ def facts(detector: Detector) -> dict[str, Any]:
             "hop_length": features.log_mel.hop_length,
             "scaling": description.scaling.method,
             "clip_s": corpus.segment_s,
+            "decided_s": detector.sound.comparable_s,
         },
         "thresholds": {
             "strategy": thresholds.strategy,
@@ -86,10 +87,18 @@ def in_lines(detector: Detector) -> list[str]:
         f"{features['n_fft']}, hop {features['hop_length']}, channel {channel}, "
         f"scaling {features['scaling']}"
         + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
+        *_lengths(detector),
         *_encoder(detector),
         f"Promises      {promise(detector)}",
         *_thresholds(detector.thresholds),
     ]
+
+
+def _lengths(detector: Detector) -> list[str]:
+    if detector.sound.comparable_s is None:
+        return []
+    from_s, to_s = detector.sound.comparable_s
+    return [f"Clip length   decides clips of {from_s:.1f} to {to_s:.1f} s; others are undecided"]
 
 
 def _encoder(detector: Detector) -> list[str]:

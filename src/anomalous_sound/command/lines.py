@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ class Tally:
         not_judged: clips, or whole files, without a score.
         doubtful: clips with a score that is not above the threshold, but with a sensor in doubt.
         worst: the anomalous clip with the highest score.
+        machine_ids: those that the detector knows.
+        not_comparable: of the undecided clips, those of another length than normal ones.
     """
 
     normal: int = 0
@@ -37,6 +39,8 @@ class Tally:
     not_judged: int = 0
     doubtful: int = 0
     worst: Verdict | None = None
+    machine_ids: Sequence[str] = ()
+    not_comparable: int = 0
 
     def add(self, result: Verdict | Rejection, *, is_doubtful: bool = False) -> None:
         """Count a result.
@@ -49,6 +53,7 @@ class Tally:
             self.not_judged += 1
         elif result.decision == Decision.UNDECIDED:
             self.undecided += 1
+            self.not_comparable += bool(result.not_comparable)
         elif result.is_anomalous:
             self.anomalous += 1
             if self.worst is None or result.score > self.worst.score:
@@ -79,13 +84,22 @@ class Tally:
         worst = "" if self.worst is None else _place(self.worst)
         said = [in_one_sentence(self.anomalous, self.normal + self.anomalous, worst)]
         if self.undecided:
-            said.append(
-                f"Undecided: {self.undecided}; no normal clip of their machine ID has calibrated "
-                "the detector. If the files name none, give it: --machine-id."
-            )
+            said.append(f"Undecided: {self.undecided}; {self._why_undecided()}")
         if self.not_judged:
             said.append(f"Not judged: {self.not_judged}.")
         return "\n".join(said)
+
+    def _why_undecided(self) -> str:
+        of_length = f"{self.not_comparable} last much longer or shorter than normal clips, as noted"
+        if self.not_comparable == self.undecided:
+            return f"{of_length}."
+        known = ", ".join(machine_id or "(none given)" for machine_id in self.machine_ids)
+        why = (
+            "no normal clip of their machine ID has calibrated the detector"
+            + (f", which knows {known}" if known else "")
+            + ". If the files name none, give it: --machine-id"
+        )
+        return f"{of_length}; of the others {why}." if self.not_comparable else f"{why}."
 
 
 def json_line(event: str, values: dict[str, Any]) -> str:

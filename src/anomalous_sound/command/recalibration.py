@@ -108,7 +108,7 @@ def recalibrate(
     """
     rate = promised_rate(detector, rate)
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores, sounds, spectra = [], [], [], [], []
+    clip_ids, machine_ids, scores, sounds, spectra, durations_s = [], [], [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -121,6 +121,7 @@ def recalibrate(
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
             spectra.append(result.spectrum_db)
+            durations_s.append(result.duration_s)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
         raise InputError(
@@ -132,6 +133,7 @@ def recalibrate(
             "machine_id": machine_ids,
             "level_dbfs": [one[LEVEL] for one in sounds],
             "crest_db": [one[CREST] for one in sounds],
+            "duration_s": durations_s,
         }
     )
     sound = detector.sound.refit(heard, np.array(spectra))

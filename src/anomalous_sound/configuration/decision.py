@@ -47,6 +47,11 @@ class EvidenceSettings(Settings):
     spectrum_least_db: NotNegativeFloat = Field(
         description="nothing nearer than that to the usual spectrum is foreign"
     )
+    duration_margin: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="times as long as the longest normal clip, or the shortest as long as it: not "
+        "decided; null: whatever its length",
+    )
 
 
 class ThresholdSettings(Settings):

@@ -105,7 +105,7 @@ class Detector:
         calibration: scores of held-out normal clips, from which p-values come.
         reference: how large the errors of normal windows usually are; None with a frozen encoder,
             which says nothing of when and where.
-        sound: level, crest factor and spectrum of normal clips.
+        sound: level, crest factor, spectrum and length of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
         identity: where the detector comes from.
@@ -539,9 +539,11 @@ class Detector:
         score = self.score.clip_score(pooled, machine_id)
         spectrum_db = mean_spectrum(mean_over_channels(frames, len(audio.channels)))
         evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), spectrum_db, machine_id)
+        not_comparable = self.sound.not_comparable(recording.duration_s)
         decided = decide(
             *([score], [machine_id], self.thresholds, self.calibration),
             foreign=[is_foreign(evidence)],
+            comparable=[not not_comparable],
         )
         mean_errors = mean_over_members(errors.band_errors)
         places = self._localised(mean_errors, machine_id)
@@ -558,6 +560,7 @@ class Detector:
             ),
             machine_id=machine_id,
             evidence=evidence,
+            not_comparable=not_comparable,
             spectrum_db=spectrum_db,
             signal=_signal(recording, audio.channels),
             channel_scores=scores_of_channels(self.score, pooled, machine_id),

@@ -14,6 +14,10 @@ factor, which is the peak above the level, and its spectrum.
 - A **spectrum** farther from the mean of the normal clips than all of these, by a margin, is
   foreign too: noise, a tone, hum, another machine (see :mod:`.spectrum`).
 
+The **duration** is no evidence of either kind. A score looks for the worst moments of a clip, and a
+longer clip has more moments, so scores of clips that last much longer or shorter than the normal
+ones cannot be compared with theirs: such a clip has a score and a note, and is not decided.
+
 To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
 a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what either kind of
 evidence may add, at the very most, to a rate that is promised for the score. The conformal
@@ -49,6 +53,7 @@ _UNLIKE = (
     "unlike anything heard in training (another source, a new fault, or another recording set-up)"
 )
 _COLUMNS = {LEVEL: "level_dbfs", CREST: "crest_db"}
+_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,14 @@ class SoundReference:
         spectra: the mean spectra of the normal clips.
         settings: the margins. That of level and crest factor is the least: where a normal clip lies
             outside of the others of its machine ID, it is twice as far.
+        durations_s: of the shortest and the longest normal clip, s; None: of an earlier version,
+            which did not know them.
     """
 
     values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
     spectra: SpectrumReference
     settings: EvidenceSettings
+    durations_s: tuple[float, float] | None = None
 
     @classmethod
     def fit(
@@ -144,7 +152,7 @@ class SoundReference:
         """Take the numbers of normal clips.
 
         Args:
-            clips: ``machine_id, level_dbfs, crest_db`` of each normal clip.
+            clips: ``machine_id, level_dbfs, crest_db, duration_s`` of each normal clip.
             spectra_db: their mean spectra (see :func:`.levels.mean_spectrum`), clips × mel bands.
             settings: the margins.
             sample_rate: of the spectra, Hz.
@@ -158,7 +166,8 @@ class SoundReference:
         }
         machine_ids = clips.machine_id.astype(str).tolist()
         spectra = SpectrumReference.fit(machine_ids, spectra_db, sample_rate=sample_rate)
-        return cls(values_db, spectra, settings)
+        durations_s = float(clips.duration_s.min()), float(clips.duration_s.max())
+        return cls(values_db, spectra, settings, durations_s)
 
     def refit(self, clips: pd.DataFrame, spectra_db: np.ndarray) -> SoundReference:
         """Take the numbers of other normal clips, with the same margins; see :meth:`fit`."""
@@ -182,6 +191,44 @@ class SoundReference:
             self._weigh_number(LEVEL, level_dbfs, machine_id),
             self._weigh_number(CREST, crest_db, machine_id),
             self._weigh_spectrum(spectrum_db, machine_id),
+        )
+
+    @property
+    def comparable_s(self) -> tuple[float, float] | None:
+        """How long clips may be to be decided, s, from and to; None: as long as they like."""
+        margin = self.settings.duration_margin
+        if self.durations_s is None or margin is None:
+            return None
+        shortest_s, longest_s = self.durations_s
+        return shortest_s / margin, longest_s * margin
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether the longest normal clip would not be decided, were all like the shortest."""
+        margin = self.settings.duration_margin
+        if self.durations_s is None or margin is None:
+            return False
+        shortest_s, longest_s = self.durations_s
+        return longest_s > shortest_s * margin
+
+    def not_comparable(self, duration_s: float) -> str:
+        """Say in a sentence why a clip of this length is not decided; nothing if it is.
+
+        Args:
+            duration_s: of the clip, s.
+        """
+        if self.durations_s is None or self.comparable_s is None:
+            return ""
+        (shortest_s, longest_s), (from_s, to_s) = self.durations_s, self.comparable_s
+        if from_s - _ROUNDING_S <= duration_s <= to_s + _ROUNDING_S:
+            return ""
+        normal = f"{shortest_s:.1f}" + (
+            f" to {longest_s:.1f}" if f"{shortest_s:.1f}" != f"{longest_s:.1f}" else ""
+        )
+        return (
+            f"not decided: it lasts {duration_s:.1f} s and normal clips {normal} s, so the scores "
+            "cannot be compared; record or cut clips as long, or recalibrate with normal clips of "
+            "this length"
         )
 
     @property
@@ -217,7 +264,11 @@ class SoundReference:
         return Evidence(name=SPECTRUM, strange=found.value_db > limit_db, **vars(found))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes as JSON values; no bit is lost."""
+        """Return the attributes as JSON values; no bit is lost.
+
+        What an earlier version did not know is left out, so that the digest of its detectors stays.
+        """
+        durations = {} if self.durations_s is None else {"durations_s": list(self.durations_s)}
         values = {
             name: {machine_id: list(values) for machine_id, values in of_ids.items()}
             for name, of_ids in self.values_db.items()
@@ -225,7 +276,8 @@ class SoundReference:
         return {
             "values_db": values,
             "spectra": self.spectra.to_json(),
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self.settings.model_dump(mode="json", exclude_none=True),
+            **durations,
         }
 
     @classmethod
@@ -240,30 +292,38 @@ class SoundReference:
             for name, of_ids in values["values_db"].items()
         }
         spectra = SpectrumReference.from_json(values["spectra"])
-        return cls(values_db, spectra, EvidenceSettings.model_validate(values["settings"]))
+        settings = EvidenceSettings.model_validate(values["settings"])
+        durations_s = values.get("durations_s")
+        return cls(
+            *(values_db, spectra, settings),
+            None if durations_s is None else (float(durations_s[0]), float(durations_s[1])),
+        )
 
 
 def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference) -> pd.DataFrame:
     """Weigh the evidence of many clips.
 
     Args:
-        clips: ``clip_id, machine_id, level_dbfs, crest_db``.
+        clips: ``clip_id, machine_id, level_dbfs, crest_db, duration_s``.
         log_mel: their frames.
         reference: of the normal clips.
 
     Returns:
         ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
-        spectrum_highest_db, spectrum_p_value, foreign, note``, one row per clip; without p-values
-        where there are none.
+        spectrum_highest_db, spectrum_p_value, foreign, comparable, note``, one row per clip;
+        without p-values where there are none. ``comparable``: whether the clip is as long as
+        normal ones.
     """
     import pandas as pd
 
     rows = []
-    columns = (clips[name].tolist() for name in ("clip_id", "machine_id", *_COLUMNS.values()))
-    for clip_id, machine_id, level_dbfs, crest_db in zip(*columns, strict=True):
+    names = ("clip_id", "machine_id", *_COLUMNS.values(), "duration_s")
+    columns = (clips[name].tolist() for name in names)
+    for clip_id, machine_id, level_dbfs, crest_db, duration_s in zip(*columns, strict=True):
         spectrum_db = mean_spectrum(log_mel.mean_clip(clip_id))
         evidence = reference.weigh(level_dbfs, crest_db, spectrum_db, machine_id)
         level, crest, spectrum = evidence
+        not_comparable = reference.not_comparable(duration_s)
         rows.append(
             {
                 "clip_id": clip_id,
@@ -275,7 +335,8 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
                 "spectrum_highest_db": spectrum.highest_db,
                 "spectrum_p_value": spectrum.p_value,
                 "foreign": is_foreign(evidence),
-                "note": "; ".join(notes_of(evidence)),
+                "comparable": not not_comparable,
+                "note": "; ".join(filter(None, (not_comparable, *notes_of(evidence)))),
             }
         )
     return pd.DataFrame(rows)

@@ -239,6 +239,7 @@ def decide(
     thresholds: Thresholds,
     calibration: CalibrationScores,
     foreign: Sequence[bool] | np.ndarray | None = None,
+    comparable: Sequence[bool] | np.ndarray | None = None,
 ) -> Decisions:
     """Decide clips that are not calibration clips.
 
@@ -249,12 +250,16 @@ def decide(
         calibration: what they were computed from.
         foreign: which clips are foreign (see :mod:`.evidence`): as if their score was above all;
             None: no clip.
+        comparable: which clips are as long as normal ones (see :mod:`.evidence`): the others are
+            undecided; None: all are.
     """
     of_machine_id = {machine_id: thresholds.of(machine_id) for machine_id in machine_ids}
     values = np.asarray(scores, dtype=float)
     if foreign is not None:
         values = np.where(np.asarray(foreign, dtype=bool), np.inf, values)
     limits = np.array([of_machine_id[machine_id] for machine_id in machine_ids], dtype=float)
+    if comparable is not None:
+        limits = np.where(np.asarray(comparable, dtype=bool), limits, np.nan)
     return Decisions(
         threshold=limits,
         decision=tuple(
@@ -299,8 +304,15 @@ def decide_new_clips(
         thresholds,
         calibration,
         foreign=beside.foreign.to_numpy(),
+        comparable=beside.comparable.to_numpy(),
     )
-    undecided = np.isnan(found.threshold)
+    if not beside.comparable.all():
+        logger.warning(
+            "%d clips are undecided: they last much longer or shorter than the normal clips that "
+            "the detector knows. Their notes say how long these are.",
+            (~beside.comparable).sum(),
+        )
+    undecided = np.isnan(found.threshold) & beside.comparable.to_numpy()
     if undecided.any():
         names = {name or "(none given)" for name in clip_scores.machine_id[undecided]}
         logger.warning(

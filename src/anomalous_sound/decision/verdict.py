@@ -82,7 +82,7 @@ class Verdict:
         score: the anomaly score; higher is more anomalous.
         threshold: a clip at or above it is called anomalous; None if the clip is undecided.
         decision: ``normal``, ``anomalous``, or ``undecided`` if no normal clip of the machine ID
-            has calibrated the detector.
+            has calibrated the detector, or none as long.
         p_value: how often a normal clip would score so high: the part of the held-out normal clips,
             and the clip itself, that do (conformal); None if the clip is undecided. It is not the
             probability that the clip is normal.
@@ -92,6 +92,7 @@ class Verdict:
         source: the file, where there is one.
         start_s: where the clip begins in that file, s.
         evidence: level, crest factor and spectrum of the clip against those of normal clips.
+        not_comparable: why a clip of its length is not decided; empty if it is.
         spectrum_db: the mean spectrum of the clip, dB of each mel band, its level removed.
         signal: what the samples say of the sensor.
         error_map: how far each moment and mel band is from normal, if it was asked for; None from
@@ -110,6 +111,7 @@ class Verdict:
     source: Path | None = None
     start_s: float = 0.0
     evidence: tuple[Evidence, ...] = ()
+    not_comparable: str = ""
     spectrum_db: np.ndarray | None = field(default=None, repr=False, compare=False)
     signal: Signal | None = None
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
@@ -119,6 +121,11 @@ class Verdict:
     def is_anomalous(self) -> bool:
         """Whether the clip is called anomalous."""
         return self.decision == Decision.ANOMALOUS
+
+    @property
+    def duration_s(self) -> float:
+        """Of the clip, s; 0 where nothing is known of its samples."""
+        return 0.0 if self.signal is None else self.signal.duration_s
 
     @property
     def channel(self) -> int | None:
@@ -137,8 +144,9 @@ class Verdict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to say of level, crest factor and spectrum, in sentences."""
-        return notes_of(self.evidence, by_score=self.is_above)
+        """What there is to say of length, level, crest factor and spectrum, in sentences."""
+        of_evidence = notes_of(self.evidence, by_score=self.is_above)
+        return (self.not_comparable, *of_evidence) if self.not_comparable else of_evidence
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map.

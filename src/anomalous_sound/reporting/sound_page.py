@@ -209,7 +209,9 @@ def _alarms(judged: pd.DataFrame) -> str:
     if known:
         text += f" ({', '.join(known)})"
     if undecided := int((counted.decision == Decision.UNDECIDED).sum()):
-        text += f"; {undecided} undecided: no normal clip of their machine ID was learned"
+        text += (
+            f"; {undecided} undecided: no normal clip of their machine ID, or as long, was learned"
+        )
     return text
 
 

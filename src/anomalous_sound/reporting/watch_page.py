@@ -235,7 +235,9 @@ def _alarms(heard: Heard) -> str:
     else:
         said.append(f"{by_itself}; no rule for alarms was asked for (--false-alarm-every)")
     if undecided := heard.segments.get(Decision.UNDECIDED, 0):
-        said.append(f"{undecided} undecided: no normal clip of their machine ID was learned")
+        said.append(
+            f"{undecided} undecided: no normal clip of their machine ID, or as long, was learned"
+        )
     if doubtful := heard.segments.get("doubtful", 0):
         said.append(f"{doubtful} not counted as normal, as the sensor was in doubt")
     drifts = _counted(events.get("drift", 0), "drift")

@@ -106,8 +106,7 @@ class _Machine:
             self._written_at = written_at
         self._start_s = verdict.start_s
         begins_s = self._before_s + verdict.start_s
-        duration_s = 0.0 if verdict.signal is None else verdict.signal.duration_s
-        self._heard_s = max(self._heard_s, begins_s + duration_s)
+        self._heard_s = max(self._heard_s, begins_s + verdict.duration_s)
         return begins_s
 
 

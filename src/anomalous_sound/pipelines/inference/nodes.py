@@ -5,6 +5,7 @@ They are wired twice: after a training, and to judge new recordings by a detecto
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,8 @@ from anomalous_sound.scoring.localisation import WindowReference
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.training.folds import clips_left_out
 from anomalous_sound.vocabulary import Split
+
+logger = logging.getLogger(__name__)
 
 _IDENTITY = [
     *("clip_id", "machine_type", "machine_id", "split", "label"),
@@ -242,8 +245,16 @@ def fit_sound_reference(
     normal = clips[clips.split != Split.TEST]
     spectra_db = mean_spectra(normal.clip_id, log_mel)
     foreign = foreign_among(normal, spectra_db, evidence)
+    reference = SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
+    if reference.are_mixed:
+        logger.warning(
+            "The normal clips last from %.1f to %.1f s. A longer clip usually scores higher, so "
+            "what is promised holds for such a mixture, and faults in the short ones are missed "
+            "more often. Better clips of one length: --params corpus.segment_s=S.",
+            *(reference.durations_s or ()),
+        )
     return (
-        SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate),
+        reference,
         normal.loc[foreign, ["clip_id", "machine_id"]],
     )
 
