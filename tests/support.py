@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -135,6 +136,7 @@ class Project:
 
     def __init__(self, path: Path, *, registers_detectors: bool = False) -> None:
         self.path = path
+        self._catalogs: dict[str, Any] = {}
         path.mkdir(exist_ok=True)
         shutil.copytree(REPOSITORY / "conf", path / "conf")
         shutil.rmtree(path / "conf" / "local")
@@ -154,6 +156,7 @@ class Project:
         """Open a project that is there already."""
         project = cls.__new__(cls)
         project.path = path
+        project._catalogs = {}
         return project
 
     def configure(self, name: str, values: dict[str, Any]) -> None:
@@ -183,8 +186,16 @@ class Project:
         called = [folder.name for folder in self.data("02_intermediate").glob("*/")]
         if len(called) == 1 and not parameters:
             parameters = {"detector": called[0]}
-        with self.session(env, **parameters) as session:
-            return session.load_context().catalog.load(name)
+        return self._catalog(env, parameters).load(name)
+
+    def _catalog(self, env: str | None, parameters: dict[str, Any]) -> Any:
+        """Ask Kedro for the catalog, once for each state of the configuration."""
+        written = [path.stat().st_mtime_ns for path in sorted((self.path / "conf").rglob("*.yml"))]
+        asked = repr((env, parameters, os.environ.get("AUDIO_DIR"), written))
+        if asked not in self._catalogs:
+            with self.session(env, **parameters) as session:
+                self._catalogs[asked] = session.load_context().catalog
+        return self._catalogs[asked]
 
     def load_corpus(self, folder: Path) -> Any:
         from anomalous_sound.datasets import AudioFolderDataset
