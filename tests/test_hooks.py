@@ -22,11 +22,16 @@ from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import entries, registry
+from anomalous_sound.tracking.hooks import (
+    TrackingHooks,
+    mark_as_killed,
+    parameters_of,
+    tags_of,
+)
 from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
