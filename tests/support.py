@@ -141,6 +141,9 @@ class Project:
         shutil.copytree(REPOSITORY / "conf", path / "conf")
         shutil.rmtree(path / "conf" / "local")
         (path / "conf" / "local").mkdir()
+        catalog = path / "conf" / "base" / "catalog.yml"
+        # half as many dots are drawn in half the time
+        catalog.write_text(catalog.read_text().replace("dpi: 130", "dpi: 60"))
         shutil.copy(REPOSITORY / "pyproject.toml", path)
         (path / "src").mkdir()  # kedro asks for it; the installed package is used
         shutil.copy(_empty_store(), path / "mlflow.db")
