@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,26 @@ class Project:
     ) -> None:
         with self.session(env, **parameters) as session:
             session.run(pipeline_names=[pipeline], to_outputs=to_outputs)
+
+    def look(self, **parameters: Any) -> None:
+        """Look at the corpus without drawing it, which takes most of that pipeline's time."""
+        self.run("explore", to_outputs=["log_mel", "explore.report"], **parameters)
+
+    def command(self, name: str, *arguments: object) -> tuple[int, str]:
+        """Give a command of Kedro without the seconds that a process takes to start.
+
+        Returns:
+            The exit code and what was said.
+        """
+        from click.testing import CliRunner
+        from kedro.framework.startup import bootstrap_project
+
+        from anomalous_sound.cli import cli
+
+        with chdir(self.path):
+            bootstrap_project(self.path)
+            result = CliRunner().invoke(cli, [name, *map(str, arguments)])
+        return result.exit_code, result.output
 
     def load(self, name: str, env: str | None = None, **parameters: Any) -> Any:
         """Load a dataset of the only detector, or of the one that the parameters name."""
