@@ -132,7 +132,7 @@ def test_the_detector_that_judges_is_the_only_one_or_named(
     assert f"choose one: {command}fan or {command}press_3/gru" in str(told.value)
     judge(detector="fan")
     assert project.data("08_reporting/fan/score/report.html").exists()
-    judge(inference={"method": "gru"})
+    judge(to_outputs=["score.decisions"], inference={"method": "gru"})
     shutil.copytree(detector, project.data("06_models/fan/gru/detector"))
     judge(detector="fan")  # of several methods, that of inference.method
     judge(detector="fan/gru")
