@@ -38,6 +38,17 @@ SMALL_SIMULATION = {
     "normal_test_clips": 3,
     "anomalous_test_clips": 3,
 }
+# the score of the bands' errors, without what a test is not about
+BAND_DEVIATION = {
+    "type": "band_deviation",
+    "reads": "errors",
+    "pooling": {"type": "mean"},
+    "scale": "linear",
+    "whitening": "band",
+    "reference": "machine_id",
+    "prior_clips": 0.0,
+    "backend": {"type": "mean_square"},
+}
 SMALL_TRAINING = {"epochs": 2, "accelerator": "cpu", "threads": 1}
 SMALL_METHOD = {"network": {"hidden_size": 16}, "training": SMALL_TRAINING}
 SMALL_PARAMETERS = {
@@ -93,6 +104,23 @@ def describe_network(
         "corpus": corpus_summary(machine_ids=list(machine_ids)),
     }
     return NetworkDescription(**described | changed)
+
+
+def corpus_settings(**changed: Any):
+    """Say how a corpus is read and split, by default whole clips, all of them."""
+    from anomalous_sound.configuration.corpus import CorpusSettings
+
+    settings = {
+        "parts": None,
+        "machine_type": None,
+        "machine_ids": None,
+        "segment_s": 10.0,
+        "segment_hop_s": None,
+        "validation_fraction": 0.25,
+        "normal_test_fraction": 0.3,
+        "min_frames": 11,
+    }
+    return CorpusSettings.model_validate(settings | changed)
 
 
 def corpus_summary(**changed: Any):
