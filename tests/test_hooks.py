@@ -22,11 +22,16 @@ from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
-from anomalous_sound.hooks import TrackingHooks, mark_as_killed, parameters_of, tags_of
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
 from anomalous_sound.tracking import entries, registry
+from anomalous_sound.tracking.hooks import (
+    TrackingHooks,
+    mark_as_killed,
+    parameters_of,
+    tags_of,
+)
 from anomalous_sound.tracking.store import prepare_store, without_password
 
 TRAINING = {
@@ -111,7 +116,7 @@ def test_a_run_of_somebody_else_is_used_and_left_open(project, dcase_folder):
     mlflow.set_tracking_uri(f"sqlite:///{project.path}/mlflow.db")
     mlflow.set_experiment("anomalous-sound")
     with mlflow.start_run() as active:
-        project.run("explore", audio_dir=str(dcase_folder))
+        project.look(audio_dir=str(dcase_folder))
         assert mlflow.active_run().info.run_id == active.info.run_id
     assert the_only_run(project).data.params["log_mel.n_mels"] == "128"
 
@@ -120,7 +125,7 @@ def test_a_run_that_an_orchestrator_has_made_is_used(project, dcase_folder, monk
     client = mlflow.MlflowClient(f"sqlite:///{project.path}/mlflow.db")
     given = client.create_run(client.create_experiment("anomalous-sound"))
     monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert the_only_run(project).info.run_id == given.info.run_id
 
 
@@ -129,7 +134,7 @@ def test_a_run_tells_who_ran_what_and_values_too_long_for_a_parameter(
 ):
     monkeypatch.setenv("LOGNAME", "ada")
     monkeypatch.setattr(entries, "MAX_PARAM_VAL_LENGTH", 3)
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     run = the_only_run(project)
     assert run.info.run_name == "slider explore seed 1"
     assert run.data.tags["mlflow.user"] == "ada"
@@ -175,7 +180,7 @@ def test_a_store_that_cannot_be_used_costs_no_result(project, dcase_folder, capl
     project.configure("globals", {"runs": {"mlflow_timeout_s": 1}})
     held = spoil(project.path / "mlflow.db")
     started = time.monotonic()
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert time.monotonic() - started < 100  # it was 249 s once
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     first, last = (record.getMessage() for record in caplog.records if "MLflow" in record.message)
@@ -197,7 +202,7 @@ def test_a_server_that_is_not_there_costs_no_result_and_no_patience(
     uri = "http://ada:se%20cret@127.0.0.1:9"
     project.configure("mlflow", {"server": {"mlflow_tracking_uri": uri}})
     started = time.monotonic()
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert time.monotonic() - started < 100  # it was 249 s once
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     assert "MLflow cannot use http://127.0.0.1:9" in caplog.text
@@ -218,7 +223,7 @@ def test_a_store_that_fails_in_the_middle_costs_no_result(
         whole(path, *arguments)
 
     monkeypatch.setattr(mlflow, "log_artifact", fails)
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert len(calls) == 2  # nothing is asked of MLflow after it has failed
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
     assert "no record of: rejected_clips, corpus_summary, tags, the corpus, explore." in caplog.text
@@ -239,7 +244,7 @@ def test_a_store_is_made_whole_or_not_at_all(project, dcase_folder, monkeypatch)
     assert not list(project.path.glob("mlflow.db*[!k]"))  # but for the lock
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda _: prepare_store(uri, 1), range(2)))
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert the_only_run(project).info.status == "FINISHED"
     assert not list(project.path.glob("mlflow.db.*.incomplete*"))
 
@@ -253,7 +258,7 @@ def test_the_next_run_ends_those_whose_process_is_gone(project, dcase_folder):
     living.begin(gone)
     assert living.died() == []
     living._held.pop(gone).release()  # as the operating system does when a process is killed
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert client.get_run(gone).info.status == "KILLED"
     assert client.get_run(elsewhere).info.status == "RUNNING"  # nobody here has begun it
     assert not list(locks.glob("run.*"))
@@ -264,10 +269,10 @@ def test_a_second_run_of_a_method_waits_and_then_refuses(project, dcase_folder, 
     other = WriterLocks(project.path / ".locks")
     other.acquire(["slider.explore"], wait_s=1)
     with pytest.raises(InputError, match="writing the data of 'slider.explore' for more than 1 s"):
-        project.run("explore", audio_dir=str(dcase_folder))
+        project.look(audio_dir=str(dcase_folder))
     assert "waiting for it, at most 1 s" in caplog.text
     other.release()
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
 
 
 def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folder):
@@ -275,7 +280,7 @@ def test_what_methods_share_is_written_by_one_run_at_a_time(project, dcase_folde
     other = WriterLocks(project.path / ".locks")
     other.acquire(["slider.preparation"], wait_s=1)
     with pytest.raises(InputError, match="writing the data of 'slider.preparation'"):
-        project.run("explore", audio_dir=str(dcase_folder))
+        project.look(audio_dir=str(dcase_folder))
 
 
 def test_what_methods_share_is_free_for_others_once_it_is_prepared(
@@ -302,18 +307,18 @@ def test_what_methods_share_is_free_for_others_once_it_is_prepared(
 
     with monkeypatch.context() as patch:
         patch.setattr(hooks, "_short", look)
-        project.run("explore", audio_dir=str(dcase_folder))
+        project.look(audio_dir=str(dcase_folder))
     assert not list(locks.glob("*.read.*"))
     training = Readers(locks)
     training.begin(part, read[0])
-    project.run("explore", audio_dir=str(dcase_folder), jobs=2)
+    project.look(audio_dir=str(dcase_folder), jobs=2)
     with pytest.raises(InputError, match="has been working with other data of"):
-        project.run("explore", audio_dir=str(dcase_folder), scaling={"method": "band"})
+        project.look(audio_dir=str(dcase_folder), scaling={"method": "band"})
 
 
 def test_a_run_of_a_part_waits_for_all_who_read_it(project, dcase_folder):
     project.configure("globals", {"runs": {"wait_s": 1}})
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     training = Readers(project.path / ".locks")
     training.begin("slider.preparation", "0a")
     with (
@@ -468,7 +473,7 @@ def test_the_store_lies_in_the_project_whatever_the_working_directory(
     (project.path / "mlflow.db").unlink()
     project.load("params:seed")
     assert not (project.path / "mlflow.db").exists()  # only a run opens the store
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert the_only_run(project).info.status == "FINISHED"
     assert not list(elsewhere.iterdir())
 

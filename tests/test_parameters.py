@@ -197,3 +197,17 @@ def test_validation_clips_are_held_out_of_one_network_alone(parameters):
         changed(parameters, "detector.folds", 2)
     ).detector.holds_out_validation
     assert parse_parameters(changed(parameters, "detector.folds", 1)).detector.holds_out_validation
+
+
+def test_a_run_goes_by_what_its_configuration_was_when_it_began(project):
+    with project.session() as session:
+        loader = session.load_context().config_loader
+        seed = loader["parameters"]["seed"]
+        loader["parameters"]["seed"] = loader["globals"]["runs"]["locks"] = "changed by a reader"
+        project.configure("parameters", {"seed": seed + 1})
+        assert loader["parameters"]["seed"] == seed
+        assert loader["globals"]["runs"]["locks"] != "changed by a reader"
+        loader["globals"] = {"runs": {}}
+        assert loader["globals"] == {"runs": {}}
+    with project.session() as session:
+        assert session.load_context().config_loader["parameters"]["seed"] == seed + 1

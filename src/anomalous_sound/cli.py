@@ -23,7 +23,7 @@ from anomalous_sound.campaign.drive import run_campaign
 from anomalous_sound.campaign.plan import is_campaign
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.errors import InputError, input_error_behind
-from anomalous_sound.hooks import mark_as_killed
+from anomalous_sound.tracking.hooks import mark_as_killed
 
 _ERROR = 2  # of reproduce: 1 means that figures differ
 
@@ -209,7 +209,7 @@ def catch_up(env: str | None) -> None:
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     with KedroSession.create(project_path=project, env=env) as session:
         context = session.load_context()
-    runs = RunSettings.model_validate(dict(context.config_loader["globals"]["runs"]))
+    runs = RunSettings.of(context.config_loader["globals"])
     notes = afterwards.Notes(project / runs.unrecorded)
     try:
         if notes.are_there():

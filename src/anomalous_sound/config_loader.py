@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from anomalous_sound.parameters import parse_parameters
 
 # Kedro splits --params at its commas, and some folders have commas in their names
 AUDIO_DIR = "AUDIO_DIR"
+
+# a run asks for them a dozen times, and to read them takes a good part of a second
+_READ_ONCE = ("globals", "parameters")
 
 
 class TypedConfigLoader(OmegaConfigLoader):
@@ -30,6 +34,8 @@ class TypedConfigLoader(OmegaConfigLoader):
     The catalog reads ``${detector_name:}`` and ``${detector_method:}``: what the detector is called
     and, where one judges, how it was trained; ``${environment:}`` and ``${given_parameters:}``:
     what the command has asked for; and ``${engine:}``: where work is done.
+
+    Parameters and globals are read once: a run goes by what they were when it began.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class TypedConfigLoader(OmegaConfigLoader):
         """
         _check_environment(Path(conf_source), env)
         self._judging: tuple[str, str] | None = None
+        self._read: dict[str, Any] = {}
         given = with_detector_name(runtime_params or {})
         if os.environ.get(AUDIO_DIR):
             given = {"audio_dir": os.environ[AUDIO_DIR]} | given
@@ -69,8 +76,19 @@ class TypedConfigLoader(OmegaConfigLoader):
             for resolver, value in of.items():
                 # of the whole process, as Kedro's own resolvers are
                 OmegaConf.register_new_resolver(resolver, lambda value=value: value, replace=True)
-        values = super().__getitem__(key)
-        return dict(parse_parameters(values)) if key == "parameters" else values
+        if key not in self._read:
+            values = super().__getitem__(key)
+            if key == "parameters":
+                values = dict(parse_parameters(values))
+            if key not in _READ_ONCE:
+                return values
+            self._read[key] = values
+        return deepcopy(self._read[key])
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Take a configuration that is given, instead of what files say."""
+        self._read.pop(key, None)
+        super().__setitem__(key, value)
 
     @property
     def detector_name(self) -> str:

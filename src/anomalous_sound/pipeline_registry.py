@@ -2,12 +2,12 @@
 
 from kedro.pipeline import Pipeline
 
+from anomalous_sound.methods.base import Method
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.pipelines import (
     compare,
     detection,
     explore,
-    frozen,
     preparation,
     results,
     score,
@@ -21,18 +21,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     namespace, network and parameters. One with a frozen encoder has no training and no windows.
     """
     frames = preparation.create_pipeline()
-    windows = preparation.create_windows_pipeline()
     pipelines = {
-        name: frames
-        + (preparation.create_windows_pipeline(name) if method.own_windows else windows)
-        + detection.create_pipeline(method)
+        name: frames + _windows_of(method) + detection.create_pipeline(method)
         for name, method in methods().items()
-        if not method.frozen
-    }
-    pipelines |= {
-        name: frames + frozen.create_pipeline(method)
-        for name, method in methods().items()
-        if method.frozen
     }
     return pipelines | {
         "compare": frames + compare.create_pipeline(),
@@ -41,3 +32,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "score": score.create_pipeline(),
         "__default__": pipelines["lstm"],
     }
+
+
+def _windows_of(method: Method) -> Pipeline:
+    if method.frozen:
+        return Pipeline([])
+    return preparation.create_windows_pipeline(method.name if method.own_windows else None)

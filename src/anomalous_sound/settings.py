@@ -32,8 +32,8 @@ from anomalous_sound.hooks import (  # noqa: E402
     NameHooks,
     ProcessHooks,
     SummaryHooks,
-    TrackingHooks,
 )
+from anomalous_sound.tracking.hooks import TrackingHooks  # noqa: E402
 
 keep_progress_bars_whole()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
 from file_server import DOWNLOAD, sections, zip_of
 from kedro.framework.project import pipelines
 from mlflow import MlflowClient
@@ -104,24 +103,13 @@ def figures(scores):
     return found
 
 
-@pytest.fixture
-def in_process(monkeypatch):
+def in_process(project, *arguments):
     """Run a command without the seconds that a process takes to start."""
-    from kedro.framework.startup import bootstrap_project
-
-    from anomalous_sound.cli import run as command
-
-    def give(project, *arguments):
-        monkeypatch.chdir(project.path)
-        bootstrap_project(project.path)
-        result = CliRunner().invoke(command, arguments)
-        return result.exit_code, result.output
-
-    return give
+    return project.command("run", *arguments)
 
 
 def test_an_interrupted_campaign_goes_on_and_ends_as_an_unbroken_one(
-    project, tmp_path, file_server, in_process
+    project, tmp_path, file_server
 ):
     unbroken = Project(tmp_path / "unbroken")
     serve(project, file_server)
@@ -207,7 +195,7 @@ def test_an_interrupted_campaign_goes_on_and_ends_as_an_unbroken_one(
     assert why(NAMES[0]) == "it was interrupted before its end"
 
 
-def test_a_machine_type_that_fails_is_told_in_the_end(project, file_server, in_process):
+def test_a_machine_type_that_fails_is_told_in_the_end(project, file_server):
     serve(project, file_server, served=("valve",))
     small = "corpus.machine_type=[fan,valve],lstm.training.epochs=1"
     code, said = in_process(project, *CAMPAIGN[:-1], small)

@@ -7,9 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
 from file_server import DOWNLOAD, sections, zip_of
-from kedro.framework.startup import bootstrap_project
 from support import SMALL_PARAMETERS
 
 from anomalous_sound.provenance.lock import here
@@ -31,18 +29,9 @@ def machines(tmp_path, write_clip):
 
 
 @pytest.fixture
-def give(project, monkeypatch):
+def give(project):
     """Give a command of Kedro; return the exit code and what was said."""
-    from anomalous_sound import cli
-
-    def command(name, *arguments):
-        monkeypatch.chdir(project.path)
-        bootstrap_project(project.path)
-        known = {"run": cli.run, "reproduce": cli.reproduce}
-        result = CliRunner().invoke(known[name], [str(one) for one in arguments])
-        return result.exit_code, result.output
-
-    return command
+    return project.command
 
 
 def written(project):

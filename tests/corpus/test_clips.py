@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 from features_of_report import FEATURES
-from support import RATE, noise
+from support import RATE, corpus_settings, noise
 
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.corpus.audio_corpus import clip_places
@@ -14,16 +14,7 @@ from anomalous_sound.corpus.summary import CorpusSummary, fingerprint, summarise
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError
 
-SETTINGS = CorpusSettings(
-    parts=None,
-    machine_type=None,
-    machine_ids=None,
-    segment_s=10.0,
-    segment_hop_s=None,
-    validation_fraction=0.25,
-    normal_test_fraction=0.3,
-    min_frames=11,
-)
+SETTINGS = corpus_settings()
 
 
 def listed(folder, seed=1, **changed):

@@ -37,7 +37,7 @@ def test_what_judges_is_imported_without_the_heavy_packages():
 def run(tmp_path_factory):
     """The standard profile (two networks, a joined score) on a small simulated corpus."""
     project = Project(tmp_path_factory.mktemp("run"))
-    project.run(profile="standard")
+    project.run(to_outputs=["lstm.detector"], profile="standard")
     return project
 
 
@@ -88,7 +88,12 @@ def check_that_all_agree(run, method, clips, out, elsewhere):
     shutil.copytree(out, other_project.data(f"06_models/slider/{method}/detector"))
     tables = []
     for project in (run, other_project):
-        project.run("score", audio_dir=str(clips), inference={"method": method})
+        project.run(
+            "score",
+            to_outputs=["score.decisions"],
+            audio_dir=str(clips),
+            inference={"method": method},
+        )
         tables.append(project.load("score.decisions").set_index("clip_id"))
     for path, one, other in zip(paths, first, second, strict=True):
         assert of_command[path]["score"] == other.score  # to the last bit: it is one code
@@ -323,6 +328,7 @@ def test_the_gate_looks_at_scores_decisions_and_rejections(folder, clips):
 @pytest.mark.parametrize("method", trained_methods())
 def test_all_agree_on_real_recordings(project, recordings, tmp_path, method):
     clips, out = recordings / "slider", tmp_path / "out"
-    project.run(method, audio_dir=str(clips), profile="standard")
+    made = [f"{method}.detector"]
+    project.run(method, to_outputs=made, audio_dir=str(clips), profile="standard")
     write_export(Detector.load(project.data(f"06_models/slider/{method}/detector")), out, None)
     check_that_all_agree(project, method, clips, out, tmp_path / "elsewhere")

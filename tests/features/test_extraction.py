@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from features_of_report import FEATURES, features_with
+from support import corpus_settings
 
-from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.corpus import extraction
 from anomalous_sound.corpus.clips import list_clips
 from anomalous_sound.corpus.extraction import promise_log_mel
@@ -10,16 +10,7 @@ from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError
 from anomalous_sound.features.log_mel import log_mel_spectrogram
 
-SETTINGS = CorpusSettings(
-    parts=None,
-    machine_type=None,
-    machine_ids=None,
-    segment_s=10.0,
-    segment_hop_s=None,
-    validation_fraction=0.25,
-    normal_test_fraction=0.3,
-    min_frames=11,
-)
+SETTINGS = corpus_settings()
 
 
 @pytest.fixture

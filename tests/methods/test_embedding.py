@@ -8,7 +8,7 @@ import pytest
 import torch
 from encoders import constant, loudness, quarters, save, with_external_data
 from onnx import TensorProto, helper
-from support import RATE, describe_network
+from support import BAND_DEVIATION, RATE, describe_network
 
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.methods.embedding import EmbeddingSettings, EncoderSettings
@@ -26,16 +26,7 @@ SETTINGS = {
     "rest": "pad",
     "max_bytes": 10**6,
 }
-SCORE = {
-    "type": "band_deviation",
-    "reads": "errors",
-    "pooling": {"type": "mean"},
-    "scale": "linear",
-    "whitening": "band",
-    "reference": "machine_id",
-    "prior_clips": 0.0,
-    "backend": {"type": "mean"},
-}
+SCORE = BAND_DEVIATION | {"backend": {"type": "mean"}}
 
 
 def settings(path, **changed):

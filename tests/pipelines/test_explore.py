@@ -1,10 +1,13 @@
 """The explore pipeline whole, on small corpora."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 from scipy.signal import welch
+from support import REPOSITORY, Project
 
 from anomalous_sound.corpus.decode import AudioFile
 
@@ -16,10 +19,9 @@ FIGURES = ("waveform", "spectrum", "spectrogram", "average_spectrum")
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory):
     """The pipeline run once on the small simulated corpus; tests only read it."""
-    from support import Project
-
     project = Project(tmp_path_factory.mktemp("explored"))
-    project.run("explore")
+    shutil.copy(REPOSITORY / "conf" / "base" / "catalog.yml", project.path / "conf" / "base")
+    project.run("explore")  # with as many dots as a user's figures have
     return project
 
 

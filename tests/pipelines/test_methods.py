@@ -89,7 +89,7 @@ def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, wr
         InputError, match=f"run: kedro run --pipeline gru --params audio_dir={audio_dir}"
     ):
         project.run("compare", audio_dir=audio_dir)
-    project.run("lstm", audio_dir=audio_dir)
+    project.run("lstm", to_outputs=["lstm.result"], audio_dir=audio_dir)
     project.run("compare", audio_dir=audio_dir)
     missing = project.load("compare.missing")
     assert set(missing) == set(trained_methods()) - {"lstm"}
@@ -104,7 +104,7 @@ def test_what_is_missing_or_of_another_corpus_is_named(project, dcase_folder, wr
 
 def test_results_of_another_seed_are_told_from_those_of_other_clips(project, dcase_folder):
     given = {"audio_dir": str(dcase_folder), "detector": "press_3"}
-    project.run("lstm", **given)
+    project.run("lstm", to_outputs=["lstm.result"], **given)
     with pytest.raises(InputError, match="divided or labelled otherwise.*,detector=press_3,seed=7"):
         project.run("compare", **given, seed=7)
 
@@ -112,7 +112,10 @@ def test_results_of_another_seed_are_told_from_those_of_other_clips(project, dca
 def test_latent_is_another_network(project, dcase_folder):
     def scores(decoder_input):
         project.run(
-            "gru", audio_dir=str(dcase_folder), gru={"network": {"decoder_input": decoder_input}}
+            "gru",
+            to_outputs=["gru.clip_scores"],
+            audio_dir=str(dcase_folder),
+            gru={"network": {"decoder_input": decoder_input}},
         )
         return project.load("gru.clip_scores")
 

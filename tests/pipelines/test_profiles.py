@@ -131,7 +131,13 @@ def test_a_run_with_the_baseline_profile_scores_by_the_mean_squared_error_in_dec
     project, dcase_folder
 ):
     own = {"training": {"epochs": 1}, "network": {"hidden_size": 16}}
-    project.run("autoencoder", profile="baseline", audio_dir=str(dcase_folder), autoencoder=own)
+    project.run(
+        "autoencoder",
+        to_outputs=["autoencoder.clip_scores"],
+        profile="baseline",
+        audio_dir=str(dcase_folder),
+        autoencoder=own,
+    )
     frames, network = project.load("log_mel"), project.load("autoencoder.network").build()
     scores = project.load("autoencoder.clip_scores").set_index("clip_id").score
     for clip_id in scores.index[::5]:
@@ -146,7 +152,7 @@ def test_a_run_with_the_baseline_profile_scores_by_the_mean_squared_error_in_dec
 def test_the_standard_score_joins_errors_and_spectrum(project):
     """Worked out again with numpy and scikit-learn, from band errors and frames."""
     project.configure("globals", {"simulation": SMALL_SIMULATION, "profile": "standard"})
-    project.run("gru", detector={"folds": 1})
+    project.run("gru", to_outputs=["gru.detector", "gru.metrics"], detector={"folds": 1})
     clips, errors = project.load("clips"), project.load("gru.band_errors")
     scores = project.load("gru.clip_scores").set_index("clip_id").score
     frames = project.load("log_mel")

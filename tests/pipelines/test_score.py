@@ -33,8 +33,8 @@ def a_clip(simulated_run):
     return min(folder.glob("anomaly_*.wav"))
 
 
-def judged(project, folder, **parameters):
-    project.run("score", audio_dir=str(folder), **parameters)
+def judged(project, folder, *, to_outputs=None, **parameters):
+    project.run("score", to_outputs=to_outputs, audio_dir=str(folder), **parameters)
     return project.load("score.decisions").set_index("clip_id")
 
 
@@ -49,6 +49,7 @@ def test_clips_are_judged_as_in_the_run_that_trained_the_detector(compared_run, 
     found = judged(
         project,
         compared_run.data("01_raw/simulated/slider"),
+        to_outputs=["score.decisions"],
         inference={"method": method},
         **changed,
     )
@@ -115,9 +116,10 @@ def test_what_has_no_threshold_of_its_own_is_not_called_normal(project, dcase_fo
 
 
 def test_what_has_no_network_of_its_own_is_rejected(project, dcase_folder, write_clip):
-    project.run(audio_dir=str(dcase_folder), detector={"per": "machine_id"})
+    own = {"per": "machine_id"}
+    project.run(to_outputs=["lstm.detector"], audio_dir=str(dcase_folder), detector=own)
     write_clip(dcase_folder / "test" / "normal_id_07_00000000.wav", seed=99)
-    found = judged(project, dcase_folder)
+    found = judged(project, dcase_folder, to_outputs=["score.decisions"])
     rejected = project.load("score.rejected_clips").set_index("clip_id").reason
     assert list(rejected.index) == ["test/normal_id_07_00000000.wav"]
     assert "no network for machine ID '07' (it has those of 00, 02)" in rejected.iloc[0]
@@ -131,7 +133,7 @@ def test_clips_of_another_machine_type_beside_the_detectors_are_not_judged(
         target = tmp_path / "new" / machine_type / "test" / a_clip.name
         target.parent.mkdir(parents=True)
         shutil.copy(a_clip, target)
-    found = judged(trained, tmp_path / "new")
+    found = judged(trained, tmp_path / "new", to_outputs=["score.decisions"])
     assert list(found.index) == [f"slider/test/{a_clip.name}"]
     reason = trained.load("score.rejected_clips").reason.iloc[0]
     assert reason == "the detector judges machine type slider, not fan"

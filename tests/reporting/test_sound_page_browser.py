@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import CHROMIUM
 from clips_to_show import PAGE, SECONDS, page
 from PIL import Image
 
@@ -18,12 +18,6 @@ pytestmark = [
 
 AUDIO = "document.querySelector('#clip-1 audio')"
 CURSOR = "Number(document.querySelector('#clip-1 .cursor').getAttribute('x1'))"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The page of a watch, with real clicks in headless Chromium."""
 
 import pytest
-from chromium import CHROMIUM, Browser
+from chromium import CHROMIUM
 from clips_to_show import PAGE, SECONDS
 from watch_to_show import page_of_watch
 
@@ -12,12 +12,6 @@ pytestmark = [
 
 AUDIO = "document.querySelector('#clip-1 audio')"
 LONG = "/var/recordings/" + "a_folder_without_a_blank/" * 8
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 import soundfile
 from robustness.mutants import mutants
-from support import AUDIO_BOUNDS, noise
+from support import AUDIO_BOUNDS, corpus_settings, noise
 
-from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.configuration.features import AudioSettings, FeatureSettings, LogMelSettings
 from anomalous_sound.corpus.clips import list_clips
 from anomalous_sound.corpus.extraction import promise_log_mel
@@ -30,21 +29,6 @@ FEATURES = FeatureSettings(
 )
 
 
-def corpus_settings(segment_s: float | None) -> CorpusSettings:
-    return CorpusSettings.model_validate(
-        {
-            "parts": None,
-            "machine_type": None,
-            "machine_ids": None,
-            "segment_s": segment_s,
-            "segment_hop_s": None,
-            "validation_fraction": 0.2,
-            "normal_test_fraction": 0.3,
-            "min_frames": 11,
-        }
-    )
-
-
 @pytest.mark.parametrize("segment_s", [None, 0.4])
 @pytest.mark.parametrize("batch", range(-(-COUNT // BATCH)))
 def test_clips_found_are_clips_used_and_clips_rejected(tmp_path, batch, segment_s):
@@ -57,7 +41,7 @@ def test_clips_found_are_clips_used_and_clips_rejected(tmp_path, batch, segment_
         (folder / name).write_bytes(content)
         written += 1
     corpus = AudioFolderDataset(audio_dir=str(folder)).load()
-    clips, rejected = list_clips(corpus, corpus_settings(segment_s), FEATURES, seed=1)
+    clips, rejected = list_clips(corpus, corpus_settings(segment_s=segment_s), FEATURES, seed=1)
     if segment_s is None:
         assert len(clips) + len(rejected) == written
     places = rejected.clip_id.str.replace(r"@\d{6}\.\d{3}$", "", regex=True)

@@ -8,6 +8,7 @@ import pytest
 from events_of_clips import EVENTS
 from features_of_report import FEATURES
 from pydantic import TypeAdapter
+from support import BAND_DEVIATION
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.configuration.scoring import ChannelsScoreSettings, ScoreSettings
@@ -24,16 +25,7 @@ from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
 
-ONE = {
-    "type": "band_deviation",
-    "reads": "errors",
-    "pooling": {"type": "mean"},
-    "scale": "linear",
-    "whitening": "band",
-    "reference": "machine_type",
-    "prior_clips": 0.0,
-    "backend": {"type": "mean"},
-}
+ONE = BAND_DEVIATION | {"reference": "machine_type", "backend": {"type": "mean"}}
 POOLED = {"type": "pooled_error", "pooling": {"type": "maximum"}}
 # clips × (a band of the near microphone, a band of the far one)
 NORMAL = np.array([[1.0, 10.0], [2.0, 40.0], [3.0, 30.0], [6.0, 20.0]])

@@ -8,6 +8,7 @@ import pytest
 from features_of_report import FEATURES
 from pydantic import TypeAdapter
 from sklearn.covariance import LedoitWolf
+from support import BAND_DEVIATION
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import DetectorSettings
@@ -18,16 +19,7 @@ from anomalous_sound.scoring.left_out import LeftOut, check_enough
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
 
-BANDS = {
-    "type": "band_deviation",
-    "reads": "spectrum",
-    "pooling": {"type": "mean"},
-    "scale": "linear",
-    "whitening": "band",
-    "reference": "domain",
-    "prior_clips": 0.0,
-    "backend": {"type": "mean_square"},
-}
+BANDS = BAND_DEVIATION | {"reads": "spectrum", "reference": "domain"}
 DENSITY = BANDS | {"backend": {"type": "local_density", "neighbours": 2}}
 JOINED = {"type": "joined", "parts": [BANDS, DENSITY], "fits": 100}
 

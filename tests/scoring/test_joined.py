@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from scipy.spatial.distance import cdist
+from support import BAND_DEVIATION
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.scoring.band_errors import ClipErrors
@@ -12,16 +13,7 @@ from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
 from anomalous_sound.scoring.scores import fit_score, left_out_scores
 
-BANDS = {
-    "type": "band_deviation",
-    "reads": "errors",
-    "pooling": {"type": "maximum"},
-    "scale": "linear",
-    "whitening": "band",
-    "reference": "machine_id",
-    "prior_clips": 0.0,
-    "backend": {"type": "mean_square"},
-}
+BANDS = BAND_DEVIATION | {"pooling": {"type": "maximum"}}
 WINDOWS = {"type": "pooled_error", "pooling": {"type": "mean"}}
 SPECTRUM = BANDS | {
     "reads": "spectrum",

@@ -9,6 +9,7 @@ from scipy.linalg import fractional_matrix_power
 from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
+from support import BAND_DEVIATION
 
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.scoring import pooling, scores
@@ -26,16 +27,6 @@ POOLINGS = [
     {"type": "percentile", "percentile": 90.0},
     {"type": "ranked", "decay": 0.9},
 ]
-BANDS = {
-    "type": "band_deviation",
-    "reads": "errors",
-    "pooling": {"type": "mean"},
-    "scale": "linear",
-    "whitening": "band",
-    "reference": "machine_id",
-    "prior_clips": 0.0,
-    "backend": {"type": "mean_square"},
-}
 
 
 def parsed(values):
@@ -43,7 +34,7 @@ def parsed(values):
 
 
 def fit(pooled_errors, machine_ids, seed=1, **changes):
-    return fit_score(parsed(BANDS | changes), pooled_errors, machine_ids, seed=seed)
+    return fit_score(parsed(BAND_DEVIATION | changes), pooled_errors, machine_ids, seed=seed)
 
 
 @pytest.mark.parametrize("module", [pooling, scores])

@@ -98,7 +98,7 @@ def test_a_run_that_mlflow_lost_in_the_middle_gets_the_rest(
 
     with monkeypatch.context() as patch:
         patch.setattr(mlflow, "log_artifact", fails)
-        project.run("explore", audio_dir=str(dcase_folder))
+        project.look(audio_dir=str(dcase_folder))
     (begun,) = runs(project)
     assert "explore/report.md" not in str(artifacts(project, begun))
     # the results of this run are replaced in part: what is not its own is not recorded as its own
@@ -113,11 +113,11 @@ def test_a_run_that_mlflow_lost_in_the_middle_gets_the_rest(
 
 def test_a_run_that_is_recorded_leaves_no_note_of_the_one_that_it_replaces(project, dcase_folder):
     put_away(project)
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     notes = Notes(project.path / ".unrecorded")
     assert notes.are_there()
     put_back(project)
-    project.run("explore", audio_dir=str(dcase_folder))
+    project.look(audio_dir=str(dcase_folder))
     assert not notes.are_there()
 
 

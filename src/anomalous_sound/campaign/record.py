@@ -36,7 +36,7 @@ class CampaignRecord:
         """
         self._run_id: str | None = None
         self._guard = TrackingGuard(mlflow.get_tracking_uri())
-        runs = RunSettings.model_validate(dict(context.config_loader["globals"]["runs"]))
+        runs = RunSettings.of(context.config_loader["globals"])
         self._living = LivingRuns(Path(context.project_path) / runs.locks)
         known = {_IDENTITY: identity(**made), **tags}
         self._guard.attempt("the campaign", lambda: self._begin(context, known, runs))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -18,3 +19,8 @@ class RunSettings(Settings):
     mlflow_timeout_s: PositiveInt = Field(description="longest silence of MLflow's server or store")
     mlflow_retries: Annotated[int, Field(ge=0)] = Field(description="of a request to the server")
     register_detectors: bool = Field(description="in MLflow's registry")
+
+    @classmethod
+    def of(cls, of_globals: Mapping[str, Any]) -> Self:
+        """Take them from the configuration's globals."""
+        return cls.model_validate(dict(of_globals["runs"]))

@@ -111,11 +111,7 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
             store.keep_only(keys)
 
     def _exists(self) -> bool:
-        try:
-            ArrayStore(self._filepath).open_file(INDEX_FILE).close()
-        except FileNotFoundError:
-            return False
-        return True
+        return ArrayStore(self._filepath).has_file(INDEX_FILE)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,11 @@ def git_revision(folder: Path) -> dict[str, str]:
 
 def environment(software: Software) -> dict[str, Any]:
     """Return the software with the version of every installed package."""
+    return software.model_dump(mode="json") | {"packages": dict(_installed_packages())}
+
+
+@cache  # several hundred files are read for it
+def _installed_packages() -> dict[str, str]:
     # the first on the path is the one imported, so it is put in last
     packages = {found.name: found.version for found in reversed(list(distributions()))}
-    return software.model_dump(mode="json") | {"packages": dict(sorted(packages.items()))}
+    return dict(sorted(packages.items()))

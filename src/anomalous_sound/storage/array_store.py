@@ -234,6 +234,14 @@ class ArrayStore:
         file: IO[bytes] = self._files.open(f"{self._folder}/{name}", "rb")
         return file
 
+    def has_file(self, name: str) -> bool:
+        """Return whether there is another file of this name that can be opened."""
+        try:
+            self.open_file(name).close()
+        except FileNotFoundError:
+            return False
+        return True
+
     def keep_only(self, keys: Iterable[str]) -> None:
         """Remove all other arrays, and what killed processes have left half-written."""
         kept = {self.path(key) for key in keys}

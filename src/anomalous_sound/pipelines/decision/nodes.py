@@ -55,14 +55,17 @@ def deploy_threshold(
 def assemble_detector(
     network: Networks,
     fitted_score: Score,
-    window_reference: WindowReference | None,
     deployed: Thresholds,
     calibration_scores: CalibrationScores,
     sound_reference: SoundReference,
     localisation: LocalisationSettings,
     inference: InferenceSettings,
+    window_reference: WindowReference | None = None,
 ) -> Detector:
-    """Put everything that judging a new clip needs into one thing."""
+    """Put everything that judging a new clip needs into one thing.
+
+    There is no ``window_reference`` with a frozen encoder, which says nothing of windows.
+    """
     return Detector.assemble(
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,

@@ -1,14 +1,18 @@
 """clip_scores → calibration scores → deployed threshold → decisions; detector."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Node, Pipeline, node
 
 from anomalous_sound.decision.evidence import weigh_clips
 from anomalous_sound.decision.thresholds import decide_clips
 from anomalous_sound.pipelines.decision import nodes
 
 
-def create_pipeline() -> Pipeline:
-    """Create the pipeline that chooses a threshold and decides."""
+def create_pipeline(*, frozen: bool) -> Pipeline:
+    """Create the pipeline that chooses a threshold and decides.
+
+    Args:
+        frozen: whether the detector has a frozen encoder, which says nothing of windows.
+    """
     return Pipeline(
         [
             node(
@@ -23,12 +27,7 @@ def create_pipeline() -> Pipeline:
                 outputs="deployed",
                 name="deploy_threshold",
             ),
-            node(
-                weigh_clips,
-                inputs=["clips", "log_mel", "sound_reference"],
-                outputs="evidence",
-                name="weigh_evidence",
-            ),
+            evidence_node(),
             node(
                 decide_clips,
                 inputs=["clip_scores", "deployed", "calibration_scores", "evidence"],
@@ -40,15 +39,25 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "network",
                     "fitted_score",
-                    "window_reference",
                     "deployed",
                     "calibration_scores",
                     "sound_reference",
                     "params:localisation",
                     "params:inference",
+                    *([] if frozen else ["window_reference"]),
                 ],
                 outputs="detector",
                 name="assemble_detector",
             ),
         ]
+    )
+
+
+def evidence_node() -> Node:
+    """Return the node that holds each clip against what normal clips sound like."""
+    return node(
+        weigh_clips,
+        inputs=["clips", "log_mel", "sound_reference"],
+        outputs="evidence",
+        name="weigh_evidence",
     )

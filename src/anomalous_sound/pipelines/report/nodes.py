@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,17 +97,17 @@ def tabulate_thresholds(
 
 def evaluate(
     clip_scores: pd.DataFrame,
-    window_errors: pd.DataFrame | None,
     decisions: pd.DataFrame,
     deployed: Thresholds,
-    localisation_rates: dict[str, float],
     corpus_summary: CorpusSummary,
     evaluation: EvaluationSettings,
     seed: int,
+    window_errors: pd.DataFrame | None = None,
+    localisation_rates: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Compute the metrics of the method on this corpus.
 
-    ``window_errors`` is None where nothing predicts or reconstructs.
+    The last two are there where networks predict or reconstruct windows.
     """
     computed = metric.evaluate(clip_scores, evaluation, seed=seed)
     if window_errors is None:
@@ -223,33 +224,25 @@ def describe_run(
 def summarise_result(
     clip_scores: pd.DataFrame,
     deployed: Thresholds,
-    network: TrainedNetworks,
-    training_history: pd.DataFrame,
-    band_errors: BandErrors,
-    detector: Detector,
-    run_description: dict[str, Any],
-    origin: Origin,
-) -> dict[str, Any]:
-    """Put into one file all that a comparison with other methods and runs needs."""
-    return result_of(
-        *(clip_scores, deployed, network, detector, run_description, origin),
-        training_s=float(training_history.seconds.sum()),
-        scoring_s_per_clip=_seconds_a_new_clip(band_errors),
-    )
-
-
-def result_of(
-    clip_scores: pd.DataFrame,
-    deployed: Thresholds,
     network: TrainedNetworks | FrozenEncoder,
     detector: Detector,
     run_description: dict[str, Any],
     origin: Origin,
-    *,
-    training_s: float,
-    scoring_s_per_clip: float,
+    scored: BandErrors | Mapping[str, float],
+    training_history: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Put a result together; see :func:`summarise_result`."""
+    """Put into one file all that a comparison with other methods and runs needs.
+
+    Args:
+        clip_scores: of all clips.
+        deployed: the thresholds that decide.
+        network: what has scored the clips.
+        detector: what was made of it all.
+        run_description: how the run was made.
+        origin: what it was made with.
+        scored: what knows how long a clip takes: errors, or ``seconds_per_clip`` of an encoder.
+        training_history: seconds of every epoch; None with a frozen encoder.
+    """
     description = network.description
     features = description.features.model_dump(mode="json")
     return {
@@ -263,16 +256,18 @@ def result_of(
         "thresholds": dict(deployed.by_machine_id),
         "threshold_strategy": deployed.strategy,
         "parameters": network.count_parameters(),
-        "training_s": training_s,
-        "scoring_s_per_clip": scoring_s_per_clip,
+        "training_s": 0.0 if training_history is None else float(training_history.seconds.sum()),
+        "scoring_s_per_clip": _seconds_a_new_clip(scored),
         "detector": detector.identity.digest,
     }
 
 
-def _seconds_a_new_clip(band_errors: BandErrors) -> float:
+def _seconds_a_new_clip(scored: BandErrors | Mapping[str, float]) -> float:
     """Return the mean time of the clips that all networks judge; with folds, one judges others."""
-    members = band_errors.index.members.map(len)
-    return float(band_errors.index.seconds[members == members.max()].mean())
+    if isinstance(scored, Mapping):
+        return scored["seconds_per_clip"]
+    members = scored.index.members.map(len)
+    return float(scored.index.seconds[members == members.max()].mean())
 
 
 def plot_scores(
@@ -367,7 +362,6 @@ def write_report(
 def write_card(
     network: TrainedNetworks | FrozenEncoder,
     run_description: dict[str, Any],
-    training_history: pd.DataFrame | None,
     metrics: dict[str, Any],
     fitted_score: Score,
     deployed: Thresholds,
@@ -375,8 +369,12 @@ def write_card(
     calibration: pd.DataFrame,
     corpus_summary: CorpusSummary,
     origin: Origin,
+    training_history: pd.DataFrame | None = None,
 ) -> str:
-    """Write the card of the detector: for what it is made, of what, and how well it does."""
+    """Write the card of the detector: for what it is made, of what, and how well it does.
+
+    There is no ``training_history`` with a frozen encoder.
+    """
     method = methods()[network.description.method]
     return card_page.card_page(
         method=method.title,

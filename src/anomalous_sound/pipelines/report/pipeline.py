@@ -7,9 +7,15 @@ from anomalous_sound.pipelines.report import nodes, sound_nodes
 from anomalous_sound.reporting import figures
 
 
-def create_pipeline() -> Pipeline:
-    """Create the pipeline that reports on one method."""
-    return Pipeline([*_tables(), *_figures(), *_page(), *_tracking()])
+def create_pipeline(*, frozen: bool) -> Pipeline:
+    """Create the pipeline that reports on one method.
+
+    Args:
+        frozen: whether it has a frozen encoder, so that nothing was trained and nothing is known of
+            windows.
+    """
+    of_networks = [] if frozen else [*_training(), *_localisation()]
+    return Pipeline([*_tables(frozen), *_figures(), *_page(frozen), *of_networks])
 
 
 def timeline_node() -> Node:
@@ -32,29 +38,31 @@ def timeline_node() -> Node:
     )
 
 
-def shown_clips_node() -> Node:
-    """Return the node that gathers sound and pictures of the clips that the page shows."""
+def shown_clips_node(*, frozen: bool = False) -> Node:
+    """Return the node that gathers sound and pictures of the clips that the page shows.
+
+    Args:
+        frozen: whether a frozen encoder has scored them, which says nothing of windows.
+    """
+    of_windows = ["band_errors", "window_errors", "window_reference", "events"]
     return node(
         sound_nodes.show_clips,
         inputs=[
             "raw_audio",
             "clips",
             "log_mel",
-            "band_errors",
-            "window_errors",
-            "window_reference",
             "network",
             "clip_scores",
             "decisions",
-            "events",
             "params:page",
+            *([] if frozen else of_windows),
         ],
         outputs="shown_clips",
         name="show_clips",
     )
 
 
-def _tables() -> list[Node]:
+def _tables(frozen: bool) -> list[Node]:
     return [
         node(
             nodes.tabulate_thresholds,
@@ -76,22 +84,15 @@ def _tables() -> list[Node]:
             name="tabulate_classification",
         ),
         node(
-            nodes.measure_localisation,
-            inputs=["raw_audio", "localisation", "clips", "network"],
-            outputs="localisation_rates",
-            name="measure_localisation",
-        ),
-        node(
             nodes.evaluate,
             inputs=[
                 "clip_scores",
-                "window_errors",
                 "decisions",
                 "deployed",
-                "localisation_rates",
                 "corpus_summary",
                 "params:evaluation",
                 "params:seed",
+                *([] if frozen else ["window_errors", "localisation_rates"]),
             ],
             outputs="metrics",
             name="evaluate",
@@ -103,38 +104,24 @@ def _tables() -> list[Node]:
             name="write_submission",
         ),
         node(
-            nodes.describe_run,
-            inputs=[
-                "params:network",
-                "params:training",
-                "params:score",
-                "params:windows",
-                "params:corpus",
-                "params:audio",
-                "params:log_mel",
-                "params:scaling",
-                "params:detector",
-                "params:thresholds",
-                "params:evidence",
-                "params:seed",
-            ],
-            outputs="run_description",
-            name="describe_run",
-        ),
-        node(
             nodes.summarise_result,
             inputs=[
                 "clip_scores",
                 "deployed",
                 "network",
-                "training_history",
-                "band_errors",
                 "detector",
                 "run_description",
                 "origin",
+                *(["embedding_time"] if frozen else ["band_errors", "training_history"]),
             ],
             outputs="result",
             name="summarise_result",
+        ),
+        node(
+            nodes.track_metrics,
+            inputs=["metrics", "result"],
+            outputs="tracked_metrics",
+            name="track_metrics",
         ),
     ]
 
@@ -153,17 +140,10 @@ def _figures() -> list[Node]:
             outputs="score_figure",
             name="plot_scores",
         ),
-        node(
-            figures.history_figure,
-            inputs=["training_history", "corpus_summary"],
-            outputs="history_figure",
-            name="plot_history",
-        ),
-        timeline_node(),
     ]
 
 
-def _page() -> list[Node]:
+def _page(frozen: bool) -> list[Node]:
     return [
         node(
             nodes.write_report,
@@ -188,7 +168,6 @@ def _page() -> list[Node]:
             inputs=[
                 "network",
                 "run_description",
-                "training_history",
                 "metrics",
                 "fitted_score",
                 "deployed",
@@ -196,11 +175,12 @@ def _page() -> list[Node]:
                 "calibration",
                 "corpus_summary",
                 "origin",
+                *([] if frozen else ["training_history"]),
             ],
             outputs="card",
             name="write_card",
         ),
-        shown_clips_node(),
+        shown_clips_node(frozen=frozen),
         node(
             sound_nodes.write_page,
             inputs=[
@@ -208,8 +188,6 @@ def _page() -> list[Node]:
                 "clip_scores",
                 "decisions",
                 "clips",
-                "events",
-                "localisation",
                 "metrics",
                 "deployed",
                 "calibration_scores",
@@ -220,9 +198,9 @@ def _page() -> list[Node]:
                 "channel_scores",
                 "corpus_summary",
                 "roc_figure",
-                "history_figure",
                 "origin",
                 "params:page",
+                *([] if frozen else ["events", "localisation", "history_figure"]),
             ],
             outputs="page",
             name="write_page",
@@ -230,18 +208,49 @@ def _page() -> list[Node]:
     ]
 
 
-def _tracking() -> list[Node]:
+def _localisation() -> list[Node]:
     return [
+        node(
+            nodes.measure_localisation,
+            inputs=["raw_audio", "localisation", "clips", "network"],
+            outputs="localisation_rates",
+            name="measure_localisation",
+        ),
+        timeline_node(),
+    ]
+
+
+def _training() -> list[Node]:
+    return [
+        node(
+            nodes.describe_run,
+            inputs=[
+                "params:network",
+                "params:training",
+                "params:score",
+                "params:windows",
+                "params:corpus",
+                "params:audio",
+                "params:log_mel",
+                "params:scaling",
+                "params:detector",
+                "params:thresholds",
+                "params:evidence",
+                "params:seed",
+            ],
+            outputs="run_description",
+            name="describe_run",
+        ),
+        node(
+            figures.history_figure,
+            inputs=["training_history", "corpus_summary"],
+            outputs="history_figure",
+            name="plot_history",
+        ),
         node(
             nodes.track_epochs,
             inputs="training_history",
             outputs="tracked_epochs",
             name="track_epochs",
-        ),
-        node(
-            nodes.track_metrics,
-            inputs=["metrics", "result"],
-            outputs="tracked_metrics",
-            name="track_metrics",
         ),
     ]

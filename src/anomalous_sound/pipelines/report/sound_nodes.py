@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ from anomalous_sound.reporting.shown_clips import ShownClips
 from anomalous_sound.reporting.sound_page import PageFigure, sound_page
 from anomalous_sound.scoring.band_errors import BandErrors, mean_over_members
 from anomalous_sound.scoring.errors import target_offset_s
-from anomalous_sound.scoring.localisation import WindowReference
+from anomalous_sound.scoring.events import EVENT_COLUMNS
+from anomalous_sound.scoring.localisation import LOCALISATION_COLUMNS, WindowReference
 from anomalous_sound.scoring.score import Score
 
 
@@ -39,41 +41,66 @@ def show_clips(
     raw_audio: AudioCorpus,
     clips: pd.DataFrame,
     log_mel: Frames,
-    band_errors: BandErrors,
-    window_errors: pd.DataFrame,
-    window_reference: WindowReference,
-    network: TrainedNetworks,
+    network: TrainedNetworks | FrozenEncoder,
     clip_scores: pd.DataFrame,
     decisions: pd.DataFrame,
-    events: pd.DataFrame,
     page: PageSettings,
+    band_errors: BandErrors | None = None,
+    window_errors: pd.DataFrame | None = None,
+    window_reference: WindowReference | None = None,
+    events: pd.DataFrame | None = None,
 ) -> ShownClips:
-    """Gather sound, pictures and events of the clips that the page shows."""
+    """Gather sound, pictures and events of the clips that the page shows.
+
+    The last four are all there, or none with a frozen encoder, which says nothing of windows.
+    """
     judged = clip_scores.merge(decisions[["clip_id", "decision"]], on="clip_id")
     chosen = showing.chosen_clips(judged, page)
     description = network.description
-    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
-    places = clip_places(clips[clips.clip_id.isin(chosen)])
-    windows = window_errors[window_errors.clip_id.isin(chosen)]
-    starts_s = dict(list(windows.groupby("clip_id", observed=True).start_s))
+    of_chosen = clips[clips.clip_id.isin(chosen)]
+    places = clip_places(of_chosen)
 
     def samples(clip_id: str) -> np.ndarray:
         return raw_audio.mono_clip(places[clip_id], description.features.audio)
 
-    def maps(clip_id: str) -> tuple[np.ndarray, np.ndarray]:
-        errors = mean_over_members(band_errors.clip(clip_id))
-        deviations = window_reference.deviation_map(errors, machine_ids[clip_id])
-        return deviations, starts_s[clip_id].to_numpy() + target_offset_s(description)
-
+    maps = None
+    if band_errors is not None and window_errors is not None and window_reference is not None:
+        windows = window_errors[window_errors.clip_id.isin(chosen)]
+        maps = _deviation_maps(
+            band_errors, windows, window_reference, of_chosen, target_offset_s(description)
+        )
     return showing.show_clips(
         chosen,
         samples=samples,
         maps=maps,
         frames=log_mel,
-        events=events,
+        events=_rows(events, EVENT_COLUMNS),
         features=description.features,
         settings=page,
     )
+
+
+def _rows(table: pd.DataFrame | None, columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns=columns) if table is None else table
+
+
+def _deviation_maps(
+    band_errors: BandErrors,
+    windows: pd.DataFrame,
+    window_reference: WindowReference,
+    clips: pd.DataFrame,
+    offset_s: float,
+) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+    """Return what maps a clip's deviations, windows × bands, and says the time of each window."""
+    machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
+    starts_s = dict(list(windows.groupby("clip_id", observed=True).start_s))
+
+    def deviation_map(clip_id: str) -> tuple[np.ndarray, np.ndarray]:
+        errors = mean_over_members(band_errors.clip(clip_id))
+        deviations = window_reference.deviation_map(errors, machine_ids[clip_id])
+        return deviations, starts_s[clip_id].to_numpy() + offset_s
+
+    return deviation_map
 
 
 def write_page(
@@ -81,8 +108,6 @@ def write_page(
     clip_scores: pd.DataFrame,
     decisions: pd.DataFrame,
     clips: pd.DataFrame,
-    events: pd.DataFrame,
-    localisation: pd.DataFrame,
     metrics: dict[str, Any],
     deployed: Thresholds,
     calibration_scores: CalibrationScores,
@@ -93,11 +118,13 @@ def write_page(
     channel_scores: pd.DataFrame,
     corpus_summary: CorpusSummary,
     roc_figure: bytes,
-    history_figure: bytes | None,
     origin: Origin,
     page: PageSettings,
+    events: pd.DataFrame | None = None,
+    localisation: pd.DataFrame | None = None,
+    history_figure: bytes | None = None,
 ) -> str:
-    """Write the page of a training run."""
+    """Write the page of a run; the last three are of networks that were trained."""
     figures = []
     if history_figure is not None:
         text = "Training and validation loss by epoch"
@@ -109,8 +136,8 @@ def write_page(
     return sound_page(
         corpus=corpus_summary,
         judged=judged_clips(clip_scores, decisions, clips, channel_scores),
-        events=events,
-        localisation=localisation,
+        events=_rows(events, EVENT_COLUMNS),
+        localisation=_rows(localisation, LOCALISATION_COLUMNS),
         shown=shown_clips,
         thresholds=deployed,
         calibration_scores=scores,

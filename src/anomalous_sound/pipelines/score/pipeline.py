@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Pipeline, node
 
-from anomalous_sound.decision.evidence import weigh_clips
 from anomalous_sound.decision.thresholds import decide_new_clips
 from anomalous_sound.pipelines import inference
+from anomalous_sound.pipelines.decision.pipeline import evidence_node
 from anomalous_sound.pipelines.report import nodes as report
 from anomalous_sound.pipelines.report import sound_nodes
 from anomalous_sound.pipelines.report.pipeline import shown_clips_node, timeline_node
@@ -72,12 +72,7 @@ def _preparation() -> Pipeline:
 def _report() -> Pipeline:
     return Pipeline(
         [
-            node(
-                weigh_clips,
-                inputs=["clips", "log_mel", "sound_reference"],
-                outputs="evidence",
-                name="weigh_evidence",
-            ),
+            evidence_node(),
             node(
                 decide_new_clips,
                 inputs=["clip_scores", "deployed", "calibration_scores", "evidence"],

@@ -1,6 +1,6 @@
 """log_mel, windows → network, training history."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Node, Pipeline, node
 
 from anomalous_sound.pipelines.training import nodes
 
@@ -23,18 +23,7 @@ def create_pipeline() -> Pipeline:
                 outputs="settings",
                 name="describe_network",
             ),
-            node(
-                nodes.draw_folds,
-                inputs=[
-                    "clips",
-                    "params:detector",
-                    "params:score",
-                    "params:thresholds",
-                    "params:seed",
-                ],
-                outputs="folds",
-                name="draw_folds",
-            ),
+            folds_node(),
             node(
                 nodes.train_network,
                 inputs=[
@@ -54,4 +43,14 @@ def create_pipeline() -> Pipeline:
                 name="train_network",
             ),
         ]
+    )
+
+
+def folds_node() -> Node:
+    """Return the node that draws the folds, or the clips held out."""
+    return node(
+        nodes.draw_folds,
+        inputs=["clips", "params:detector", "params:score", "params:thresholds", "params:seed"],
+        outputs="folds",
+        name="draw_folds",
     )
