@@ -36,7 +36,11 @@ def kedro(project, *arguments):
         ),
         (
             ("--pipeline", "lstm", "--params", "profile=wrong"),
-            "Error: the configuration cannot be read: Globals key 'profiles.wrong' not found",
+            "Error: there is no profile 'wrong'; there are standard, report, fast, base",
+        ),
+        (
+            ("--env", "dcase2023", "--params", "profile=basline"),
+            "Error: there is no profile 'basline'; did you mean 'baseline'? There are standard,",
         ),
     ],
 )
@@ -211,3 +215,7 @@ def test_a_machine_id_is_text_and_no_number():
         "jobs": 2,
         "corpus": {"parts": ["additional_training", "evaluation"], "machine_ids": ["00", "02"]},
     }
+    # channels are counted
+    both = "corpus.machine_type=fan,audio.channel=[0, 1]"
+    assert given(both) == {"corpus": {"machine_type": "fan"}, "audio": {"channel": [0, 1]}}
+    assert given("audio.channel=[0,near]") == {"audio": {"channel": [0, "near"]}}

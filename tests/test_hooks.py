@@ -444,6 +444,24 @@ def test_the_area_of_simulated_sound_is_called_so(simulated, end):
     assert hooks.area(metrics) == f"AUC: 0.839 (0.766 to 0.902 with 95% confidence){end}"
 
 
+def test_the_official_figures_are_said_as_the_challenge_of_the_year_ranks():
+    means = {"auc": 0.7, "pauc": 0.61, "auc_source": 0.8, "auc_target": 0.55}
+    later = {
+        **{"challenge": "DCASE 2023 Task 2", "year": 2023, "score": 0.6333},
+        **{"harmonic_mean": means, "arithmetic_mean": {}, "not_computed": {}},
+    }
+    assert hooks.official_line(later) == (
+        "DCASE 2023 Task 2: official score 0.633; harmonic means of AUC (source) 0.800, "
+        "AUC (target) 0.550, pAUC 0.610."
+    )
+    first = {"challenge": "DCASE 2020 Task 2", "year": 2020, "arithmetic_mean": means}
+    assert hooks.official_line(first) == "DCASE 2020 Task 2: means of AUC 0.700, pAUC 0.610."
+    # why, a warning has said
+    assert hooks.official_line(later | {"score": None}) == (
+        "DCASE 2023 Task 2: no official score, since not all of its figures can be computed."
+    )
+
+
 def test_what_a_run_found_is_said_of_its_test_clips():
     clips = pd.DataFrame({"clip_id": list("abcde"), "split": ["train", *["test"] * 4]})
     decisions = pd.DataFrame(

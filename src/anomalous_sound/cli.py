@@ -21,6 +21,7 @@ from anomalous_sound import interruption
 from anomalous_sound.campaign import reproduce as reproducing
 from anomalous_sound.campaign.drive import run_campaign
 from anomalous_sound.campaign.plan import is_campaign
+from anomalous_sound.configuration.mistakes import suggestion
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.errors import InputError, input_error_behind
 from anomalous_sound.tracking.hooks import mark_as_killed
@@ -59,16 +60,27 @@ def _run(**options: Any) -> Any:
     except OmegaConfBaseException as error:
         if mistake := input_error_behind(error):
             raise click.ClickException(str(mistake)) from error
-        raise click.ClickException(
-            f"the configuration cannot be read: {str(error).splitlines()[0]} (profiles are listed "
-            "in conf/base/globals.yml)."
-        ) from error
+        problem = str(error).splitlines()[0]
+        if profile := _UNKNOWN_PROFILE.match(problem):
+            problem = _no_profile(profile[1], options["env"], options["conf_source"])
+            raise click.ClickException(problem) from error
+        raise click.ClickException(f"the configuration cannot be read: {problem}") from error
     except Exception as error:
         _check_pipelines(options["pipelines"])
         mistake = input_error_behind(error)
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error
+
+
+def _no_profile(name: str, env: str | None, conf_source: str | None) -> str:
+    """Say which profiles there are."""
+    with KedroSession.create(env=env, conf_source=conf_source) as session:
+        loader = session._get_config_loader()
+        known = [one for one in loader["globals"]["profiles"] if not one.startswith("_")]
+    close = suggestion(name, known)
+    hint = f"did you mean '{close}'? There" if close else "there"
+    return f"there is no profile '{name}'; {hint} are {', '.join(known)}."
 
 
 @cli.command()
@@ -140,7 +152,9 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
         group = given
         for part in groups:
             group = group.setdefault(part, {})
-        group[name] = [word.strip().strip("'\"") for word in words.split(",") if word.strip()]
+        listed = [word.strip().strip("'\"") for word in words.split(",") if word.strip()]
+        counted = key == _COUNTED
+        group[name] = [int(one) if counted and one.isdecimal() else one for one in listed]
     if isinstance(given.get("audio_dir"), int | float | bool):
         given["audio_dir"] = _AUDIO_DIR.findall(value)[-1].strip()
     machine_id = _MACHINE_ID.search(value)
@@ -151,8 +165,10 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
     return given
 
 
-# Kedro splits at the commas within; all lists among the parameters are of text
+# Kedro splits at the commas within; all lists among the parameters are of text, but one
+_COUNTED = "audio.channel"
 _LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
+_UNKNOWN_PROFILE = re.compile(r"Globals key 'profiles\.([^']*)' not found")
 _DETECTOR = re.compile(r"(?:(?<=,)|^)\s*detector(?:\.name)?\s*=([^,]*)(?:,|$)")
 _AUDIO_DIR = re.compile(r"(?:^|,)\s*audio_dir\s*=([^,]*)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")

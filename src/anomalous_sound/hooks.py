@@ -25,6 +25,8 @@ from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
 from anomalous_sound.errors import InputError
+from anomalous_sound.evaluation.official import ranking_figures
+from anomalous_sound.reporting.facts import figure_title
 from anomalous_sound.storage.identity import identity
 from anomalous_sound.storage.locks import Readers, WriterLocks
 from anomalous_sound.storage.remote import RemotePath
@@ -269,7 +271,10 @@ class SummaryHooks:
             return [name for name in outputs if name.endswith(kind)]
 
         for name in ending(".metrics"):
-            logger.info("%s", area(catalog.load(name)))
+            metrics = catalog.load(name)
+            logger.info("%s", area(metrics))
+            if "official" in metrics:
+                logger.info("%s", official_line(metrics["official"]))
         for name in ending(".decisions"):
             clips = "score.clips" if name.startswith("score.") else "clips"
             logger.info("%s", findings(catalog.load(name), catalog.load(clips)))
@@ -300,6 +305,23 @@ def area(metrics: Mapping[str, Any]) -> str:
         f"{metrics['confidence']:.0%} confidence)"
         + (", on simulated sound." if metrics["corpus"]["simulated"] else ".")
     )
+
+
+def official_line(official: Mapping[str, Any]) -> str:
+    """Say the figures by which a year's challenge ranks, over the sections of a machine type.
+
+    Args:
+        official: as :func:`anomalous_sound.evaluation.official.official_figures` returns it.
+    """
+    has_score = "score" in official  # since 2021
+    means = official["harmonic_mean" if has_score else "arithmetic_mean"]
+    names = ranking_figures(official["year"])
+    if None in (official.get("score", 0), *(means[name] for name in names)):
+        missing = "no official score" if has_score else "no official figures"
+        return f"{official['challenge']}: {missing}, since not all of its figures can be computed."
+    told = ", ".join(f"{figure_title(name)} {means[name]:.3f}" for name in names)
+    score = f"official score {official['score']:.3f}; harmonic " if has_score else ""
+    return f"{official['challenge']}: {score}means of {told}."
 
 
 def findings(decisions: pd.DataFrame, clips: pd.DataFrame) -> str:

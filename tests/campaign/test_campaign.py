@@ -159,7 +159,7 @@ def test_an_interrupted_campaign_goes_on_and_ends_as_an_unbroken_one(
     # in MLflow: one run, with those of all machine types and seeds below it
     runs = client.search_runs([experiment])
     (parent,) = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
-    assert parent.info.status == "FINISHED"
+    assert (parent.info.run_name, parent.info.status) == (f"{YEAR} lstm", "FINISHED")
     assert parent.data.metrics["lstm.score"] == pytest.approx(score)
     below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(below) == len(runs) - 1

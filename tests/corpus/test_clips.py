@@ -122,6 +122,33 @@ def test_the_same_sound_in_another_format_still_leaks(dcase_folder):
     assert len(clips) == 16
 
 
+def test_the_clip_that_is_named_is_rejected_for_what_most_are(dcase_folder, write_clip):
+    write_clip(dcase_folder / "supplemental" / "section_00_machine_source_0000.wav", seed=90)
+    rate = FEATURES.audio.model_copy(update={"channel": 3})
+    features = FEATURES.model_copy(update={"audio": rate})
+    corpus = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
+    with pytest.raises(InputError, match="none of the 17 clips found can be used; .*no channel 3"):
+        list_clips(corpus, SETTINGS, features, seed=1)
+
+
+def test_training_clips_of_one_domain_alone_are_told(tmp_path, write_clip, caplog):
+    folder = tmp_path / "fan"
+    for n in range(4):
+        name = f"section_00_source_train_normal_{n:04d}.wav"
+        write_clip(folder / "train" / name, seed=n)
+    write_clip(folder / "test" / "section_00_target_test_normal_0000.wav", seed=50)
+    listed(folder)
+    (told,) = [one.getMessage() for one in caplog.records if "domain" in one.getMessage()]
+    assert told == (
+        "No training clip is of the target domain: whatever tells the domains apart compares with "
+        "the source domain alone."
+    )
+    caplog.clear()
+    write_clip(folder / "train" / "section_00_target_train_normal_0000.wav", seed=60)
+    listed(folder)
+    assert "domain" not in caplog.text
+
+
 def test_a_rejected_clip_makes_no_other_one_a_repeat(dcase_folder):
     train = dcase_folder / "train"
     shutil.copy(train / "normal_id_00_00000001.wav", train / "anomaly_id_00_00000000.wav")

@@ -19,6 +19,7 @@ from anomalous_sound.corpus.clips import list_clips
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import evaluation_labels
 
+PARTS = ("/train/", "/test/")
 CORPUS = CorpusSettings(
     parts=None,
     machine_type=None,
@@ -173,6 +174,22 @@ def test_a_table_of_attributes_in_another_form_is_told(year):
     assert "attributes_00.csv has no column 'file_name' (it has name, velocity)" in refused(dataset)
 
 
+def test_recordings_of_the_machine_or_of_noise_alone_are_no_clips(year):
+    """``supplemental/``, since 2025: some of their names say a domain, as those of clips do."""
+    files = {f"fan/train/section_00_source_train_normal_{n:04d}.wav": clip(n) for n in range(3)}
+    added = ("section_00_machine_source_0000_noAttribute", "section_00_noise_0001_")
+    added += ("section_00_source_normal_0002",)
+    files |= {f"fan/supplemental/{name}.wav": clip(9 + n) for n, name in enumerate(added)}
+    corpus = year("dcase2025", development={"fan": zip_of(files)})(machine_type="fan").load()
+    clips, rejected = list_clips(corpus, CORPUS, FEATURES, seed=1)
+    assert len(clips) == 3
+    assert len(rejected) == 3
+    (reason,) = set(rejected.reason)
+    assert reason == (
+        "supplemental: the machine or the noise alone, which is neither trained on nor judged"
+    )
+
+
 def test_two_channels_are_kept_and_one_is_chosen(year):
     made = zip_of(sections("ToyCar", channels=2))
     corpus = year("dcase2026", development={"ToyCar": made})(machine_type="ToyCar").load()
@@ -188,14 +205,22 @@ def test_two_channels_are_kept_and_one_is_chosen(year):
 
 
 def test_an_evaluation_set_without_published_labels_is_scored_but_not_judged(year, caplog):
-    files = {f"fan/train/section_00_source_train_normal_{n:04d}.wav": clip(n) for n in range(3)}
-    files |= {f"fan/test/section_00_{n:04d}.wav": clip(9 + n) for n in range(2)}
-    corpus = year("dcase2026", development={"fan": zip_of(files)})(machine_type="fan").load()
-    told = [record.getMessage() for record in caplog.records if "published no label" in record.msg]
+    name = "Sander/train/section_00_source_train_normal_{:04d}.wav"
+    files = {name.format(n): clip(n) for n in range(3)}
+    files |= {f"Sander/test/section_00_{n:04d}.wav": clip(9 + n) for n in range(2)}
+    training, test = ({name: files[name] for name in files if part in name} for part in PARTS)
+    chosen = {"machine_type": "Sander", "parts": ["additional_training", "evaluation"]}
+    corpus = year(
+        "dcase2026",
+        additional_training={"Sander": zip_of(training)},
+        evaluation={"Sander": zip_of(test)},
+    )(**chosen).load()
+    told = [record.getMessage() for record in caplog.records if "no label" in record.msg]
     assert told == [
-        "The organisers have published no label of 2 test clips of DCASE 2026 Task 2, such as "
-        "development/fan/test/section_00_0000.wav: they are scored and decided, and have no part "
-        "in the figures."
+        "There is no label of 2 test clips of DCASE 2026 Task 2, such as "
+        "evaluation/Sander/test/section_00_0000.wav, among those that come with this package: they "
+        "are scored and decided, and have no part in the figures. If you have their labels, put "
+        "the clips into a folder with a labels.csv, and give that as audio_dir."
     ]
     assert (table(corpus).label == "unknown").sum() == 2
 
@@ -208,7 +233,12 @@ def test_an_evaluation_set_without_published_labels_is_scored_but_not_judged(yea
             {"machine_type": "pump"},
             "corpus.machine_type 'pump' is not in the",
         ),
-        ("dcase2026", {"parts": ["evaluation"]}, "corpus.parts names 'evaluation', which the data"),
+        ("dcase2026", {"parts": ["test"]}, "corpus.parts names 'test', which the data"),
+        (
+            "dcase2026",
+            {"machine_type": "fan", "parts": ["evaluation"]},
+            "corpus.machine_type 'fan' is not in the data set's part evaluation; it has Blower",
+        ),
     ],
 )
 def test_what_a_year_does_not_have_is_told(project, env, corpus, message, file_server):

@@ -89,6 +89,26 @@ def test_classification_report_has_a_row_a_class():
     assert oracle.f1.to_dict() == pytest.approx({"normal": 6 / 7, "anomalous": 8 / 9})
 
 
+def test_with_two_domains_the_report_has_rows_of_each():
+    scores = scores_of().assign(domain="source")
+    one = scores.score.isin([3, 5, 9]) & (scores.split == "test")  # two normal, one anomalous
+    scores.loc[one, "domain"] = "target"
+    report = classification_report(table_of(scores), scores)
+    assert report.domain.value_counts().to_dict() == {"": 18, "source": 18, "target": 18}
+    whole = report[report.domain == ""].drop(columns="domain").reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        whole, classification_report(table_of(scores_of()), scores_of()).drop(columns="domain")
+    )
+    # at 2.5, both normal clips of the target domain are called anomalous
+    mean = report[report.strategy == "validation_mean"].set_index(["domain", "class"])
+    assert mean.support["target"].to_dict() == {"normal": 2, "anomalous": 1}
+    assert mean.precision["target", "anomalous"] == pytest.approx(1 / 3)
+    assert mean.recall["target", "anomalous"] == 1
+    assert mean.recall["target", "normal"] == 0
+    assert mean.recall["source", "normal"] == 1
+    assert mean.f1["source", "anomalous"] == 1
+
+
 def test_a_threshold_that_cannot_be_given_says_why():
     row = table_of(scores_of(validation=(3,))).set_index("strategy").loc
     assert row["conformal"].note.startswith("1 normal clip can promise no rate below 1 in 2;")

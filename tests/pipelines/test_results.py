@@ -59,6 +59,15 @@ def test_the_title_is_the_challenge_s_or_the_user_s_own():
     clips, facts = nodes.join_results(FOUND, everything, settings(2020))
     assert facts["title"] == "DCASE 2020 Task 2"
     assert set(clips.machine_type) == {"fan", "pump"}
+    # of a published data set, with its parts: a table says of which set it is
+    part = "(additional_training, evaluation)"
+    published = {}
+    for place, load in FOUND.items():
+        of_run = load()
+        of_run["corpus"]["name"] = f"DCASE 2023 Task 2 {of_run['corpus']['machine_type']} {part}"
+        published[place] = lambda of_run=of_run: of_run
+    facts = nodes.join_results(published, everything, settings(2023))[1]
+    assert facts["title"] == f"DCASE 2023 Task 2 {part}"
     named = CampaignSettings(names=None, title="Hall 3")
     assert nodes.join_results(FOUND, named, settings())[1]["title"] == "Hall 3"
 

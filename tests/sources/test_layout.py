@@ -199,7 +199,7 @@ def test_one_machine_type_a_run():
         "b": ClipIdentity("slider", "00", "train", "normal"),
     }
     assert choose_machine_type(identities, "slider") == "slider"
-    with pytest.raises(InputError, match=r"fan, slider.*corpus\.machine_type=fan"):
+    with pytest.raises(InputError, match=r"fan, slider.*corpus\.machine_type=fan.*labels\.csv"):
         choose_machine_type(identities, None)
     with pytest.raises(InputError, match="'pump' is not in the corpus; it holds fan, slider"):
         choose_machine_type(identities, "pump")

@@ -25,7 +25,7 @@ from anomalous_sound.sources.layout import (
     choose_machine_type,
     identify_clips,
 )
-from anomalous_sound.vocabulary import Label, Split
+from anomalous_sound.vocabulary import Domain, Label, Split
 
 logger = logging.getLogger(__name__)
 
@@ -331,14 +331,21 @@ def _report(clips: pd.DataFrame, rejected: Mapping[str, str], sample_rate: int) 
             sample_rate,
             " (they hold nothing above half their own rate)" if rate < sample_rate else "",
         )
+    training = set(clips.domain[clips.split != Split.TEST]) & set(Domain)
+    if len(training) == 1:
+        (only,) = training
+        logger.warning(
+            "No training clip is of the %s domain: whatever tells the domains apart compares with "
+            "the %s domain alone.",
+            *(set(Domain) - training),
+            only,
+        )
     if rejected:
-        first_id, first_reason = next(iter(rejected.items()))
         logger.warning(
             "%d of %d clips are rejected, listed in rejected_clips; the first: %s: %s.",
             len(rejected),
             len(rejected) + len(clips),
-            first_id,
-            first_reason,
+            *_first_rejected(rejected),
         )
 
 
@@ -346,8 +353,14 @@ def _check_any(clips: pd.DataFrame, rejected: Mapping[str, str]) -> None:
     if clips.empty:
         raise InputError(
             f"none of the {len(rejected)} clips found can be used; "
-            f"the first, {next(iter(rejected))}: {next(iter(rejected.values()))}."
+            f"the first, {': '.join(_first_rejected(rejected))}."
         )
+
+
+def _first_rejected(rejected: Mapping[str, str]) -> tuple[str, str]:
+    """Return the first clip that is rejected for what most are, and the reason."""
+    often = Counter(rejected.values()).most_common(1)[0][0]
+    return next((clip_id, reason) for clip_id, reason in rejected.items() if reason == often)
 
 
 def _check_trainable(clips: pd.DataFrame, *, hold_out: bool) -> None:

@@ -16,7 +16,12 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.sources.dcase.published import evaluation_labels
 from anomalous_sound.sources.download.archive import ensure_unpacked, is_unpacked
 from anomalous_sound.sources.download.settings import PublishedArchives
-from anomalous_sound.sources.layout import EXPECTED_NAMES, ClipFacts, identify_clips
+from anomalous_sound.sources.layout import (
+    EXPECTED_NAMES,
+    LABELS_FILE,
+    ClipFacts,
+    identify_clips,
+)
 from anomalous_sound.storage.locks import one_writer
 from anomalous_sound.vocabulary import Label, Split
 
@@ -182,9 +187,11 @@ class PublishedAudioDataset(AudioFolderDataset):
             facts[clip_id] = replace(told, attributes=told.attributes or earlier.attributes)
         if unlabelled:
             logger.warning(
-                "The organisers have published no label of %d test clips of DCASE %d Task 2, such "
-                "as %s: they are scored and decided, and have no part in the figures.",
-                *(len(unlabelled), self._challenge_year, unlabelled[0]),
+                "There is no label of %d test clips of DCASE %d Task 2, such as %s, among those "
+                "that come with this package: they are scored and decided, and have no part in the "
+                "figures. If you have their labels, put the clips into a folder with a %s, and "
+                "give that as audio_dir.",
+                *(len(unlabelled), self._challenge_year, unlabelled[0], LABELS_FILE),
             )
         return replace(corpus, published=facts)
 

@@ -103,11 +103,12 @@ def beside_published(figures: pd.DataFrame, published: pd.DataFrame) -> pd.DataF
     """Put published figures beside those of this project.
 
     Only those that were measured here too are taken. A published mean is left out where it is over
-    other machine IDs, or over other machine types, than the mean here.
+    other machine types or machine IDs than the mean here.
 
     Args:
         figures: FIGURE_COLUMNS.
-        published: ``system, machine_type, machine_id, figure, value, source``.
+        published: ``system, machine_type, machine_id, figure, value, over, source``; ``over`` has
+            what a mean is over, as ``fan/00 fan/02``.
 
     Returns:
         RESULT_COLUMNS, those measured here first.
@@ -116,9 +117,9 @@ def beside_published(figures: pd.DataFrame, published: pd.DataFrame) -> pd.DataF
     keys = ["machine_type", "machine_id", "figure"]
     kept = published.merge(figures[keys].drop_duplicates(), on=keys)
     alike = [
-        _is_over_the_same(kind, machine_id, figures, published, system)
-        for kind, machine_id, system in zip(
-            kept.machine_type, kept.machine_id, kept.system, strict=True
+        machine_id != MEAN or set(over.split()) == _over_here(figures, machine_type)
+        for machine_type, machine_id, over in zip(
+            kept.machine_type, kept.machine_id, kept.over, strict=True
         )
     ]
     theirs = kept[np.array(alike, dtype=bool)].rename(columns={"value": "mean"})
@@ -128,23 +129,12 @@ def beside_published(figures: pd.DataFrame, published: pd.DataFrame) -> pd.DataF
     return pd.concat(tables, ignore_index=True).astype({"seeds": "Int64"})
 
 
-def _is_over_the_same(
-    machine_type: str, machine_id: str, here: pd.DataFrame, published: pd.DataFrame, system: str
-) -> bool:
-    """Whether a mean is over the same here and there; of a single machine ID it is."""
-    if machine_id != MEAN:
-        return True
-    theirs = published[published.system == system]
+def _over_here(figures: pd.DataFrame, machine_type: str) -> set[str]:
+    """Return what a mean here is over: of one machine type, or of all."""
+    single = figures[figures.machine_id != MEAN]
     if machine_type != MEAN:
-        return _machine_ids(here, machine_type) == _machine_ids(theirs, machine_type)
-    types = set(theirs.machine_type) - {MEAN}
-    return types == set(here.machine_type) - {MEAN} and all(
-        _machine_ids(here, one) == _machine_ids(theirs, one) for one in types
-    )
-
-
-def _machine_ids(table: pd.DataFrame, machine_type: str) -> set[str]:
-    return set(table.machine_id[table.machine_type == machine_type]) - {MEAN}
+        single = single[single.machine_type == machine_type]
+    return set(single.machine_type + "/" + single.machine_id)
 
 
 def mean_of(year: int | None) -> Callable[[np.ndarray], np.ndarray]:

@@ -13,8 +13,9 @@ from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.strategies import STRATEGIES, Strategy
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.evaluation.metrics import classification, labelled_test_clips, why_no_roc
+from anomalous_sound.evaluation.official import has_domains
 from anomalous_sound.evaluation.oracle import ORACLE_STRATEGIES, oracle_thresholds
-from anomalous_sound.vocabulary import Label
+from anomalous_sound.vocabulary import Domain, Label
 
 NORMAL_ONLY, ORACLE = "normal-only", "oracle"
 THRESHOLD_COLUMNS = [
@@ -109,23 +110,36 @@ def classification_report(thresholds: pd.DataFrame, clip_scores: pd.DataFrame) -
     """Lay the table of thresholds out as a classification report.
 
     Returns:
-        ``strategy, kind, per, machine_id, class, precision, recall, f1, support``: two rows per row
-        of ``thresholds``; the support of a threshold for all counts all labelled test clips.
+        ``strategy, kind, per, machine_id, domain, class, precision, recall, f1, support``: two rows
+        per row of ``thresholds``; the support of a threshold for all counts all labelled test
+        clips. ``domain`` is empty; where test clips have a source and a target domain, two more
+        rows follow for each, of its clips alone.
     """
     rows = []
+    domains = ["", *(Domain if "domain" in clip_scores and has_domains(clip_scores) else ())]
     for row in thresholds.fillna({"machine_id": ""}).to_dict("records"):
-        is_anomalous, _ = labelled_test_clips(_clips_of(row, clip_scores))
-        for label, clips in ((Label.NORMAL, ~is_anomalous), (Label.ANOMALOUS, is_anomalous)):
-            rows.append(
-                {
-                    **{name: row[name] for name in ("strategy", "kind", "per", "machine_id")},
-                    "class": label,
-                    "precision": row[f"precision_{label}"],
-                    "recall": row[f"recall_{label}"],
-                    "f1": row[f"f1_{label}"],
-                    "support": int(clips.sum()),
-                }
-            )
+        for domain in domains:
+            of_row = _clips_of(row, clip_scores)
+            if domain:
+                of_row = of_row[of_row.domain == domain]
+            is_anomalous, scores = labelled_test_clips(of_row)
+            found: Mapping[Any, Any] = row
+            if domain:
+                is_given = len(scores) and not np.isnan(row["threshold"])
+                found = classification(is_anomalous, scores >= row["threshold"]) if is_given else {}
+            for label, clips in ((Label.NORMAL, ~is_anomalous), (Label.ANOMALOUS, is_anomalous)):
+                rows.append(
+                    {
+                        **{name: row[name] for name in ("strategy", "kind", "per", "machine_id")},
+                        "domain": str(domain),
+                        "class": label,
+                        **{
+                            name: found.get(f"{name}_{label}", np.nan)
+                            for name in ("precision", "recall", "f1")
+                        },
+                        "support": int(clips.sum()),
+                    }
+                )
     return pd.DataFrame(rows)
 
 

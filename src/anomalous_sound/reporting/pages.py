@@ -55,9 +55,15 @@ def render_html(template: str, **facts: Any) -> str:
     return _environment(html=True).get_template(template).render(facts)
 
 
-def markdown_table(frame: pd.DataFrame) -> str:
-    """Write a table in Markdown, with a dash for each missing value."""
-    header = [_heading(str(name)) for name in frame.columns]
+def markdown_table(frame: pd.DataFrame, *, has_names: bool = False) -> str:
+    """Write a table in Markdown, with a dash for each missing value.
+
+    Args:
+        frame: the table.
+        has_names: whether columns are called by names, such as ``lstm_dense``, which are kept.
+    """
+    heading = _text if has_names else _heading
+    header = [heading(str(name)) for name in frame.columns]
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

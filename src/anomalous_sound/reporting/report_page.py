@@ -179,10 +179,14 @@ def _threshold_table(given: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classification(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of thresholds that were given and have clips to be judged by."""
+    """Return the rows of thresholds that were given and have clips to be judged by.
+
+    Those of a single domain are in the table beside the page.
+    """
     measured = table[table[["precision", "recall", "f1"]].notna().any(axis=1)]
+    measured = measured[measured.domain.fillna("") == ""]
     names = [threshold_name(row) for row in measured.to_dict("records")]
-    return measured.assign(strategy=names).drop(columns=["per", "machine_id"])
+    return measured.assign(strategy=names).drop(columns=["per", "machine_id", "domain"])
 
 
 def _with_values(table: pd.DataFrame) -> pd.DataFrame:

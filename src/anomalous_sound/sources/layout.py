@@ -41,6 +41,7 @@ _DCASE_SECTION = re.compile(
 )
 _LABEL_FOLDERS = ("normal", "abnormal")
 _NO_ATTRIBUTES = "noattribute"  # since 2024, where they are kept secret
+_SUPPLEMENT = "supplemental"  # a folder of DCASE since 2025, beside train/ and test/
 _MIMII_FOLDER = re.compile(r"^id_(?P<machine_id>[0-9]+)$")
 
 # no recording called so is silently taken for normal sound: these anywhere, or as a word; a word
@@ -151,11 +152,18 @@ def identify_clips(
         # a plain folder: everything in it is taken for normal sound of one machine
         plain = ClipIdentity(folder_name, "", Split.TRAIN, Label.NORMAL)
         return dict.fromkeys(clip_ids, plain), {}
-    reason = f"the name cannot be parsed; expected {EXPECTED_NAMES}"
     return (
         {clip_id: identity for clip_id, identity in found.items() if identity},
-        {clip_id: reason for clip_id, identity in found.items() if not identity},
+        {clip_id: _why_unknown(clip_id) for clip_id, identity in found.items() if not identity},
     )
+
+
+def _why_unknown(clip_id: str) -> str:
+    if _SUPPLEMENT in PurePosixPath(clip_id).parts[:-1]:
+        return (
+            f"{_SUPPLEMENT}: the machine or the noise alone, which is neither trained on nor judged"
+        )
+    return f"the name cannot be parsed; expected {EXPECTED_NAMES}"
 
 
 def identify_new_clips(
@@ -227,6 +235,8 @@ def _refuse_names_of_faults(clip_ids: Sequence[str], folder_name: str) -> None:
 def _identify_by_name(clip_id: str, folder_name: str) -> ClipIdentity | None:
     path = PurePosixPath(clip_id)
     folders = path.parts[:-1]
+    if _SUPPLEMENT in folders:
+        return None
     match = _DCASE_2020.match(path.stem) or _DCASE_SECTION.match(path.stem)
     if match:
         told = match.groupdict(default="")
@@ -322,8 +332,10 @@ def choose_machine_type(identities: Mapping[str, ClipIdentity], wanted: str | No
     if wanted is None:
         if len(present) > 1:
             raise InputError(
-                f"the corpus holds several machine types ({listed}); choose one, for example "
-                f"--params corpus.machine_type={present[0]}"
+                f"the corpus holds several machine types ({listed}), which the folders of the "
+                "clips name; choose one, for example --params corpus.machine_type="
+                f"{present[0]}. If these are no machine types, a {LABELS_FILE} with file, label "
+                "and machine_type says of which one the clips are."
             )
         return present[0]
     if wanted not in present:

@@ -112,6 +112,8 @@ class TrackingHooks(MlflowHook):
             self._go_on_with(place.parent)
         super().after_context_created(self._context)
         run = self.mlflow_config.tracking.run
+        if place is not None and continues:
+            run.name = mlflow.MlflowClient().get_run(place.parent).info.run_name
         run.name = run.name or self._name(run_params, pipeline, catalog)
         super().before_pipeline_run(run_params, pipeline, catalog)
         if self.run_id is None:  # tracking is switched off for this pipeline

@@ -53,10 +53,21 @@ def join_results(
     year = evaluation.challenge_year
     types = ", ".join(sorted(clips.machine_type.unique()))
     return clips, {
-        "title": campaign.title or (f"DCASE {year} Task 2" if year else types),
+        "title": campaign.title or (_title(corpora, year) if year else types),
         "simulated": any(corpus["simulated"] for corpus in corpora),
         "missing": missing,
     }
+
+
+def _title(corpora: list[dict[str, Any]], year: int) -> str:
+    """Name the challenge, with the parts of its data set where they are known."""
+    challenge = f"DCASE {year} Task 2"
+    names = {
+        corpus.get("name", "").replace(f"{challenge} {corpus['machine_type']} ", f"{challenge} ")
+        for corpus in corpora
+    }
+    only = names.pop() if len(names) == 1 else ""
+    return only if only.startswith(challenge) else challenge
 
 
 def record_provenance(

@@ -1,4 +1,4 @@
-"""Labels of the evaluation sets, attributes beside the clips, and figures of the baselines."""
+"""Labels of the evaluation sets, attributes beside the clips, and published figures."""
 
 from __future__ import annotations
 
@@ -41,20 +41,21 @@ def evaluation_labels(year: int, machine_type: str) -> dict[str, ClipFacts]:
 
 @cache
 def published_figures(year: int) -> pd.DataFrame:
-    """Return what the organisers have published of their baselines; where, says ``source``.
+    """Return what has been published of a year's test clips; where, says ``source``.
 
     Args:
         year: of the challenge.
 
     Returns:
-        ``part, system, machine_type, machine_id, figure, value, source``; ``mean`` as machine ID is
-        the mean over those of the machine type. Empty where nothing has been published that could
-        be read from a public repository.
+        ``part, system, machine_type, machine_id, figure, value, over, source``; ``mean`` as machine
+        ID is a mean, and ``over`` has what it is over (``fan/00 fan/02``). Empty where nothing has
+        been published that could be read from a public repository.
     """
     import pandas as pd
 
     file = resources.files(__package__) / "figures" / "published.csv"
-    table = pd.read_csv(io.BytesIO(file.read_bytes()), dtype=str).astype({"value": float})
+    table = pd.read_csv(io.BytesIO(file.read_bytes()), dtype=str).fillna({"over": ""})
+    table = table.astype({"value": float})
     return table[table.year == str(year)].drop(columns="year").reset_index(drop=True)
 
 
