@@ -97,6 +97,7 @@ def _log_written(log: Path | None) -> Iterator[None]:
     handler = logging.NullHandler() if log is None else _LogFile(log)
     level = logger.level
     logging.disable(logging.NOTSET)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:

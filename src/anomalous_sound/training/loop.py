@@ -117,7 +117,7 @@ def train_members(
         histories.append(history)
         logger.info(
             "Network %s (%d of %d) is trained: training loss %.6f, validation loss %.6f.",
-            *(name, len(members), len(windows)),
+            *(name or "of all clips", len(members), len(windows)),
             *history[["training_loss", "validation_loss"]].iloc[-1],
         )
     if is_first_rank():

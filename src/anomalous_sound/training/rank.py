@@ -68,6 +68,7 @@ def train(job_place: str) -> None:
 def main() -> int:
     """Train, and say in a sentence what the user can do something about."""
     end_with_parent()
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     is_with_run = os.environ["GROUP_RANK"] == "0"
     try:
         train(sys.argv[1])
