@@ -18,10 +18,13 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anomalous_sound.compute.processes import in_processes
 from anomalous_sound.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 Result = TypeVar("Result")
 Backend = Literal["gloo", "nccl"]
@@ -172,6 +175,11 @@ def joined(meeting: str, backend: Backend, wait_s: float) -> Iterator[None]:
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def backend_of(device: torch.device) -> Backend:
+    """Return by what processes talk whose networks are on such devices."""
+    return "nccl" if device.type == "cuda" else "gloo"
 
 
 def ranks_of_a_host() -> tuple[int, int]:

@@ -132,7 +132,7 @@ def _started(
     arguments: list[str], errors: IO[bytes]
 ) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str | None]]]:
     """Start torchrun; at the end, it and its processes are gone."""
-    agent = subprocess.Popen(
+    agent = subprocess.Popen(  # nosec B603  # our own program
         [sys.executable, "-m", "anomalous_sound.compute.agent", *arguments],
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from anomalous_sound.compute.device import chosen_precision, make_fabric
 from anomalous_sound.compute.engine import Locally, spread
 from anomalous_sound.compute.processes import in_processes
-from anomalous_sound.compute.ranks import in_ranks, is_first_rank, ranks_of_a_host
+from anomalous_sound.compute.ranks import backend_of, in_ranks, is_first_rank, ranks_of_a_host
 from anomalous_sound.compute.threads import job_count, torch_threads
 from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.training import TrainingSettings
@@ -86,12 +86,12 @@ def train_members(
     ranks = engine.devices if isinstance(engine, LocalEngine) else 1
     _check_shares(max(ranks, math.prod(ranks_of_a_host())), training, windows)
     kept = [checkpoint.of_member(name) for name in windows]
-    on_cpu = make_fabric(training.accelerator, training.precision).device.type == "cpu"
-    processes = min(job_count(jobs), len(windows)) if on_cpu else 1
+    device = make_fabric(training.accelerator, training.precision).device
+    processes = min(job_count(jobs), len(windows)) if device.type == "cpu" else 1
     locally: Locally = in_processes
     if isinstance(engine, LocalEngine) and engine.joins:
         processes = engine.devices
-        locally = partial(in_ranks, backend="gloo" if on_cpu else "nccl", wait_s=engine.wait_s)
+        locally = partial(in_ranks, backend=backend_of(device), wait_s=engine.wait_s)
     how = {
         "clips": clips,
         "description": description,

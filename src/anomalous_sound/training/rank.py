@@ -16,7 +16,7 @@ import traceback
 
 from anomalous_sound.compute.device import make_fabric
 from anomalous_sound.compute.parent import end_with_parent
-from anomalous_sound.compute.ranks import joined, use_interface_to
+from anomalous_sound.compute.ranks import backend_of, joined, use_interface_to
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.remote import place_of
 from anomalous_sound.training.job import TrainingJob, result_of, write_result
@@ -43,10 +43,10 @@ def train(job_place: str) -> None:
     place = place_of(job_place)
     job = TrainingJob.read(place)
     is_first = os.environ["RANK"] == "0"
-    on_cpu = make_fabric(job.training.accelerator, job.training.precision).device.type == "cpu"
+    device = make_fabric(job.training.accelerator, job.training.precision).device
     windows = job.windows_of_members()
     use_interface_to(os.environ["MASTER_ADDR"])
-    with joined("env://", "gloo" if on_cpu else "nccl", job.wait_s):
+    with joined("env://", backend_of(device), job.wait_s):
         if is_first:
             _say(joined="")
             logger = logging.getLogger("anomalous_sound")
