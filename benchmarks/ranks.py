@@ -92,7 +92,7 @@ def rows(
         lines.append(
             f"| {batch_size} | {way} | {3600 * networks / statistics.median(seconds[way]):,.0f} "
             f"| ×{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
-            f"| {statistics.median(used[way]) / networks:.1f} |"
+            f"| {statistics.median(used[way]) / networks:.2f} |"
         )
     return lines
 

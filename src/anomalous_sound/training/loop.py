@@ -332,7 +332,7 @@ def _train_epoch(
     network.train()
     total = torch.zeros((), device=fabric.device)
     count = 0
-    for batch in batches:
+    for number, batch in enumerate(batches, start=1):
         optimizer.zero_grad()
         loss = network(batch).float().mean()
         fabric.backward(loss * batch.weight)
@@ -340,7 +340,8 @@ def _train_epoch(
         total += loss.detach() * len(batch.frames)
         count += len(batch.frames)
         bar.update()
-        if bar.n % 50 == 0:  # reading the loss waits for the device: not at every batch
+        # reading the loss waits for the device and for all processes: not at every batch
+        if number % 50 == 0:
             loss_so_far = _quotient(fabric, total.item(), count)
             bar.set_postfix(loss=f"{loss_so_far:.6f}", refresh=False)
             if not math.isfinite(loss_so_far):
