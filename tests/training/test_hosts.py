@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def other_host(caplog, module=None, within=()):
         arguments = told[1].replace("--node_rank N", "--node_rank 1")
         if module:
             arguments = arguments.replace("anomalous_sound.training.rank", module)
-        program = [*within, sys.executable, "-m", "torch.distributed.run", *arguments.split()]
+        program = [*within, sys.executable, "-m", "torch.distributed.run", *shlex.split(arguments)]
         started.append(subprocess.Popen(program, stderr=subprocess.PIPE, text=True))
 
     ended = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,7 @@ def train_over_hosts(job: TrainingJob, engine: LocalEngine) -> tuple[TrainedNetw
             "Training on %d hosts, of which this is one. Start it on the others, within %.0f s "
             "(engine.wait_s), with N = %s:\n%s",
             *(engine.num_nodes, engine.wait_s, _numbers(engine.num_nodes)),
-            " ".join(["torchrun", *command]),
+            shlex.join(["torchrun", *command]),
         )
         _take_part(_torchrun(engine, "0", str(place)), engine)
         return read_result(result_of(place))
