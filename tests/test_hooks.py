@@ -19,9 +19,11 @@ from support import Project
 
 from anomalous_sound import hooks
 from anomalous_sound.configuration.base import Settings
+from anomalous_sound.configuration.compute import LOCAL
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
 from anomalous_sound.errors import InputError
+from anomalous_sound.pipelines import training
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns, Readers, WriterLocks
@@ -512,3 +514,31 @@ def test_a_detector_that_cannot_be_registered_is_an_artifact(
     assert "detector" in {one.path for one in client.list_artifacts(run.info.run_id)}
     told = [one.message for one in caplog.records if "registry" in one.message]
     assert told == ["The detector is not in MLflow's registry: this store has no registry"]
+
+
+@pytest.mark.parametrize(
+    ("folds", "jobs", "engine", "started"),
+    [
+        (1, 2, {}, [1]),  # which starts none
+        (4, 1, {}, [1]),
+        (4, 2, {}, [2]),
+        (3, 8, {}, [3]),
+        (1, 1, {"devices": 2}, [2]),
+        (4, 8, {"devices": 2}, [2]),
+        (1, 1, {"devices": 2, "num_nodes": 2}, []),  # torchrun starts its own
+    ],
+)
+def test_processes_that_train_are_started_before_clips_are_prepared(
+    monkeypatch, folds, jobs, engine, started
+):
+    given = {
+        "params:detector": SimpleNamespace(folds=folds),
+        "params:jobs": jobs,
+        "params:engine": LOCAL.model_copy(update=engine),
+    }
+    found = []
+    monkeypatch.setattr(hooks, "start_processes", lambda number, modules: found.append(number))
+    hooks.ProcessHooks().before_pipeline_run(
+        training.create_pipeline(), SimpleNamespace(load=given.__getitem__)
+    )
+    assert found == started

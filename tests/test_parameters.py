@@ -68,6 +68,7 @@ def test_the_configuration_is_accepted(parameters):
         ("scaling.method", "whole", "'whole'; accepted: clip, corpus, band, none"),
         ("seed", "one", "'one'; accepted: a whole number at least 0 and below 2147483648"),
         ("engine.type", "spark", "'spark'; accepted: local, dask"),
+        ("engine.devices", 0, "0; accepted: a whole number above 0"),
         ("jobs", 0, "0; accepted: a whole number above 0 or -1"),
         ("audio_dri", "x", "unknown parameter 'audio_dri'; did you mean 'audio_dir'?"),
         (
@@ -98,6 +99,16 @@ def test_a_window_longer_than_the_shortest_clip_would_lose_clips(parameters):
         parse_parameters(changed(parameters, "windows.length", 20))
     longer = changed(parameters, "windows.length", 20)
     parse_parameters(changed(longer, "corpus.min_frames", 21))
+
+
+@pytest.mark.parametrize("address", [None, "hall-1", "hall-1:x", ":29500"])
+def test_several_hosts_need_the_address_of_the_first(parameters, address):
+    of_two = changed(parameters, "engine.num_nodes", 2)
+    message = r"'engine\.address' is .*; accepted with 'engine\.num_nodes' 2: HOST:PORT"
+    with pytest.raises(InputError, match=message):
+        parse_parameters(changed(of_two, "engine.address", address))
+    parse_parameters(changed(of_two, "engine.address", "hall-1:29500"))
+    parse_parameters(changed(parameters, "engine.address", address))
 
 
 def test_an_architecture_has_its_own_sizes(parameters):

@@ -20,7 +20,7 @@ from anomalous_sound.command import choice
 from anomalous_sound.compute.cluster import close_clusters
 from anomalous_sound.compute.processes import start_processes, stop_processes
 from anomalous_sound.compute.threads import job_count
-from anomalous_sound.configuration.compute import LOCAL
+from anomalous_sound.configuration.compute import LocalEngine
 from anomalous_sound.configuration.runs import RunSettings
 from anomalous_sound.corpus.extraction import extraction_identity
 from anomalous_sound.decision.verdict import in_one_sentence
@@ -46,9 +46,13 @@ class ProcessHooks:
         for node in pipeline.nodes:
             if node.func.__name__ == self._TRAINS:
                 given = dict(zip(signature(node.func).parameters, node.inputs, strict=True))
-                folds, jobs = catalog.load(given["detector"]).folds, catalog.load(given["jobs"])
-                if folds > 1 and jobs != 1 and catalog.load(given["engine"]) == LOCAL:
-                    start_processes(min(folds, job_count(jobs)), [self._IMPORTED])
+                engine = catalog.load(given["engine"])
+                if isinstance(engine, LocalEngine) and engine.num_nodes == 1:
+                    folds, jobs = catalog.load(given["detector"]).folds, catalog.load(given["jobs"])
+                    side_by_side = min(folds, job_count(jobs)) if folds > 1 else 1
+                    start_processes(
+                        engine.devices if engine.joins else side_by_side, [self._IMPORTED]
+                    )
                 return
 
     @hook_impl

@@ -1,4 +1,6 @@
+import io
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -6,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from support import corpus_summary, describe_network, with_bfloat16
+from tqdm import tqdm
 
 from anomalous_sound.compute import device
 from anomalous_sound.configuration.training import TrainingSettings
@@ -15,7 +18,7 @@ from anomalous_sound.features.windows import WindowedFrames, index_windows
 from anomalous_sound.methods.network import Batch
 from anomalous_sound.storage import identity
 from anomalous_sound.training import loop as training_module
-from anomalous_sound.training.batches import BatchSampler
+from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.loop import train_members, train_network
 
@@ -94,6 +97,25 @@ def test_training_learns(windows, checkpoint):
     assert history.training_loss.iloc[-1] < 0.8 * history.training_loss.iloc[0]
     assert history.validation_loss.iloc[-1] < 0.8 * history.validation_loss.iloc[0]
     assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_the_loss_is_read_at_the_same_batches_with_and_without_a_bar(
+    windows, checkpoint, monkeypatch, is_drawn
+):
+    """Processes that train together read it together, and only the first may draw a bar."""
+    read = []
+    quotient = training_module._quotient
+    monkeypatch.setattr(
+        training_module, "_quotient", lambda *sums: read.append(sums[2]) or quotient(*sums)
+    )
+    bar = partial(tqdm, file=io.StringIO())
+    monkeypatch.setattr(
+        training_module, "tqdm", lambda **options: bar(**options | {"disable": not is_drawn})
+    )
+    train(windows, checkpoint, epochs=2, batch_size=1)
+    # of 100 windows, after 50 and 100 batches, at the end and for the validation
+    assert read == [50, 100, 100, 100] * 2
 
 
 def test_same_seed_same_network(windows, checkpoint):
@@ -292,6 +314,31 @@ def test_every_window_is_in_one_batch_of_an_epoch_unless_it_is_left_alone(batch_
     assert np.array_equal(in_order, np.arange(100))
     alone = list(BatchSampler(1, batch_size, order))
     assert [batch.tolist() for batch in alone] == [[0]]
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+def test_processes_share_each_batch_and_all_of_it(windows, ranks):
+    whole = WindowBatches(windows, [0, 1], [False, True], torch.device("cpu"))
+    numbers = np.array([7, 3, 90, 41, 5, 66, 12])
+    shares = [whole.shared_by(ranks, rank)[numbers] for rank in range(ranks)]
+    batch = whole[numbers]
+    assert batch.weight == 1.0
+    assert sum(share.weight for share in shares) / ranks == pytest.approx(1.0)
+    for rank, share in enumerate(shares):
+        assert torch.equal(share.frames, batch.frames[rank::ranks])
+        assert torch.equal(share.machine, batch.machine[rank::ranks])
+        assert torch.equal(share.target, batch.target[rank::ranks])
+    # the mean over the batch is the mean over the shares, by their weights
+    means = torch.stack([share.weight * share.frames.mean() for share in shares])
+    torch.testing.assert_close(means.mean(), batch.frames.mean())
+
+
+def test_no_process_is_left_without_a_share():
+    order = torch.Generator().manual_seed(1)
+    seen = [len(batch) for batch in BatchSampler(35, 16, order, ranks=4)]
+    assert seen == [16, 16]  # not the 3 that are left for 4
+    assert [len(batch) for batch in BatchSampler(36, 16, order, ranks=4)] == [16, 16, 4]
+    assert sum(len(batch) for batch in BatchSampler(35, 16, None, ranks=4)) == 35
 
 
 def test_bfloat16_where_the_processor_has_it(windows, checkpoint, monkeypatch):

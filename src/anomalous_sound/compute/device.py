@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from anomalous_sound.compute.ranks import ranks_of_a_host
 from anomalous_sound.configuration.base import Accelerator, Precision
 from anomalous_sound.errors import InputError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_fabric(accelerator: Accelerator, precision: Precision) -> Fabric:
-    """Choose device and precision.
+    """Choose device and precision; in one of several processes that are joined, for all of them.
 
     Args:
         accelerator: ``cpu``, ``cuda``, ``mps``; ``auto`` takes CUDA or MPS where there is one.
@@ -28,16 +29,39 @@ def make_fabric(accelerator: Accelerator, precision: Precision) -> Fabric:
         InputError: the accelerator that was asked for is not there, or cannot do that precision.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    devices, num_nodes = ranks_of_a_host()
     try:
         device = Fabric(accelerator=accelerator, devices=1).device
         chosen = chosen_precision(precision, device)
-        return Fabric(accelerator=accelerator, devices=1, precision=chosen)
-    except (RuntimeError, ValueError) as error:
+        if devices * num_nodes == 1:
+            return Fabric(accelerator=accelerator, devices=1, precision=chosen)
+        return _make_joined_fabric(accelerator, chosen, devices, num_nodes)
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise InputError(
             f"accelerator '{accelerator}' with precision '{precision}' cannot be used on this "
             f"machine: {error}"
         ) from error
+
+
+def _make_joined_fabric(
+    accelerator: Accelerator, precision: ChosenPrecision, devices: int, num_nodes: int
+) -> Fabric:
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        precision=precision,
+        strategy=DDPStrategy(),
+        plugins=[TorchElasticEnvironment()],
+    )
+    fabric.launch()
+    return fabric
 
 
 def chosen_precision(precision: Precision, device: torch.device) -> ChosenPrecision:

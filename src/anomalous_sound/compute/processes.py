@@ -14,8 +14,15 @@ from tqdm import tqdm
 
 from anomalous_sound.compute.parent import end_with_parent
 from anomalous_sound.compute.threads import job_count
+from anomalous_sound.errors import InputError
 
 Result = TypeVar("Result")
+
+_KILLED = (
+    "one of the processes that were computing was killed, often because memory ran out: then let "
+    "fewer of them run at once (jobs, engine.devices). The same command goes on with what was "
+    "finished, a training after its last epoch."
+)
 
 
 def in_processes(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[Result]:
@@ -28,6 +35,9 @@ def in_processes(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[R
 
     Yields:
         What each task returned; an exception of a task is raised in its place.
+
+    Raises:
+        InputError: a process was killed.
     """
     tasks = list(tasks)
     jobs = min(job_count(jobs), len(tasks))
@@ -35,13 +45,16 @@ def in_processes(tasks: Iterable[Callable[[], Result]], jobs: int) -> Iterator[R
         yield from (task() for task in tasks)
         return
     import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     _EARLY.wait()
     side_by_side = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
     try:
         yield from side_by_side(joblib.delayed(_alone)(task) for task in tasks)
-    except BaseException:
+    except BaseException as error:
         _kill()  # or they would finish their tasks, beside those of the next attempt
+        if isinstance(error, TerminatedWorkerError):
+            raise InputError(_KILLED) from error
         raise
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anomalous_sound.configuration.base import (
     Jobs,
@@ -16,9 +16,30 @@ from anomalous_sound.configuration.base import (
 
 
 class LocalEngine(Settings):
-    """Threads and processes of the command itself."""
+    """Threads and processes of the command itself; a training may have other hosts, too."""
 
     type: Literal["local"]
+    devices: PositiveInt = Field(
+        description="that train one network together, on each host: processes on a CPU, or GPUs"
+    )
+    num_nodes: PositiveInt = Field(description="hosts that train one network together")
+    address: str | None = Field(description="host:port, by which the other hosts reach this one")
+    wait_s: PositiveFloat = Field(description="that one waits for the others, at most")
+
+    @model_validator(mode="after")
+    def _the_first_host_is_found_by_the_others(self) -> Self:
+        host, _, port = (self.address or "").rpartition(":")
+        if self.num_nodes > 1 and not (host and port.isdecimal()):
+            raise ValueError(
+                f"parameter 'engine.address' is {self.address!r}; accepted with 'engine.num_nodes' "
+                f"{self.num_nodes}: HOST:PORT, by which the other hosts reach this one"
+            )
+        return self
+
+    @property
+    def joins(self) -> bool:
+        """Whether several processes train one network."""
+        return self.devices * self.num_nodes > 1
 
 
 class DaskEngine(Settings):
@@ -43,4 +64,4 @@ EngineSettings = Annotated[
     only_own_options(LocalEngine, DaskEngine),
 ]
 
-LOCAL = LocalEngine(type="local")
+LOCAL = LocalEngine(type="local", devices=1, num_nodes=1, address=None, wait_s=60.0)

@@ -6,8 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from anomalous_sound.storage.remote import RemotePath, place_of
-from anomalous_sound.training.checkpoint import Checkpoint, RemoteCheckpoint
+from anomalous_sound.training.checkpoint import Checkpoint, checkpoint_at
 
 
 class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
@@ -41,14 +40,12 @@ class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
             filepath: the checkpoint file: a path, or a URL that fsspec understands.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
         """
-        self._filepath = place_of(str(filepath))
+        self._filepath = str(filepath)
         self.metadata = metadata
 
     def load(self) -> Checkpoint:
         """Return the handle; there need not be a checkpoint yet."""
-        if isinstance(self._filepath, RemotePath):
-            return RemoteCheckpoint.at(self._filepath)
-        return Checkpoint(self._filepath)
+        return checkpoint_at(self._filepath)
 
     def save(self, data: Any) -> None:
         """Refuse: the training writes through the handle."""
@@ -58,4 +55,4 @@ class CheckpointDataset(AbstractDataset[Any, Checkpoint]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
+        return {"filepath": self._filepath}

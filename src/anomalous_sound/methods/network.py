@@ -23,11 +23,14 @@ class Batch(NamedTuple):
         machine: int64, one per window: the place of its machine ID among those trained on, counted
             from 0; -1 for any other.
         target: bool, one per window: whether its clip is of the target domain; None: not told.
+        weight: of the mean of its losses, where it is the share of one of several processes that
+            train together: windows here ÷ windows in the average share.
     """
 
     frames: Tensor
     machine: Tensor
     target: Tensor | None = None
+    weight: float = 1.0
 
 
 class ClipInput(NamedTuple):

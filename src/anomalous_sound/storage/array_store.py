@@ -139,6 +139,11 @@ class ArrayStore:
         self._layouts: dict[str, _Layout] = {}
         self._kept = _Kept()
 
+    @property
+    def url(self) -> str:
+        """The folder, as any process that reaches it can name it."""
+        return str(self._files.unstrip_protocol(self._folder))
+
     def has(self, key: str) -> bool:
         """Return whether there is an array of this key."""
         return bool(self._files.exists(self.path(key)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -64,33 +65,50 @@ class WindowBatches(Dataset[Batch]):
             targets: whether each of these clips is of the target domain.
             device: where batches are wanted.
         """
+        self._rank, self._ranks = 0, 1
         self._windows = on_device(windows, device)
         clips = torch.as_tensor(windows.clip_codes)
         self._machines = torch.tensor(machines)[clips].to(device)
         self._targets = torch.tensor(targets)[clips].to(device)
 
+    def shared_by(self, ranks: int, rank: int) -> WindowBatches:
+        """Return the same batches, of each of which one of several processes has its share.
+
+        The shares are as equal as they can be; together they are the batch that one process has.
+        """
+        shared = copy(self)
+        shared._rank, shared._ranks = rank, ranks
+        return shared
+
     def __len__(self) -> int:
         return len(self._windows)
 
     def __getitem__(self, numbers: WindowNumbers) -> Batch:
-        """Return the windows of one batch."""
-        frames = torch.as_tensor(self._windows[numbers])
-        chosen = torch.as_tensor(np.asarray(numbers))
-        return Batch(frames, self._machines[chosen], self._targets[chosen])
+        """Return the windows of one batch, or of this process's share of it."""
+        own = numbers[self._rank :: self._ranks]
+        frames = torch.as_tensor(self._windows[own])
+        chosen = torch.as_tensor(np.asarray(own))
+        weight = len(own) * self._ranks / len(numbers)
+        return Batch(frames, self._machines[chosen], self._targets[chosen], weight)
 
 
 class BatchSampler(Sampler[NDArray[np.int64]]):
     """The windows of each batch; as arrays, since millions of Python numbers need much memory."""
 
-    def __init__(self, windows: int, batch_size: int, order: torch.Generator | None) -> None:
+    def __init__(
+        self, windows: int, batch_size: int, order: torch.Generator | None, ranks: int = 1
+    ) -> None:
         """Remember how to draw.
 
         Args:
             windows: how many there are.
             batch_size: windows a batch.
             order: draws the order; None: windows come as they are.
+            ranks: processes that share a batch.
         """
         self._windows, self._batch_size, self._order = windows, batch_size, order
+        # one window has no variance: batch normalisation cannot train on it
+        self._least = min(max(2, ranks), batch_size, windows)
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         if self._order is None:
@@ -99,9 +117,7 @@ class BatchSampler(Sampler[NDArray[np.int64]]):
             numbers = torch.randperm(self._windows, generator=self._order).numpy()
         for start in range(0, self._windows, self._batch_size):
             batch = numbers[start : start + self._batch_size]
-            # a last batch of one window has no variance: batch normalisation cannot train on it
-            left_over = len(batch) == 1 < min(self._batch_size, self._windows)
-            if self._order is None or not left_over:
+            if self._order is None or len(batch) >= self._least:
                 yield batch
 
     def __len__(self) -> int:

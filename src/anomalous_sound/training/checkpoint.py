@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomalous_sound.storage.remote import RemotePath
+from anomalous_sound.storage.remote import RemotePath, place_of
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,11 @@ class Checkpoint:
     """One file that holds the last finished epoch of a training that was not finished."""
 
     path: Path
+
+    @property
+    def place(self) -> str:
+        """Where it is kept, a path or a URL, for :func:`checkpoint_at`."""
+        return str(self.path.absolute())
 
     def of_member(self, member: str) -> Checkpoint:
         """Return the checkpoint of one of several networks, by its name."""
@@ -63,6 +68,11 @@ class RemoteCheckpoint(Checkpoint):
         name = hashlib.sha256(remote.url.encode()).hexdigest()
         return cls(Path(tempfile.gettempdir(), f"anomalous_sound_{name}.ckpt"), remote)
 
+    @property
+    def place(self) -> str:
+        """Where it is kept."""
+        return self.remote.url
+
     def of_member(self, member: str) -> RemoteCheckpoint:
         """Return the checkpoint of one of several networks, by its name."""
         name = f"{self.remote.stem}_{member.replace('/', '_')}{self.remote.suffix}"
@@ -71,9 +81,12 @@ class RemoteCheckpoint(Checkpoint):
     def exists(self) -> bool:
         """Whether a training was interrupted; the copy is then as it was left."""
         try:
-            self.path.write_bytes(self.remote.open().read())
+            content = self.remote.open().read()
         except FileNotFoundError:
             return False
+        with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as copied:
+            copied.write(content)
+        Path(copied.name).replace(self.path)  # at once: other processes here may read it
         return True
 
     def complete(self) -> None:
@@ -85,3 +98,9 @@ class RemoteCheckpoint(Checkpoint):
         """Forget the checkpoint and its copy."""
         super().clear()
         self.remote.unlink()
+
+
+def checkpoint_at(place: str) -> Checkpoint:
+    """Return the checkpoint of a path, or of a URL that fsspec understands."""
+    found = place_of(place)
+    return RemoteCheckpoint.at(found) if isinstance(found, RemotePath) else Checkpoint(found)

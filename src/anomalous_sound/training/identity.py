@@ -19,6 +19,7 @@ _CODE = (
     "anomalous_sound.features.scaling",
     "anomalous_sound.features.windows",
     "anomalous_sound.methods.network",
+    "anomalous_sound.training.batch_norm",
     "anomalous_sound.training.batches",
     "anomalous_sound.training.loop",
 )

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import pandas as pd
@@ -16,8 +17,9 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from anomalous_sound.compute.device import chosen_precision, make_fabric
-from anomalous_sound.compute.engine import spread
+from anomalous_sound.compute.engine import Locally, spread
 from anomalous_sound.compute.processes import in_processes
+from anomalous_sound.compute.ranks import backend_of, in_ranks, is_first_rank, ranks_of_a_host
 from anomalous_sound.compute.threads import job_count, torch_threads
 from anomalous_sound.configuration.compute import LOCAL, EngineSettings, LocalEngine
 from anomalous_sound.configuration.training import TrainingSettings
@@ -27,6 +29,7 @@ from anomalous_sound.methods.network import Batch, Network
 from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.storage.atomic import told_if_unwritable
+from anomalous_sound.training.batch_norm import normalise_whole_batches
 from anomalous_sound.training.batches import BatchSampler, WindowBatches
 from anomalous_sound.training.checkpoint import Checkpoint
 from anomalous_sound.training.identity import training_identity
@@ -71,21 +74,31 @@ def train_members(
         checkpoint: each network's is kept beside it until the last one is trained.
         jobs: processes that train on a CPU; -1: as many as there are cores. On an accelerator they
             are trained one after the other.
-        engine: where they are trained; on a cluster each is a task of its own.
+        engine: where they are trained. On a cluster each is a task of its own; several devices
+            train them together, one after the other.
 
     Returns:
         The networks, and their history: losses are means over the networks, seconds are sums.
+
+    Raises:
+        InputError: as :func:`train_network`, or several devices cannot share a batch.
     """
+    ranks = engine.devices if isinstance(engine, LocalEngine) else 1
+    _check_shares(max(ranks, math.prod(ranks_of_a_host())), training, windows)
     kept = [checkpoint.of_member(name) for name in windows]
-    on_cpu = make_fabric(training.accelerator, training.precision).device.type == "cpu"
-    processes = min(job_count(jobs), len(windows)) if on_cpu else 1
+    device = make_fabric(training.accelerator, training.precision).device
+    processes = min(job_count(jobs), len(windows)) if device.type == "cpu" else 1
+    locally: Locally = in_processes
+    if isinstance(engine, LocalEngine) and engine.joins:
+        processes = engine.devices
+        locally = partial(in_ranks, backend=backend_of(device), wait_s=engine.wait_s)
     how = {
         "clips": clips,
         "description": description,
         "training": training,
         "seed": seed,
         "keep_checkpoint": True,
-        "show_progress": processes == 1 and isinstance(engine, LocalEngine),
+        "show_progress": isinstance(engine, LocalEngine) and (processes == 1 or engine.joins),
         "tell_epochs": len(windows) == 1,
     }
     trained = spread(
@@ -93,7 +106,7 @@ def train_members(
         how,
         [(*of_member, own) for of_member, own in zip(windows.values(), kept, strict=True)],
         engine=engine,
-        locally=in_processes,
+        locally=locally,
         jobs=processes,
         what="training",
         alone=True,
@@ -104,11 +117,12 @@ def train_members(
         histories.append(history)
         logger.info(
             "Network %s (%d of %d) is trained: training loss %.6f, validation loss %.6f.",
-            *(name, len(members), len(windows)),
+            *(name or "of all clips", len(members), len(windows)),
             *history[["training_loss", "validation_loss"]].iloc[-1],
         )
-    for finished in kept:
-        finished.clear()
+    if is_first_rank():
+        for finished in kept:
+            finished.clear()
     by_epoch = pd.concat(histories).groupby("epoch")
     losses = by_epoch[["training_loss", "validation_loss"]].mean()
     joined = losses.assign(seconds=by_epoch.seconds.sum()).reset_index()
@@ -137,6 +151,10 @@ def train_network(
 ) -> tuple[TrainedNetworks, pd.DataFrame]:
     """Train a network, or go on with the same training where it was interrupted.
 
+    In one of several processes that are joined, all of them train it: each computes its share of
+    every batch, and what they learn is what one process learns of the whole batch, but for the
+    order in which numbers are added. The first one writes the checkpoint.
+
     Every epoch draws its order and its random numbers from the seed and its own number, so an
     interrupted training ends with the same weights as an unbroken one.
 
@@ -163,6 +181,8 @@ def train_network(
     fabric = make_fabric(training.accelerator, training.precision)
     seed_everything(seed, verbose=False)
     network = description.build()
+    if fabric.world_size > 1:
+        normalise_whole_batches(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
     network, optimizer = fabric.setup(network, optimizer)
     identity = training_identity(
@@ -173,7 +193,7 @@ def train_network(
         trained_on=training_windows.clip_ids,
         validated_on=validation_windows.clip_ids,
     )
-    progress = _resume(fabric, network, optimizer, checkpoint, identity, training.epochs)
+    progress = _resume_all(fabric, network, optimizer, checkpoint, identity, training.epochs)
     machine_ids = dict(zip(clips.clip_id, clips.machine_id, strict=True))
     domains = dict(zip(clips.clip_id, domains_of(clips), strict=True))
     trained_on, validated_on = (
@@ -185,13 +205,17 @@ def train_network(
         )
         for windows in (training_windows, validation_windows)
     )
+    whole = trained_on
+    trained_on, validated_on = (
+        one.shared_by(fabric.world_size, fabric.global_rank) for one in (trained_on, validated_on)
+    )
     validation = _batches(fabric, validated_on, training.batch_size)
     batches_an_epoch = -(-len(trained_on) // training.batch_size)
     bar = tqdm(
         total=training.epochs * batches_an_epoch,
         initial=progress.epoch * batches_an_epoch,
         unit="batch",
-        disable=None if show_progress else True,
+        disable=None if show_progress and fabric.is_global_zero else True,
     )
     with bar, torch_threads(training.threads):
         for epoch in range(progress.epoch, training.epochs):
@@ -202,7 +226,7 @@ def train_network(
             bar.set_description(f"epoch {epoch + 1}/{training.epochs}")
             training_loss = _train_epoch(fabric, network, optimizer, batches, bar)
             _check_finite(epoch + 1, training, training_loss)
-            validation_loss = mean_loss(network, validation)
+            validation_loss = mean_loss(fabric, network, validation)
             seconds = time.perf_counter() - started
             _check_finite(epoch + 1, training, validation_loss)
             progress.epoch = epoch + 1
@@ -215,10 +239,11 @@ def train_network(
                     *(epoch + 1, training.epochs, training_loss, validation_loss, seconds),
                     seconds * (training.epochs - epoch - 1),
                 )
-        _learn_after_training(fabric, network, trained_on, training, seed)
+        if fabric.is_global_zero:
+            _learn_after_training(fabric, network, whole, training, seed)
     history = pd.DataFrame(progress.history, columns=HISTORY_COLUMNS).astype({"epoch": int})
     weights = {name: value.detach().cpu() for name, value in network.module.state_dict().items()}
-    if not keep_checkpoint:
+    if not keep_checkpoint and fabric.is_global_zero:
         checkpoint.clear()
     trained = dataclasses.replace(
         description,
@@ -259,15 +284,42 @@ def _check_finite(epoch: int, training: TrainingSettings, loss: float) -> None:
 
 
 @torch.no_grad()
-def mean_loss(network: torch.nn.Module, batches: DataLoader[Batch]) -> float:
-    """Return the mean loss over all windows of the batches."""
+def mean_loss(fabric: Fabric, network: torch.nn.Module, batches: DataLoader[Batch]) -> float:
+    """Return the mean loss over all windows of the batches, those of all processes."""
     network.eval()
+    alone = cast("Network", network.module)  # of several processes, which are not in step here
     total = count = 0.0
     for batch in batches:
         windows = len(batch.frames)
-        total += network(batch).float().reshape(windows, -1).mean(dim=1).sum().item()
-        count += windows
+        if windows:  # in the last batch there may be none for this process
+            with fabric.autocast():
+                losses = alone(batch)
+            total += losses.float().reshape(windows, -1).mean(dim=1).sum().item()
+            count += windows
+    return _quotient(fabric, total, count)
+
+
+def _quotient(fabric: Fabric, total: float, count: float) -> float:
+    """Return the quotient of the sums over all processes."""
+    if fabric.world_size == 1:
+        return total / count
+    sums = torch.tensor([total, count], dtype=torch.float64, device=fabric.device)
+    total, count = cast("torch.Tensor", fabric.all_reduce(sums, reduce_op="sum")).tolist()
     return total / count
+
+
+def _check_shares(
+    ranks: int,
+    training: TrainingSettings,
+    windows: Mapping[str, tuple[WindowedFrames, WindowedFrames]],
+) -> None:
+    fewest = min(len(trained_on) for trained_on, _ in windows.values())
+    if ranks > 1 and ranks > min(training.batch_size, fewest):
+        raise InputError(
+            f"{ranks} processes cannot share a batch: training.batch_size is "
+            f"{training.batch_size}, and a network has {fewest} windows to train on. Lower "
+            "engine.devices or engine.num_nodes."
+        )
 
 
 def _train_epoch(
@@ -280,20 +332,21 @@ def _train_epoch(
     network.train()
     total = torch.zeros((), device=fabric.device)
     count = 0
-    for batch in batches:
+    for number, batch in enumerate(batches, start=1):
         optimizer.zero_grad()
         loss = network(batch).float().mean()
-        fabric.backward(loss)
+        fabric.backward(loss * batch.weight)
         optimizer.step()
         total += loss.detach() * len(batch.frames)
         count += len(batch.frames)
         bar.update()
-        if bar.n % 50 == 0:  # reading the loss waits for the device: not at every batch
-            loss_so_far = total.item() / count
+        # reading the loss waits for the device and for all processes: not at every batch
+        if number % 50 == 0:
+            loss_so_far = _quotient(fabric, total.item(), count)
             bar.set_postfix(loss=f"{loss_so_far:.6f}", refresh=False)
             if not math.isfinite(loss_so_far):
                 return loss_so_far  # it never becomes finite again
-    return total.item() / count
+    return _quotient(fabric, total.item(), count)
 
 
 def _batches(
@@ -305,7 +358,7 @@ def _batches(
     """Batches of windows on the device; shuffled where an order is given."""
     loader = DataLoader(
         windows,
-        sampler=BatchSampler(len(windows), batch_size, order),
+        sampler=BatchSampler(len(windows), batch_size, order, fabric.world_size),
         batch_size=None,  # the sampler's batches of windows are gathered at once, by index
     )
     return cast(
@@ -330,21 +383,51 @@ def _save(
     }
     with told_if_unwritable(checkpoint.path):
         fabric.save(checkpoint.being_written(), state)
-        checkpoint.complete()
+        if fabric.is_global_zero:
+            checkpoint.complete()
 
 
-def _read(fabric: Fabric, checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Read what :func:`_save` has written; None if the file is damaged."""
+def _read(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Read what :func:`_save` has written; None if the file is damaged.
+
+    Not by Fabric, which would wait for the other processes to read it, too.
+    """
     if not checkpoint.is_whole():
         return None
     try:
-        return fabric.load(checkpoint.path, weights_only=True)
+        kept: dict[str, Any] = torch.load(checkpoint.path, map_location="cpu", weights_only=True)
+        return kept
     except (RuntimeError, ValueError, EOFError):
         return None
 
 
-def _resume(
+def _resume_all(
     fabric: Fabric,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    identity: str,
+    epochs: int,
+) -> _Progress:
+    """Let all processes go on from where the first one does."""
+    progress = _Progress(0, [])
+    if fabric.is_global_zero:
+        progress = _resume(network, optimizer, checkpoint, identity, epochs)
+    if fabric.world_size == 1:
+        return progress
+    of_first = torch.tensor(float(progress.epoch), device=fabric.device)
+    epoch = int(cast("torch.Tensor", fabric.all_reduce(of_first, reduce_op="sum")).item())
+    if epoch and not fabric.is_global_zero:
+        progress = _resume(network, optimizer, checkpoint, identity, epochs)
+    if progress.epoch != epoch:
+        raise InputError(
+            f"{checkpoint.path} is not there for all hosts that train together: the parameter "
+            "storage has to be a place that each of them reaches by the same path or URL."
+        )
+    return progress
+
+
+def _resume(
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     checkpoint: Checkpoint,
@@ -354,7 +437,7 @@ def _resume(
     """Load the checkpoint if it is of the same training and not beyond its end."""
     if not checkpoint.exists():
         return _Progress(0, [])
-    kept = _read(fabric, checkpoint)
+    kept = _read(checkpoint)
     if kept is None:
         logger.warning(
             "%s is damaged; it is discarded, and the training starts anew.", checkpoint.path

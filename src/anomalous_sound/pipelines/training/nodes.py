@@ -120,6 +120,15 @@ def train_network(
         return WindowedFrames(log_mel, chosen, description.scaling, form)
 
     members = folds.clips_of_members(clips, drawn, detector)
+    if isinstance(engine, LocalEngine) and engine.num_nodes > 1:
+        from anomalous_sound.training.hosts import train_over_hosts
+        from anomalous_sound.training.job import TrainingJob
+
+        job = TrainingJob(
+            *(log_mel, windows, form, members, clips, description, training, seed, checkpoint),
+            wait_s=engine.wait_s,
+        )
+        return train_over_hosts(job, engine)
     by_name = {name: (windows_of(on), windows_of(by)) for name, (on, by) in members.items()}
     how = {
         "clips": clips,
@@ -128,7 +137,8 @@ def train_network(
         "seed": seed,
         "checkpoint": checkpoint,
     }
-    if list(by_name) == [SHARED] and isinstance(engine, LocalEngine):
+    alone = isinstance(engine, LocalEngine) and not engine.joins
+    if list(by_name) == [SHARED] and alone:
         return loop.train_network(*by_name[SHARED], **how)
     return loop.train_members(by_name, **how, jobs=jobs, engine=engine)
 
