@@ -368,7 +368,7 @@ def test_gain_leaves_the_spectrum_as_it_is(simulated_run):
     samples, rate = soundfile.read(path, dtype="float32")
     usual = detector.judge(samples, rate, machine_id="00")
     louder = detector.judge(4 * samples, rate, machine_id="00")
-    np.testing.assert_allclose(louder.spectrum_db, usual.spectrum_db, atol=1e-4)
+    np.testing.assert_allclose(louder.profile.spectrum_db, usual.profile.spectrum_db, atol=1e-4)
     assert louder.evidence[-1].strange == usual.evidence[-1].strange
 
 

@@ -8,17 +8,19 @@ import pytest
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import (
+    Profiles,
     SoundReference,
     is_foreign,
-    mean_spectra,
     notes_of,
+    profile_of,
+    profiles_of,
     weigh_clips,
 )
 from anomalous_sound.decision.sensor import doubts
 from anomalous_sound.decision.thresholds import Thresholds, decide, decide_new_clips
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.levels import crest_db, mean_spectrum, rms_dbfs
+from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.vocabulary import Decision
 
 SETTINGS = EvidenceSettings(
@@ -44,9 +46,15 @@ def two_bands(tilts_db):
     return np.outer(tilts_db, [-0.5, 0.5])
 
 
-def fitted(clips=NORMAL, tilts_db=TILTS, **changed):
+def sounding(tilts_db, fluxes_db=None):
+    """Return profiles of such spectra and, in both bands, of such fluxes; else all the same."""
+    fluxes_db = np.zeros(len(tilts_db)) if fluxes_db is None else fluxes_db
+    return Profiles(two_bands(tilts_db), np.outer(fluxes_db, [1.0, 1.0]))
+
+
+def fitted(clips=NORMAL, tilts_db=TILTS, fluxes_db=None, **changed):
     settings = SETTINGS.model_copy(update=changed)
-    return SoundReference.fit(clips, two_bands(tilts_db), settings, sample_rate=RATE)
+    return SoundReference.fit(clips, sounding(tilts_db, fluxes_db), settings, sample_rate=RATE)
 
 
 @pytest.fixture
@@ -54,8 +62,9 @@ def reference():
     return fitted()
 
 
-def weigh(reference, level_dbfs, crest_db, machine_id, tilt_db=1.0):
-    return reference.weigh(level_dbfs, crest_db, two_bands([tilt_db])[0], machine_id)
+def weigh(reference, level_dbfs, crest_db, machine_id, tilt_db=1.0, flux_db=0.0):
+    profile = Profiles(two_bands([tilt_db])[0], np.full(2, flux_db))
+    return reference.weigh(level_dbfs, crest_db, profile, machine_id)
 
 
 def test_crest_factors_of_known_waves():
@@ -116,8 +125,30 @@ def test_of_a_machine_id_without_normal_clips_nothing_is_said_of_how_often(refer
 def test_foreign_sound_adds_no_more_than_two_clips_in_all(reference):
     """Machine ID 02 has 3 normal clips; with 2 of its own it is compared with all 6."""
     assert reference.added_rate == 2 / 4
-    few = SoundReference.fit(NORMAL[:6], two_bands(TILTS[:6]), SETTINGS, sample_rate=RATE)
+    few = SoundReference.fit(NORMAL[:6], sounding(TILTS[:6]), SETTINGS, sample_rate=RATE)
     assert few.added_rate == 2 / 5  # machine ID 00 has 4
+
+
+def test_a_spectral_flux_far_from_all_others_is_foreign():
+    """In both bands 0, 1, 2 and 3 dB; 02 has -1, 0 and 1. A clip x is 4/5 · (x − 1.5) off."""
+    reference = fitted(fluxes_db=[0.0, 1.0, 2.0, 3.0, -1.0, 0.0, 1.0], flux_margin=1.5)
+    near, far = (weigh(reference, -28.0, 13.0, "00", flux_db=x) for x in (3.4, 20.0))
+    assert not is_foreign(near)
+    assert is_foreign(far)
+    flux = far[3]
+    assert (flux.name, flux.normal_clips, flux.p_value) == ("spectral flux", 4, 1 / 5)
+    # of the others each is compared with the mean of all but itself, the judged clip included
+    assert flux.value_db == pytest.approx(20 - 1.5)
+    assert flux.highest_db == pytest.approx(abs(0 - (1 + 2 + 3 + 20) / 4))
+    assert "its spectral flux (how it changes from moment to moment) is 18.5 dB from" in flux.note
+    assert reference.added_rate == 3 / 4
+
+
+def test_earlier_references_know_no_spectral_flux():
+    reference = fitted(fluxes_db=np.arange(7.0))
+    assert reference.fluxes is None
+    assert "fluxes" not in reference.to_json()
+    assert len(weigh(reference, -28.0, 13.0, "00", flux_db=90.0)) == 3
 
 
 def test_no_normal_clip_left_out_is_strange():
@@ -129,8 +160,9 @@ def test_no_normal_clip_left_out_is_strange():
 
 
 def test_it_survives_json(reference):
-    again = SoundReference.from_json(json.loads(json.dumps(reference.to_json())))
-    assert again == reference
+    for one in (reference, fitted(fluxes_db=np.arange(7.0), flux_margin=1.5, duration_margin=1.2)):
+        again = SoundReference.from_json(json.loads(json.dumps(one.to_json())))
+        assert again == one
 
 
 @pytest.mark.parametrize(
@@ -182,17 +214,21 @@ def test_many_clips_are_weighed_as_each():
     rng = np.random.default_rng(2)
     frames = {name: rng.normal(-40, 5, (9, 4)).astype(np.float32) for name in clips.clip_id}
     log_mel = Frames.in_memory(frames)
-    spectra_db = mean_spectra(clips.clip_id, log_mel)
-    assert spectra_db.shape == (7, 4)
-    reference = SoundReference.fit(clips, spectra_db, SETTINGS, sample_rate=RATE)
+    profiles = profiles_of(clips.clip_id, log_mel)
+    assert profiles.spectrum_db.shape == profiles.flux_db.shape == (7, 4)
+    settings = SETTINGS.model_copy(update={"flux_margin": 1.5})
+    reference = SoundReference.fit(clips, profiles, settings, sample_rate=RATE)
     clips.loc[2, "crest_db"] = 0.5
     frames["e"][:, 3] += 60
     table = weigh_clips(clips, log_mel, reference)
     assert table.foreign.tolist() == [False, False, True, False, True, False, False]
     for row, clip in zip(table.itertuples(), clips.itertuples(), strict=True):
-        spectrum_db = mean_spectrum(frames[clip.clip_id])
-        found = reference.weigh(clip.level_dbfs, clip.crest_db, spectrum_db, clip.machine_id)
-        level, crest, spectrum = found
+        profile = profile_of(frames[clip.clip_id])
+        found = reference.weigh(clip.level_dbfs, clip.crest_db, profile, clip.machine_id)
+        level, crest, spectrum, flux = found
+        assert (row.flux_db, row.flux_highest_db, row.flux_p_value) == (
+            *(flux.value_db, flux.highest_db, flux.p_value),
+        )
         assert (row.level_p_value, row.crest_p_value) == (level.p_value, crest.p_value)
         assert (row.spectrum_db, row.spectrum_highest_db, row.spectrum_p_value) == (
             *(spectrum.value_db, spectrum.highest_db, spectrum.p_value),

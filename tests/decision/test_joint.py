@@ -12,7 +12,7 @@ from anomalous_sound.decision.calibration import (
     conformal_p_value,
     conformal_threshold,
 )
-from anomalous_sound.decision.evidence import SoundReference, foreign_among, is_foreign
+from anomalous_sound.decision.evidence import Profiles, SoundReference, foreign_among, is_foreign
 from anomalous_sound.decision.thresholds import conformal_at, decide, deploy
 from anomalous_sound.errors import InputError
 
@@ -106,13 +106,18 @@ def clips_of(crests_db, machine_ids):
     )
 
 
+def sounding(spectra_db, fluxes_db=None):
+    spectra = np.array(spectra_db, dtype=float)
+    return Profiles(spectra, np.zeros_like(spectra) if fluxes_db is None else fluxes_db)
+
+
 def test_what_is_foreign_among_normal_clips_is_worked_out():
     """Of three and more, each is compared with its own machine ID; of fewer, with all."""
     ids = ["00"] * 4 + ["02"] * 3 + ["04"]
     same = np.zeros((8, 2))
 
     def foreign(crests_db=(12.0,) * 8, spectra_db=same):
-        found = foreign_among(clips_of(crests_db, ids), np.array(spectra_db), MARGINS)
+        found = foreign_among(clips_of(crests_db, ids), sounding(spectra_db), MARGINS)
         return np.flatnonzero(found).tolist()
 
     assert foreign() == []
@@ -130,7 +135,7 @@ def test_what_is_foreign_among_normal_clips_is_worked_out():
         spectra = same.copy()
         spectra[:4] = np.outer(tilts, [-0.5, 0.5])
         assert foreign(spectra_db=spectra) == expected
-    assert foreign_among(clips_of([1.0], ["00"]), same[:1], MARGINS).tolist() == [False]
+    assert foreign_among(clips_of([1.0], ["00"]), sounding(same[:1]), MARGINS).tolist() == [False]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -141,11 +146,25 @@ def test_each_left_out_is_as_the_reference_of_the_others_says(seed):
     expected = []
     for one in range(8):
         rest = np.arange(8) != one
-        others = SoundReference.fit(clips[rest], spectra[rest], MARGINS, sample_rate=RATE_HZ)
-        found = others.weigh(-30.0, clips.crest_db[one], spectra[one], "00")
+        others = SoundReference.fit(
+            clips[rest], sounding(spectra[rest]), MARGINS, sample_rate=RATE_HZ
+        )
+        found = others.weigh(-30.0, clips.crest_db[one], sounding(spectra[one]), "00")
         expected.append(is_foreign(found))
     assert are_foreign(clips.crest_db.to_numpy(), spectra, gap=True).tolist() == expected
-    assert foreign_among(clips, spectra, MARGINS).tolist() == expected
+    assert foreign_among(clips, sounding(spectra), MARGINS).tolist() == expected
+
+
+def test_a_flux_far_from_those_of_the_others_is_foreign_among_them():
+    """Each clip against the mean of the other three, by hand."""
+    fluxes_db = np.outer([0.0, 1.0, 2.0, 9.0], [1.0, 1.0])
+    distances = [abs(0 - 12 / 3), abs(1 - 11 / 3), abs(2 - 10 / 3), abs(9 - 3 / 3)]
+    for margin in (1.9, 2.1):
+        settings = MARGINS.model_copy(update={"flux_margin": margin})
+        found = foreign_among(
+            clips_of([12.0] * 4, ["00"] * 4), sounding(np.zeros((4, 2)), fluxes_db), settings
+        )
+        assert found.tolist() == [False] * 3 + [distances[3] > margin * distances[0]]
 
 
 def are_foreign(crests_db, spectra_db, *, gap):
@@ -166,7 +185,7 @@ def test_no_crest_factor_that_is_foreign_among_all_is_missed_without_the_judged_
     same, seen = np.zeros((6, 2)), 0
     for _ in range(500):
         crests = rng.choice([0.0, 5, 11, 20, 40], 6) + rng.normal(0, 0.5, 6)
-        counted = foreign_among(clips_of(crests[:5], ["00"] * 5), same[:5], MARGINS)
+        counted = foreign_among(clips_of(crests[:5], ["00"] * 5), sounding(same[:5]), MARGINS)
         among_all = are_foreign(crests, same, gap=True)[:5]
         seen += among_all.sum()
         assert not (among_all & ~counted).any()
@@ -183,7 +202,7 @@ def test_the_verdict_keeps_the_rate_as_the_score_alone_would_not():
         scores = rng.normal(size=clips + 1)
         new = are_foreign(crests, spectra, gap=True)[-1]
         normal = clips_of(crests[:-1], ["00"] * clips)
-        counted = tuple(foreign_among(normal, spectra[:-1], MARGINS).tolist())
+        counted = tuple(foreign_among(normal, sounding(spectra[:-1]), MARGINS).tolist())
         for joint in alarms:  # of at least 3 alarms that are allowed, 2 may be foreign
             known = calibration(scores[:-1], counted if joint else None)
             thresholds = conformal_at(known, rate, per="machine_type")

@@ -10,6 +10,7 @@ from anomalous_sound.features.levels import (
     peak_dbfs,
     power_spectrum,
     rms_dbfs,
+    spectral_flux,
 )
 
 RATE = 16000
@@ -95,6 +96,13 @@ def test_a_flat_spectrum_stays_flat_in_bands():
     np.testing.assert_allclose(bands, -70)
     assert centres_hz[-1] == 8000
     assert (np.diff(centres_hz) > 0).all()
+
+
+def test_the_spectral_flux_is_the_mean_square_of_changes():
+    """The first band rises by 2 and falls by 4 dB; the second does not change."""
+    frames = np.array([[-50.0, -30.0], [-48.0, -30.0], [-52.0, -30.0]], dtype=np.float32)
+    np.testing.assert_allclose(spectral_flux(frames), [10 * np.log10(10 + 1e-4), -40.0])
+    np.testing.assert_allclose(spectral_flux(frames + 20), spectral_flux(frames))
 
 
 def test_the_mean_spectrum_averages_the_power_and_has_no_level():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from anomalous_sound.command.description import named, promise
@@ -18,7 +17,7 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import CREST, LEVEL, foreign_among
+from anomalous_sound.decision.evidence import CREST, LEVEL, Profiles, foreign_among
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
@@ -108,7 +107,7 @@ def recalibrate(
     """
     rate = promised_rate(detector, rate)
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores, sounds, spectra, durations_s = [], [], [], [], [], []
+    clip_ids, machine_ids, scores, sounds, profiles, durations_s = [], [], [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -120,7 +119,8 @@ def recalibrate(
             machine_ids.append(one.machine_id)
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
-            spectra.append(result.spectrum_db)
+            assert result.profile is not None  # a verdict of a detector has one
+            profiles.append(result.profile)
             durations_s.append(result.duration_s)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
@@ -136,8 +136,9 @@ def recalibrate(
             "duration_s": durations_s,
         }
     )
-    sound = detector.sound.refit(heard, np.array(spectra))
-    foreign = foreign_among(heard, np.array(spectra), sound.settings)
+    known = Profiles.stacked(profiles)
+    sound = detector.sound.refit(heard, known)
+    foreign = foreign_among(heard, known, sound.settings)
     calibration = CalibrationScores(
         *(tuple(clip_ids), tuple(machine_ids), tuple(scores)),
         foreign=tuple(foreign.tolist()),

@@ -44,6 +44,11 @@ class EvidenceSettings(Settings):
     spectrum_margin: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         description="times as far from the usual spectrum as the farthest normal clip: foreign"
     )
+    flux_margin: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="times as far from the usual spectral flux as the farthest normal clip: "
+        "foreign; null: it is not compared",
+    )
     spectrum_least_db: NotNegativeFloat = Field(
         description="nothing nearer than that to the usual spectrum is foreign"
     )

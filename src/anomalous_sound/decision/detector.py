@@ -21,7 +21,7 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_channels
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.evidence import SoundReference, is_foreign
+from anomalous_sound.decision.evidence import SoundReference, is_foreign, profile_of
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import (
     Band,
@@ -36,7 +36,6 @@ from anomalous_sound.features.levels import (
     crest_db,
     full_scale_share,
     longest_constant,
-    mean_spectrum,
     rms_dbfs,
 )
 from anomalous_sound.features.log_mel import (
@@ -105,7 +104,7 @@ class Detector:
         calibration: scores of held-out normal clips, from which p-values come.
         reference: how large the errors of normal windows usually are; None with a frozen encoder,
             which says nothing of when and where.
-        sound: level, crest factor, spectrum and length of normal clips.
+        sound: level, crest factor, spectrum, flux and length of normal clips.
         localisation: how many segments and bands a verdict names.
         inference: how the networks are applied.
         identity: where the detector comes from.
@@ -537,8 +536,8 @@ class Detector:
         scaled = self.description.scaling.scaled(frames)
         pooled = pool_clip(self.score.settings, errors, scaled)
         score = self.score.clip_score(pooled, machine_id)
-        spectrum_db = mean_spectrum(mean_over_channels(frames, len(audio.channels)))
-        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), spectrum_db, machine_id)
+        profile = profile_of(mean_over_channels(frames, len(audio.channels)))
+        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), profile, machine_id)
         not_comparable = self.sound.not_comparable(recording.duration_s)
         decided = decide(
             *([score], [machine_id], self.thresholds, self.calibration),
@@ -561,7 +560,7 @@ class Detector:
             machine_id=machine_id,
             evidence=evidence,
             not_comparable=not_comparable,
-            spectrum_db=spectrum_db,
+            profile=profile,
             signal=_signal(recording, audio.channels),
             channel_scores=scores_of_channels(self.score, pooled, machine_id),
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,

@@ -1,9 +1,9 @@
 """Evidence beside the anomaly score: is this the sound of the machine that was recorded?
 
 The networks hear each clip relative to its own loudest moment, so neither gain nor clipping is
-theirs to notice, and what is like nothing they have heard may still be easy to predict. Three
+theirs to notice, and what is like nothing they have heard may still be easy to predict. Four
 things of each clip are compared with the normal clips of its machine ID: its level, its crest
-factor, which is the peak above the level, and its spectrum.
+factor, which is the peak above the level, its spectrum and its spectral flux.
 
 - A **level** outside of what normal clips have is a warning: another gain or microphone. It decides
   nothing.
@@ -13,13 +13,15 @@ factor, which is the peak above the level, and its spectrum.
   and clicks are what the score is for.
 - A **spectrum** farther from the mean of the normal clips than all of these, by a margin, is
   foreign too: noise, a tone, hum, another machine (see :mod:`.spectrum`).
+- So is a **spectral flux**, how much each band changes from frame to frame, that is so far from
+  their mean: another machine in the same hall has another rhythm, if not another spectrum.
 
 The **duration** is no evidence of either kind. A score looks for the worst moments of a clip, and a
 longer clip has more moments, so scores of clips that last much longer or shorter than the normal
 ones cannot be compared with theirs: such a clip has a score and a note, and is not decided.
 
 To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
-a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what either kind of
+a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what each kind of
 evidence may add, at the very most, to a rate that is promised for the score. The conformal
 thresholds promise for both together: they count the normal clips that are foreign among the others
 (:func:`foreign_among`; why that keeps the rate is in :mod:`.calibration`). What the margins leave
@@ -42,12 +44,12 @@ from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import conformal_p_value
 from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference, distances_in_company
 from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.levels import mean_spectrum
+from anomalous_sound.features.levels import mean_spectrum, spectral_flux
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVEL, CREST, SPECTRUM = "level", "crest factor", "spectrum"
+LEVEL, CREST, SPECTRUM, FLUX = "level", "crest factor", "spectrum", "spectral flux"
 _FOREIGN = "foreign sound"
 _UNLIKE = (
     "unlike anything heard in training (another source, a new fault, or another recording set-up)"
@@ -61,16 +63,16 @@ class Evidence:
     """What one number of a clip says.
 
     Attributes:
-        name: LEVEL, CREST or SPECTRUM.
+        name: LEVEL, CREST, SPECTRUM or FLUX.
         value_db: of the clip: dB relative to full scale, dB above its level, or dB from the usual
-            spectrum.
+            spectrum or flux.
         lowest_db: of the normal clips compared with.
         highest_db: of the normal clips compared with.
         normal_clips: how many these are.
         p_value: how often a normal clip would lie as far out; None for a machine ID without normal
             clips: those of others say nothing of how often.
         strange: whether it lies further out than the margin.
-        where: the frequencies at which the spectrum differs most, in words; empty for the others.
+        where: the frequencies at which spectrum or flux differ most, in words; else empty.
     """
 
     name: str
@@ -104,12 +106,17 @@ class Evidence:
                 f"{beyond:.0f} dB {how} than the {end} of {self.normal_clips} normal clips: "
                 "another gain, microphone or distance?"
             )
-        if self.name == SPECTRUM:
+        if self.name in (SPECTRUM, FLUX):
+            what = (
+                "spectrum"
+                if self.name == SPECTRUM
+                else "spectral flux (how it changes from moment to moment)"
+            )
             whose = (
                 "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
             )
             said = (
-                f"{_FOREIGN}: its spectrum is {self.value_db:.1f} dB from {whose}, "
+                f"{_FOREIGN}: its {what} is {self.value_db:.1f} dB from {whose}, "
                 f"normal clips lie within {self.highest_db:.1f} dB; it differs most "
                 f"{self.where}"
             )
@@ -123,7 +130,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class SoundReference:
-    """Level, crest factor and spectrum of the normal clips.
+    """Level, crest factor, spectrum and spectral flux of the normal clips.
 
     Attributes:
         values_db: by name of the evidence and machine ID, level or crest factor of each normal
@@ -133,18 +140,20 @@ class SoundReference:
             outside of the others of its machine ID, it is twice as far.
         durations_s: of the shortest and the longest normal clip, s; None: of an earlier version,
             which did not know them.
+        fluxes: the spectral fluxes of the normal clips; None: of an earlier version.
     """
 
     values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
     spectra: SpectrumReference
     settings: EvidenceSettings
     durations_s: tuple[float, float] | None = None
+    fluxes: SpectrumReference | None = None
 
     @classmethod
     def fit(
         cls,
         clips: pd.DataFrame,
-        spectra_db: np.ndarray,
+        profiles: Profiles,
         settings: EvidenceSettings,
         *,
         sample_rate: int,
@@ -153,9 +162,9 @@ class SoundReference:
 
         Args:
             clips: ``machine_id, level_dbfs, crest_db, duration_s`` of each normal clip.
-            spectra_db: their mean spectra (see :func:`.levels.mean_spectrum`), clips × mel bands.
+            profiles: of the same clips.
             settings: the margins.
-            sample_rate: of the spectra, Hz.
+            sample_rate: of the clips, Hz.
         """
         values_db = {
             name: {
@@ -165,33 +174,43 @@ class SoundReference:
             for name, column in _COLUMNS.items()
         }
         machine_ids = clips.machine_id.astype(str).tolist()
-        spectra = SpectrumReference.fit(machine_ids, spectra_db, sample_rate=sample_rate)
+        spectra, fluxes = (
+            SpectrumReference.fit(machine_ids, values, sample_rate=sample_rate)
+            for values in (profiles.spectrum_db, profiles.flux_db)
+        )
         durations_s = float(clips.duration_s.min()), float(clips.duration_s.max())
-        return cls(values_db, spectra, settings, durations_s)
+        compared = None if settings.flux_margin is None else fluxes
+        return cls(values_db, spectra, settings, durations_s, compared)
 
-    def refit(self, clips: pd.DataFrame, spectra_db: np.ndarray) -> SoundReference:
+    def refit(self, clips: pd.DataFrame, profiles: Profiles) -> SoundReference:
         """Take the numbers of other normal clips, with the same margins; see :meth:`fit`."""
-        return self.fit(clips, spectra_db, self.settings, sample_rate=self.spectra.sample_rate)
+        return self.fit(clips, profiles, self.settings, sample_rate=self.spectra.sample_rate)
 
     def weigh(
-        self, level_dbfs: float, crest_db: float, spectrum_db: np.ndarray, machine_id: str
+        self, level_dbfs: float, crest_db: float, profile: Profiles, machine_id: str
     ) -> tuple[Evidence, ...]:
         """Compare a clip with the normal clips of its machine ID, or with all if it has few.
 
         Args:
             level_dbfs: of the clip.
             crest_db: its peak above that.
-            spectrum_db: its mean spectrum, dB of each mel band.
+            profile: of the clip.
             machine_id: of the clip.
 
         Returns:
-            What level, crest factor and spectrum say, in this order.
+            What level, crest factor, spectrum and, unless the reference is of an earlier version,
+            spectral flux say, in this order.
         """
-        return (
+        found = (
             self._weigh_number(LEVEL, level_dbfs, machine_id),
             self._weigh_number(CREST, crest_db, machine_id),
-            self._weigh_spectrum(spectrum_db, machine_id),
+            self._weigh_spectrum(profile.spectrum_db, machine_id),
         )
+        if self.fluxes is None or self.settings.flux_margin is None:
+            return found
+        flux = self.fluxes.distance(profile.flux_db, machine_id)
+        limit_db = self.settings.flux_margin * flux.highest_db
+        return (*found, Evidence(name=FLUX, strange=flux.value_db > limit_db, **vars(flux)))
 
     @property
     def comparable_s(self) -> tuple[float, float] | None:
@@ -235,7 +254,8 @@ class SoundReference:
     def added_rate(self) -> float:
         """What foreign sound may add to a rate of the score alone, at most: see the module."""
         clips = min(len(_compared(self.values_db[CREST], name)) for name in self.values_db[CREST])
-        return min(1.0, 2 / (clips + 1))
+        kinds = 2 if self.fluxes is None else 3
+        return min(1.0, kinds / (clips + 1))
 
     def _weigh_number(self, name: str, value_db: float, machine_id: str) -> Evidence:
         normal = np.array(_compared(self.values_db[name], machine_id))
@@ -278,6 +298,7 @@ class SoundReference:
             "spectra": self.spectra.to_json(),
             "settings": self.settings.model_dump(mode="json", exclude_none=True),
             **durations,
+            **({} if self.fluxes is None else {"fluxes": self.fluxes.to_json()}),
         }
 
     @classmethod
@@ -297,6 +318,7 @@ class SoundReference:
         return cls(
             *(values_db, spectra, settings),
             None if durations_s is None else (float(durations_s[0]), float(durations_s[1])),
+            SpectrumReference.from_json(values["fluxes"]) if "fluxes" in values else None,
         )
 
 
@@ -310,9 +332,9 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
 
     Returns:
         ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
-        spectrum_highest_db, spectrum_p_value, foreign, comparable, note``, one row per clip;
-        without p-values where there are none. ``comparable``: whether the clip is as long as
-        normal ones.
+        spectrum_highest_db, spectrum_p_value, flux_db, flux_highest_db, flux_p_value, foreign,
+        comparable, note``, one row per clip; without p-values where there are none, and those of
+        the flux only where it is compared. ``comparable``: whether it is as long as normal clips.
     """
     import pandas as pd
 
@@ -320,9 +342,9 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
     names = ("clip_id", "machine_id", *_COLUMNS.values(), "duration_s")
     columns = (clips[name].tolist() for name in names)
     for clip_id, machine_id, level_dbfs, crest_db, duration_s in zip(*columns, strict=True):
-        spectrum_db = mean_spectrum(log_mel.mean_clip(clip_id))
-        evidence = reference.weigh(level_dbfs, crest_db, spectrum_db, machine_id)
-        level, crest, spectrum = evidence
+        profile = profile_of(log_mel.mean_clip(clip_id))
+        evidence = reference.weigh(level_dbfs, crest_db, profile, machine_id)
+        level, crest, spectrum, *flux = evidence
         not_comparable = reference.not_comparable(duration_s)
         rows.append(
             {
@@ -334,6 +356,15 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
                 "spectrum_db": spectrum.value_db,
                 "spectrum_highest_db": spectrum.highest_db,
                 "spectrum_p_value": spectrum.p_value,
+                **{
+                    name: value
+                    for one in flux
+                    for name, value in (
+                        ("flux_db", one.value_db),
+                        ("flux_highest_db", one.highest_db),
+                        ("flux_p_value", one.p_value),
+                    )
+                },
                 "foreign": is_foreign(evidence),
                 "comparable": not not_comparable,
                 "note": "; ".join(filter(None, (not_comparable, *notes_of(evidence)))),
@@ -343,7 +374,7 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
 
 
 def foreign_among(
-    clips: pd.DataFrame, spectra_db: np.ndarray, settings: EvidenceSettings
+    clips: pd.DataFrame, profiles: Profiles, settings: EvidenceSettings
 ) -> np.ndarray:
     """Say which normal clips are foreign when each is compared with the others.
 
@@ -353,7 +384,7 @@ def foreign_among(
 
     Args:
         clips: ``machine_id, crest_db`` of each normal clip.
-        spectra_db: their mean spectra, clips × mel bands.
+        profiles: of the same clips.
         settings: the margins.
 
     Returns:
@@ -366,23 +397,55 @@ def foreign_among(
         company = np.flatnonzero(own if own.sum() >= FEWEST else np.ones_like(own))
         if len(company) < 2:
             continue
-        distances = distances_in_company(spectra_db[company])
+        distances = distances_in_company(profiles.spectrum_db[company])
         of_others = _highest_of_others(distances)
         limits = np.array([_spectrum_limit(highest, settings) for highest in of_others])
         below = -_highest_of_others(-crests[company]) - crests[company]
         found = (distances > limits) | (below > settings.crest_margin_db)
+        if settings.flux_margin is not None:
+            distances = distances_in_company(profiles.flux_db[company])
+            found |= distances > settings.flux_margin * _highest_of_others(distances)
         foreign[company[found & own[company]]] = True
     return foreign
 
 
-def mean_spectra(clip_ids: Iterable[str], log_mel: Frames) -> np.ndarray:
-    """Return the mean spectra of clips, clips × mel bands, dB; see :func:`.levels.mean_spectrum`.
+@dataclass(frozen=True)
+class Profiles:
+    """What clips sound like as a whole.
+
+    Attributes:
+        spectrum_db: mean spectra (see :func:`.levels.mean_spectrum`), mel bands, or clips × mel
+            bands.
+        flux_db: spectral fluxes (see :func:`.levels.spectral_flux`), of the same shape.
+    """
+
+    spectrum_db: np.ndarray
+    flux_db: np.ndarray
+
+    @classmethod
+    def stacked(cls, profiles: Iterable[Profiles]) -> Profiles:
+        """Put those of single clips, one at least, into clips × mel bands."""
+        spectra, fluxes = zip(*((one.spectrum_db, one.flux_db) for one in profiles), strict=True)
+        return cls(np.stack(spectra), np.stack(fluxes))
+
+
+def profile_of(frames: np.ndarray) -> Profiles:
+    """Return what a clip sounds like.
+
+    Args:
+        frames: its log-mel frames, frames × mel bands, dB.
+    """
+    return Profiles(mean_spectrum(frames), spectral_flux(frames))
+
+
+def profiles_of(clip_ids: Iterable[str], log_mel: Frames) -> Profiles:
+    """Return what clips sound like.
 
     Args:
         clip_ids: the clips, one at least.
         log_mel: their frames; those of one clip are in memory at a time.
     """
-    return np.stack([mean_spectrum(log_mel.mean_clip(clip_id)) for clip_id in clip_ids])
+    return Profiles.stacked(profile_of(log_mel.mean_clip(clip_id)) for clip_id in clip_ids)
 
 
 def notes_of(evidence: Sequence[Evidence], *, by_score: bool = False) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _FULL_SCALE = 1 - 2**-14
+_STEADY = 1e-4  # dB², beside which no change of a sound is heard
 _FLOOR = 1e-20  # power; what is silent lies at -200 dB, not at minus infinity
 
 
@@ -90,6 +91,23 @@ def mean_spectrum(frames: np.ndarray) -> np.ndarray:
     decibel = _decibel(np.mean(10 ** (frames.astype(np.float64) / 10), axis=0))
     without_level: np.ndarray = decibel - decibel.mean()
     return without_level
+
+
+def spectral_flux(frames: np.ndarray) -> np.ndarray:
+    """Return how much each mel band of a clip changes from frame to frame: its spectral flux.
+
+    No gain changes it, since the difference of two levels in dB knows none.
+
+    Args:
+        frames: log-mel frames of the clip, frames × mel bands, dB relative to anything.
+
+    Returns:
+        float64, of each mel band the mean square of the difference of neighbouring frames, dB
+        relative to 1 dB²; bands that do not change have -40.
+    """
+    change = np.diff(frames.astype(np.float64), axis=0)
+    flux: np.ndarray = 10 * np.log10(np.mean(change**2, axis=0) + _STEADY)
+    return flux
 
 
 def octave_bands(

@@ -22,7 +22,7 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
-from anomalous_sound.decision.evidence import SoundReference, foreign_among, mean_spectra
+from anomalous_sound.decision.evidence import SoundReference, foreign_among, profiles_of
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
@@ -243,9 +243,9 @@ def fit_sound_reference(
         others.
     """
     normal = clips[clips.split != Split.TEST]
-    spectra_db = mean_spectra(normal.clip_id, log_mel)
-    foreign = foreign_among(normal, spectra_db, evidence)
-    reference = SoundReference.fit(normal, spectra_db, evidence, sample_rate=audio.sample_rate)
+    profiles = profiles_of(normal.clip_id, log_mel)
+    foreign = foreign_among(normal, profiles, evidence)
+    reference = SoundReference.fit(normal, profiles, evidence, sample_rate=audio.sample_rate)
     if reference.are_mixed:
         logger.warning(
             "The normal clips last from %.1f to %.1f s. A longer clip usually scores higher, so "
