@@ -1,4 +1,4 @@
-"""Which distance between spectra, and which margin, tells foreign sound from normal sound?
+"""Which profile of a clip, distance and margin tell foreign sound from normal sound?
 
     python -m experiments.choose_spectrum --recordings DIR
 
@@ -26,7 +26,7 @@ import pandas as pd
 from anomalous_sound.configuration.features import FeatureSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.datasets import AudioFolderDataset
-from anomalous_sound.features.levels import mean_spectrum, rms_dbfs
+from anomalous_sound.features.levels import mean_spectrum, rms_dbfs, spectral_flux
 from anomalous_sound.features.log_mel import log_mel_spectrogram
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.sources.simulation.corpus import write_corpus
@@ -42,6 +42,7 @@ SIMULATED = {"training_clips": 48, "normal_test_clips": 30, "anomalous_test_clip
 KINDS = ("white noise", "sine, 1 kHz", "silence with hum", "clipped (×200)")
 SIZES = (6, 12, 24, 48)  # normal clips drawn of a simulated machine ID
 REAL_DRAWS, SIMULATED_DRAWS = 200, 10  # of real recordings there are few
+BOTH = "mean power, spectral flux"
 CANDIDATE = ["spectrum", "distance", "against", "margin"]
 
 
@@ -55,6 +56,9 @@ SPECTRA: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "90th percentile": lambda frames: without_level(np.percentile(frames, 90, axis=0)),
     "10th percentile": lambda frames: without_level(np.percentile(frames, 10, axis=0)),
     "mean power, 32 bands": lambda frames: mean_spectrum(frames).reshape(32, -1).mean(axis=1),
+    "spectral flux": spectral_flux,
+    # whichever is farther
+    BOTH: lambda frames: np.stack([mean_spectrum(frames), spectral_flux(frames)]),
 }
 DISTANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "root mean square": lambda difference: np.sqrt(np.mean(difference**2, axis=-1)),
@@ -69,12 +73,16 @@ def ratios(normal: np.ndarray, judged: np.ndarray, distance: str, against: str) 
     """Return the distance of each judged clip over the largest of the normal clips.
 
     Args:
-        normal: clips × bands.
-        judged: clips × bands.
+        normal: clips × bands; or clips × kinds × bands, of which the kind that is farthest counts.
+        judged: clips × bands, or clips × kinds × bands.
         distance: a name of DISTANCES, "scaled by band" or "Mahalanobis".
         against: what each clip is compared with the mean of: all other clips, the judged one
             included, or only the normal ones.
     """
+    if normal.ndim == 3:
+        kinds = range(normal.shape[1])
+        each = (ratios(normal[:, kind], judged[:, kind], distance, against) for kind in kinds)
+        return np.max(list(each), axis=0)
     clips = len(normal)
     if distance in SCALED:
         around = normal - normal.mean(axis=0)
@@ -126,7 +134,7 @@ def simulated(seed: int) -> pd.DataFrame:
 
 
 def spectra_of(rows: pd.DataFrame, spectrum: str) -> np.ndarray:
-    """Return clips × bands."""
+    """Return clips × bands, or clips × kinds × bands."""
     return np.stack([spectra[spectrum] for spectra in rows.spectra])
 
 

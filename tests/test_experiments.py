@@ -330,8 +330,9 @@ def test_the_spectrum_evidence_is_what_the_rule_takes():
     table = pd.read_csv(choose_spectrum.RESULTS, index_col=choose_spectrum.CANDIDATE)
     machine_types = ["fan_8ch", "pump", "slider", "valve"]
     *how, margin = choose_spectrum.choose(table, machine_types)
-    assert how == ["mean power", "root mean square", "all others"]
-    assert margin == parameters("standard").evidence.spectrum_margin
+    assert how == [choose_spectrum.BOTH, "root mean square", "all others"]
+    evidence = parameters("standard").evidence
+    assert margin == evidence.spectrum_margin == evidence.flux_margin
 
 
 @pytest.mark.parametrize("against", choose_spectrum.AGAINST)
@@ -346,6 +347,15 @@ def test_ratios_of_spectra(against):
         if against == "normal others":
             highest = distances_from_others(normal).max()
         assert ratio == pytest.approx(distance.value_db / highest)
+
+
+def test_of_two_profiles_the_farther_one_counts():
+    rng = np.random.default_rng(7)
+    normal, judged = rng.normal(0, 2, (5, 2, 8)), rng.normal(0, 4, (3, 2, 8))
+    how = ("root mean square", "all others")
+    each = [choose_spectrum.ratios(normal[:, one], judged[:, one], *how) for one in (0, 1)]
+    found = choose_spectrum.ratios(normal, judged, *how)
+    assert found.tolist() == [max(pair) for pair in zip(*each, strict=True)]
 
 
 def test_the_documentation_shows_the_stored_numbers():
