@@ -6,7 +6,7 @@ DIR holds a folder of recordings for each machine type; each detector was traine
 Each judges the test clips of the other machine types, as of each of its own machine IDs in turn,
 and sounds made up: noise, a tone, hum in silence, and a normal clip of its own with another gain or
 clipped. Prints how many are called anomalous (or foreign, which is anomalous too, and so by the
-spectrum), and how many of its own test clips are.
+spectrum or the spectral flux), and how many of its own test clips are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pandas as pd
 from anomalous_sound import Detector, Verdict
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.datasets import AudioFolderDataset
+from anomalous_sound.decision.evidence import FLUX, SPECTRUM
 from anomalous_sound.features.levels import rms_dbfs
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.vocabulary import Label, Split
@@ -85,6 +86,10 @@ def judged(detector: Detector, corpora: dict[str, AudioCorpus]) -> Iterator[tupl
                 yield kind, detector.judge(sound, RATE, machine_id=machine_id)
 
 
+def _is_strange(verdict: Verdict, name: str) -> bool:
+    return any(one.strange for one in verdict.evidence if one.name == name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=Path, required=True)
@@ -103,7 +108,8 @@ def main() -> None:
                     "sound": kind,
                     "anomalous": verdict.is_anomalous,
                     "foreign": verdict.is_foreign,
-                    "by_spectrum": verdict.evidence[-1].strange,
+                    "by_spectrum": _is_strange(verdict, SPECTRUM),
+                    "by_flux": _is_strange(verdict, FLUX),
                     "warned": bool(verdict.notes),
                 }
             )
@@ -113,6 +119,7 @@ def main() -> None:
         anomalous=("anomalous", "sum"),
         foreign=("foreign", "sum"),
         by_spectrum=("by_spectrum", "sum"),
+        by_flux=("by_flux", "sum"),
         warned=("warned", "sum"),
     ).reset_index()
     summary.to_csv(RESULTS, index=False)
