@@ -330,9 +330,12 @@ def test_the_spectrum_evidence_is_what_the_rule_takes():
     table = pd.read_csv(choose_spectrum.RESULTS, index_col=choose_spectrum.CANDIDATE)
     machine_types = ["fan_8ch", "pump", "slider", "valve"]
     *how, margin = choose_spectrum.choose(table, machine_types)
-    assert how == [choose_spectrum.BOTH, "root mean square", "all others"]
+    profile, distance, against = how
+    assert (profile, against) == (choose_spectrum.BOTH, "all others")
     evidence = parameters("standard").evidence
-    assert margin == evidence.spectrum_margin == evidence.flux_margin
+    assert evidence.spectrum_margin == margin
+    by = choose_spectrum.FLUX_BY.get(distance, 1.0)
+    assert evidence.flux_margin == pytest.approx(margin * by, abs=0.01)
 
 
 @pytest.mark.parametrize("against", choose_spectrum.AGAINST)
@@ -356,6 +359,8 @@ def test_of_two_profiles_the_farther_one_counts():
     each = [choose_spectrum.ratios(normal[:, one], judged[:, one], *how) for one in (0, 1)]
     found = choose_spectrum.ratios(normal, judged, *how)
     assert found.tolist() == [max(pair) for pair in zip(*each, strict=True)]
+    by = choose_spectrum.ratios(normal, judged, "root mean square, flux by 1.2", "all others")
+    assert by.tolist() == [max(one, other / 1.2) for one, other in zip(*each, strict=True)]
 
 
 def test_the_documentation_shows_the_stored_numbers():
