@@ -183,6 +183,7 @@ def test_from_an_alarm_to_another_threshold(detector_folder, simulated_run, tmp_
     done = call("watch", folder, *quick, *options)
     (line,) = [line for line in done.stdout.splitlines() if "; id " in line]
     event_id = line.rpartition("; id ")[2]
+    assert "to say what such a clip was, anomalous-sound feedback ID --kept " in line
     folder.joinpath(path.name).unlink()  # the clip is kept nevertheless
     for arguments, message in [
         ([event_id], "say what it was: --normal or --fault"),
