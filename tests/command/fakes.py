@@ -27,6 +27,7 @@ class CheapDetector:
     calibration: CalibrationScores
     thresholds: Thresholds
     segment_s: float | None = 10.0
+    durations_s: tuple[float, float] | None = None  # of the normal clips
     identity: Identity = IDENTITY
 
     @classmethod
@@ -41,6 +42,10 @@ class CheapDetector:
     @property
     def description(self):
         return SimpleNamespace(corpus=SimpleNamespace(segment_s=self.segment_s))
+
+    @property
+    def sound(self):
+        return SimpleNamespace(durations_s=self.durations_s)
 
     def known_as(self, machine_id):
         return machine_id or ""

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from support import noise
 
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
+from anomalous_sound.command.recalibration import Recalibration, replace_detector
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,43 @@ def test_recordings_it_may_have_heard_are_warned_of(simulated_run, detector_fold
     heard = simulated_run.data("01_raw/simulated/slider")
     done = recalibrate(heard, "--false-alarm-rate", 0.25, "--detector", detector_folder)
     assert "2 clips are called as clips that it was trained or calibrated with" in done.output
+
+
+def test_clips_that_score_too_low_are_warned_of_whatever_they_are_called(detector_folder, tmp_path):
+    before = Detector.load(detector_folder)
+
+    def said(*scores):
+        calibration = replace(
+            before.calibration,
+            clip_ids=tuple(map(str, scores)),
+            machine_ids=("00",) * len(scores),
+            scores=scores,
+            foreign=(False,) * len(scores),
+        )
+        after = replace(before, calibration=calibration)
+        return "\n".join(Recalibration(before, after, ()).in_lines())
+
+    lowest = min(before.calibration.scores)
+    clips = len(before.calibration.scores)
+    warned = f"2 of 3 clips score lower than each of the {clips} that calibrated it before"
+    assert warned in said(lowest - 2, lowest - 1, lowest)
+    assert "score lower" not in said(lowest - 1, lowest, lowest + 1)
+
+
+def test_a_detector_that_is_replaced_twice_within_a_second_is_kept_twice(detector_folder):
+    detector = Detector.load(detector_folder)
+    kept = [replace_detector(detector, detector_folder) for _ in range(3)]
+    assert len({*kept}) == 3
+    assert all(contents(folder) == contents(detector_folder) for folder in kept)
+
+
+def test_clips_of_several_lengths_are_warned_of(detector_folder, normal, write_clip):
+    options = ("--detector", detector_folder, "--false-alarm-rate", 0.25)
+    assert "decides clips of 1.6 to 2.5 s -> 0.8 to 1.2 s" in recalibrate(normal, *options).output
+    write_clip(normal / "normal_id_00_00000010.wav", noise(10, 3.0))
+    told = recalibrate(normal, *options).output
+    assert "decides clips of 1.6 to 2.5 s -> 0.8 to 3.8 s" in told
+    assert "WARNING        the clips last from 1.0 to 3.0 s" in told
 
 
 def test_a_machine_that_it_was_not_trained_on_gets_a_threshold(

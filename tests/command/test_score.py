@@ -80,7 +80,7 @@ def test_a_clip_of_another_length_has_a_score_and_no_decision(command, clips, tm
     assert np.isfinite(line["score"])
     said = command("score", longer)
     assert said.exit_code == 3
-    assert "Undecided: 1; 1 last much longer or shorter than normal clips" in said.stdout
+    assert "Undecided: 1; it lasts much longer or shorter than normal clips" in said.stdout
     length_s = len(samples) / rate
     decides = f"decides clips of {length_s / 1.25:.1f} to {length_s * 1.25:.1f} s"
     assert decides in command("info").stdout
@@ -112,7 +112,7 @@ def test_a_line_of_json_holds_the_whole_verdict(clips, command):
 
 def test_exit_codes(clips, folder, command, tmp_path, write_clip):
     silent = write_clip(tmp_path / "silent.wav", np.zeros(16000))
-    quiet = write_clip(tmp_path / "id_00_1.wav", noise(1) * 1e-3)
+    quiet = write_clip(tmp_path / "id_00_1.wav", noise(1, 2.0) * 1e-3)  # as long as normal clips
     alarms = command("score", clips)
     assert alarms.exit_code == 1
     assert "clips sound anomalous; the worst: " in alarms.stdout
@@ -123,6 +123,7 @@ def test_exit_codes(clips, folder, command, tmp_path, write_clip):
     assert undecided.exit_code == 3
     assert "No clip could be decided.\nUndecided: 1;" in undecided.stdout
     assert "has calibrated the detector, which knows 00, 02." in undecided.stdout
+    assert "not decided: the machine ID is not known" in undecided.stdout
     assert command("score", nameless, "--machine-id", "00").exit_code in (0, 1)
     for arguments, message in [
         (("score", tmp_path / "gone"), "gone does not exist"),

@@ -254,11 +254,11 @@ def test_kedro_says_what_to_install():
 def test_a_flipped_bit_of_a_graph_is_noticed(out, tmp_path):
     place = tmp_path / "copied"
     shutil.copytree(out, place)
-    graph = place / "network_2.onnx"
+    graph = place / "network_1.onnx"
     content = bytearray(graph.read_bytes())
     content[len(content) // 2] ^= 1
     graph.write_bytes(content)
-    with pytest.raises(InputError, match=r"network_2\.onnx is damaged"):
+    with pytest.raises(InputError, match=r"network_1\.onnx is damaged"):
         Detector.load(place)
     graph.unlink()
     with pytest.raises(InputError, match=r"cannot be read.*copy it again"):

@@ -94,7 +94,7 @@ def test_each_channel_is_judged_and_a_clip_has_one_verdict(project, folder, meth
     with pytest.raises(UnreadableClipError, match="no channel 1"):
         detector.judge(noise(1, seconds=2.0), RATE)
     with pytest.raises(InputError, match="judges channel 0 and 1.* watch a folder"):
-        segment_samples(detector, RATE, 2.0)
+        segment_samples(detector, RATE, 2.0, None)
 
     report = project.data("08_reporting", "fan", method, "report.md").read_text()
     assert "## Channels" in report

@@ -55,7 +55,7 @@ def test_a_profile_is_chosen_for_one_run_and_single_values_still_change(project)
     assert strides == {"report": 1, "standard": 4, "fast": 4}
     # the lab report holds validation clips out of one network
     assert parameters(project, profile="report")["detector"]["folds"] == 1
-    assert parameters(project, profile="standard")["detector"]["folds"] == 4
+    assert parameters(project, profile="standard")["detector"]["folds"] == 2
 
 
 def test_two_profiles_compare_with_domains(project):

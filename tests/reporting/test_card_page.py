@@ -109,7 +109,7 @@ def test_what_is_not_so_good_is_said():
     assert "The sound is simulated: no figure here" in text
     assert f"- {note}; validation mean + k std. dev. decides instead, which promises no" in text
     assert "blocks of recordings" in text
-    assert "3 test clips are of machine IDs without normal clips" in text
+    assert "3 test clips are undecided: no normal clip of their machine ID" in text
     assert "None: they need normal and anomalous test clips." in text
 
 

@@ -45,6 +45,15 @@ def test_a_watch_that_has_heard_nothing_says_so():
     assert "Anomalous clips None so far." in text
 
 
+def test_a_watch_that_has_decided_nothing_does_not_look_well():
+    nothing = {"segments": {"undecided": 3}, "events": {}, "sensor": {}, "alarms_on": set()}
+    text = Elements(page_of_watch([], watches_for=frozenset(), **nothing)).text
+    assert "Alarmsno segment could be decided; no rule for alarms was asked for" in text
+    assert "3 undecided: no normal clip of their machine ID, or as long, has calibrated" in text
+    told = Elements(page_of_watch([], **nothing)).text
+    assert "but no alarm; no segment could be decided; 3 undecided" in told
+
+
 def test_it_says_whether_it_goes_on():
     going_on = Elements(page_of_watch()).text
     assert "As of 2026-03-14 02:15:01 +01:00; the watch goes on." in going_on

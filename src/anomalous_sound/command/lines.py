@@ -90,16 +90,17 @@ class Tally:
         return "\n".join(said)
 
     def _why_undecided(self) -> str:
-        of_length = f"{self.not_comparable} last much longer or shorter than normal clips, as noted"
+        longer = "much longer or shorter than normal clips, as noted"
         if self.not_comparable == self.undecided:
-            return f"{of_length}."
+            return f"{'it lasts' if self.undecided == 1 else 'they last'} {longer}."
         known = ", ".join(machine_id or "(none given)" for machine_id in self.machine_ids)
         why = (
             "no normal clip of their machine ID has calibrated the detector"
             + (f", which knows {known}" if known else "")
             + ". If the files name none, give it: --machine-id"
         )
-        return f"{of_length}; of the others {why}." if self.not_comparable else f"{why}."
+        some = f"{self.not_comparable} {'lasts' if self.not_comparable == 1 else 'last'} {longer}"
+        return f"{some}; of the others {why}." if self.not_comparable else f"{why}."
 
 
 def json_line(event: str, values: dict[str, Any]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +19,11 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
+<<<<<<< HEAD
 from anomalous_sound.decision.evidence import CREST, LEVEL, Profiles, foreign_among
+=======
+from anomalous_sound.decision.evidence import CREST, LEVEL, SoundReference, foreign_among
+>>>>>>> wt-q
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
@@ -43,6 +49,8 @@ class Recalibration:
     def in_lines(self) -> list[str]:
         """Say what changes."""
         lines = changes(self.before, self.after)
+        lines += _of_lengths(self.before.sound, self.after.sound)
+        lines += _too_low(self.before.calibration.scores, self.after.calibration.scores)
         if heard := {*self.before.calibration.clip_ids} & {*self.after.calibration.clip_ids}:
             lines.append(
                 f"WARNING        {len(heard)} clips are called as clips that it was trained or "
@@ -71,6 +79,37 @@ def changes(before: Detector, after: Detector) -> list[str]:
             "clips will be undecided"
         )
     return lines
+
+
+def _of_lengths(before: SoundReference, after: SoundReference) -> list[str]:
+    """Say which lengths of clips are decided then, and what is wrong with these recordings."""
+    lines, (old, new) = [], (before.comparable_s, after.comparable_s)
+    if old is not None and new is not None and old != new:
+        decided = [f"{from_s:.1f} to {to_s:.1f} s" for from_s, to_s in (old, new)]
+        lines.append(f"clip length    decides clips of {decided[0]} -> {decided[1]}")
+    if after.are_mixed and after.durations_s is not None:
+        shortest_s, longest_s = after.durations_s
+        lines.append(
+            f"WARNING        the clips last from {shortest_s:.1f} to {longest_s:.1f} s; a longer "
+            "one usually scores higher, so the promise holds for such a mixture alone, and faults "
+            "in short clips are missed more often; better recordings of one length"
+        )
+    return lines
+
+
+def _too_low(before: Sequence[float], after: Sequence[float]) -> list[str]:
+    """Warn if the new clips look like clips that were trained on, whatever they are called.
+
+    Of clips like the *n* before, 1 in *n* + 1 is expected to score below all of these; that half
+    of them do has by Markov's inequality a probability of at most 2 / (*n* + 1).
+    """
+    lower = sum(score < min(before) for score in after)
+    if 2 * lower <= len(after):
+        return []
+    return [
+        f"WARNING        {lower} of {len(after)} clips score lower than each of the {len(before)} "
+        "that calibrated it before; if it was trained on them, the promise is worth nothing"
+    ]
 
 
 def promised_rate(detector: Detector, rate: float | None) -> float:
@@ -155,6 +194,10 @@ def replace_detector(after: Detector, folder: Path) -> Path:
     """
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     backup = folder.with_name(f"{folder.name}-until-{stamp}")
+    for number in count(2):  # twice within a second
+        if not backup.exists():
+            break
+        backup = folder.with_name(f"{folder.name}-until-{stamp}-{number}")
     shutil.copytree(folder, backup)
     after.save(folder)
     return backup

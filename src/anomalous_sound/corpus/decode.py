@@ -356,7 +356,10 @@ def to_mono(recording: Recording, *, sample_rate: int, channel: int | str) -> np
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UnreadableClipError("it holds samples that are NaN or infinite")
     if max(-low, high) > _LOUDEST:
-        raise UnreadableClipError("it holds samples far beyond full scale (damaged float data)")
+        raise UnreadableClipError(
+            "it holds samples far beyond full scale, which is 1 (damaged float data, or integers "
+            "that were not divided by theirs)"
+        )
     if low == high:
         raise SilentClipError(
             "all samples are zero" if mono[0] == 0 else "all samples have the same value"

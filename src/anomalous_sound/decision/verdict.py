@@ -144,9 +144,17 @@ class Verdict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to say of length, level, crest factor and spectrum, in sentences."""
+        """Why it is not decided, and what there is to say of level, crest factor and spectrum."""
         of_evidence = notes_of(self.evidence, by_score=self.is_above)
-        return (self.not_comparable, *of_evidence) if self.not_comparable else of_evidence
+        return (self._why_undecided, *of_evidence) if self._why_undecided else of_evidence
+
+    @property
+    def _why_undecided(self) -> str:
+        if self.decision != Decision.UNDECIDED or self.not_comparable:
+            return self.not_comparable
+        if not self.machine_id:
+            return "not decided: the machine ID is not known"
+        return f"not decided: no normal clip of machine ID {self.machine_id} has calibrated it"
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values, without the error map.

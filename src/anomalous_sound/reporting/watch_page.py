@@ -223,20 +223,25 @@ def _alarms(heard: Heard) -> str:
     """Say what was told of the machine, and what of its normal sound and of the sensor."""
     events, said = heard.events, []
     anomalous = heard.segments.get(Decision.ANOMALOUS, 0)
-    by_itself = f"{anomalous:,} of {sum(heard.segments.values()):,} segments anomalous"
+    undecided = heard.segments.get(Decision.UNDECIDED, 0)
+    segments = sum(heard.segments.values())
+    by_itself = f"{anomalous:,} of {segments:,} segments anomalous"
+    if segments and undecided == segments:
+        by_itself = "no segment could be decided"
     if "alarm" in heard.watches_for:
         alarms = _counted(events.get("alarm", 0), "alarm")
         on = machine_id_names(sorted(heard.alarms_on))
         said += [
             f"{alarms} (on now: machine ID {on})" if heard.alarms_on else alarms,
             f"{events.get('suppressed', 0)} suppressed: above the threshold, but no alarm",
-            f"{by_itself} by themselves",
+            f"{by_itself} by themselves" if undecided < segments else by_itself,
         ]
     else:
         said.append(f"{by_itself}; no rule for alarms was asked for (--false-alarm-every)")
-    if undecided := heard.segments.get(Decision.UNDECIDED, 0):
+    if undecided:
         said.append(
-            f"{undecided} undecided: no normal clip of their machine ID, or as long, was learned"
+            f"{undecided} undecided: no normal clip of their machine ID, or as long, has "
+            "calibrated the detector"
         )
     if doubtful := heard.segments.get("doubtful", 0):
         said.append(f"{doubtful} not counted as normal, as the sensor was in doubt")

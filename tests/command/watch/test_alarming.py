@@ -249,6 +249,14 @@ def test_the_promise_is_told_in_two_sentences_and_numbers():
     assert not arm(folds, TERMS)[2].values["proven"]
 
 
+def test_nothing_is_proven_of_segments_of_another_length():
+    cheap = CheapDetector.calibrated({"00": 100}, durations_s=(10.0, 10.0))
+    alike, longer = (arm(cheap, replace(TERMS, segment_s=seconds))[2] for seconds in (10.0, 12.0))
+    assert alike.values["proven"] and "This is proven, if" in alike.text
+    assert not longer.values["proven"]
+    assert "not proven, as segments last 12.0 s and normal clips 10.0 s; with" in longer.text
+
+
 def test_what_cannot_be_promised_is_refused():
     cheap = CheapDetector.calibrated({"00": 100, "02": 5})
     arm(cheap, TERMS, ["00"])

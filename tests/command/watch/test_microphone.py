@@ -209,11 +209,11 @@ def test_one_thing_is_watched(tmp_path):
 @pytest.mark.slow
 def test_the_command_judges_a_device(card, simulated_run, tmp_path):
     rng = np.random.default_rng(0)
-    sound = (1000 * rng.standard_normal(32000)).astype(int)
+    sound = (1000 * rng.standard_normal(64000)).astype(int)
     card.rates = {16000}
     card.sessions = [session((sound, WELL))]
     detector = simulated_run.data("06_models/slider/lstm/detector")
-    arguments = ["watch", "--device", "--json", "--segment", "1", "--machine-id", "00"]
+    arguments = ["watch", "--device", "--json", "--segment", "2", "--machine-id", "00"]
     arguments += ["--detector", str(detector), "--kept", str(tmp_path / "kept")]
     import anomalous_sound.command.watch.microphone as module
 

@@ -248,9 +248,9 @@ def test_once_judges_what_is_there(simulated_run, detector_folder, tmp_path):
 @pytest.mark.slow
 def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
     detector = Detector.load(detector_folder)
-    samples = as_loud_as_normal(detector, noise(5, 4.7)[:, 0])
-    samples[RATE : 2 * RATE] = 0
-    options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--json")
+    samples = as_loud_as_normal(detector, noise(5, 9.4)[:, 0])
+    samples[2 * RATE : 4 * RATE] = 0
+    options = ("--rate", RATE, "--machine-id", "00", "--json")  # segments of 2 s, as its clips
     done = CliRunner().invoke(
         main,
         ["watch", "-", *map(str, options), "--detector", str(detector_folder)],
@@ -261,23 +261,23 @@ def test_raw_samples_are_judged_segment_by_segment(detector_folder, tmp_path):
     # noise is not this machine's sound, and says so
     found = [one for one in found if one.get("kind") != "foreign"]
     assert [(one["event"], one.get("start_s")) for one in found] == [
-        *(("verdict", 0.0), ("sensor", 1.0), ("sensor_well", None)),
-        *(("verdict", 2.0), ("verdict", 3.0), ("verdict", 3.7), ("end", None)),
+        *(("verdict", 0.0), ("sensor", 2.0), ("sensor_well", None)),
+        *(("verdict", 4.0), ("verdict", 6.0), ("verdict", 7.4), ("end", None)),
     ]
     assert found[1]["kind"] == found[2]["kind"] == "silence"
     for one in found[:-1]:
         if one["event"] == "verdict":
             first = round(one["start_s"] * RATE)
-            soundfile.write(tmp_path / "a.wav", samples[first : first + RATE], RATE)
+            soundfile.write(tmp_path / "a.wav", samples[first : first + 2 * RATE], RATE)
             verdict = detector.judge_file(tmp_path / "a.wav", machine_id="00")
             assert one["score"] == verdict.score
 
 
 @pytest.mark.slow
 def test_a_stream_that_pauses_is_a_stall_and_no_error(detector_folder):
-    options = ("--rate", RATE, "--segment", 1, "--machine-id", "00", "--stalled-after", 1)
+    options = ("--rate", RATE, "--segment", 2, "--machine-id", "00", "--stalled-after", 1)
     running = start(detector_folder, "-", *options, stdin=subprocess.PIPE)
-    sound = as_loud_as_normal(Detector.load(detector_folder), noise(5)[:, 0])
+    sound = as_loud_as_normal(Detector.load(detector_folder), noise(5, 2.0)[:, 0])
     os.write(running.stdin.fileno(), sound.tobytes())
     found = [json.loads(running.stdout.readline()) for _ in range(3)]
     assert [(one["event"], one.get("kind")) for one in found] == [
@@ -298,6 +298,34 @@ def test_what_a_watch_needs_is_said(detector_folder, tmp_path):
         done = CliRunner().invoke(main, ["watch", *arguments, "--detector", str(detector_folder)])
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        # the detector's normal clips last 2 s, and its margin is 1.25
+        (("--segment", 30, "--machine-id", "00"), "no segment of 30 s at 16000 Hz can be judged"),
+        (("--segment", 1, "--machine-id", "00"), "segments must last 1.6 to 2.5 s"),
+        (("--segment", 0.1, "--machine-id", "00"), "no segment of 0.1 s at 16000 Hz can be judged"),
+        (("--rate", 8, "--machine-id", "00"), "its sample rate is 8 Hz"),
+        ((), "the machine ID is not known; give it: --machine-id ID, one of 00"),
+        (("--once", "--machine-id", "00"), "--once is for a folder"),
+    ],
+)
+def test_a_stream_of_which_nothing_could_be_decided_is_refused(detector_folder, options, message):
+    arguments = ["watch", "-", "--rate", str(RATE), *map(str, options)]
+    done = CliRunner().invoke(main, [*arguments, "--detector", str(detector_folder)], input=b"")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_options_of_a_stream_are_no_options_of_a_folder(tmp_path):
+    for option in ("--rate", "--segment"):
+        done = CliRunner().invoke(main, ["watch", str(tmp_path), option, "5"])
+        assert done.exit_code == 2
+        assert f"{option} is for a stream or a microphone" in done.stderr
 
 
 @pytest.mark.slow

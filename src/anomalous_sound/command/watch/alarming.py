@@ -326,11 +326,15 @@ def _promise(
             f"{in_time(rule.spacing_s)}) at or above the threshold for {100 * rule.rate:.3g} in "
             f"100 normal segments; it ends after {terms.recover_after} normal segments in a row."
         )
-        proof = (
-            "This is not proven, as the detector was calibrated in folds; once recalibrated, it is"
-            if detector.calibration.in_folds
-            else "This is proven"
-        )
+        other_length = _other_length(detector, terms)
+        proof = "This is proven"
+        if detector.calibration.in_folds:
+            proof = (
+                "This is not proven, as the detector was calibrated in folds; once recalibrated, "
+                "it is"
+            )
+        elif other_length:
+            proof = f"This is not proven, as {other_length}; with segments as long as these it is"
         said.append(
             "Promised for each machine ID, on average, while all is well: at most one false alarm "
             f"in {in_time(terms.false_alarm_every_s)}. {proof}, if {assumed} "
@@ -339,7 +343,7 @@ def _promise(
         values |= {
             "false_alarm_every_s": terms.false_alarm_every_s,
             "assumes": "independence" if terms.independent_after_s is not None else "nothing",
-            "proven": not detector.calibration.in_folds,
+            "proven": not detector.calibration.in_folds and not other_length,
             "recover_after": terms.recover_after,
             **asdict(rule),
         }
@@ -359,6 +363,18 @@ def _promise(
         )
         values["false_drift_every_s"] = terms.false_drift_every_s
     return Event("promise", " ".join(said), {**values, "said": said})
+
+
+def _other_length(detector: Detector, terms: Terms) -> str:
+    """Say that segments are not as long as the normal clips; empty if they are."""
+    if detector.sound.durations_s is None or terms.segment_s is None:
+        return ""
+    shortest_s, longest_s = (round(seconds, 1) for seconds in detector.sound.durations_s)
+    segment_s = round(terms.segment_s, 1)
+    if shortest_s <= segment_s <= longest_s:
+        return ""
+    usual = f"{shortest_s:.1f}" + f" to {longest_s:.1f}" * (shortest_s < longest_s)
+    return f"segments last {segment_s:.1f} s and normal clips {usual} s"
 
 
 def _place(verdict: Verdict) -> str:

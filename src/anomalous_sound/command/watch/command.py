@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def _named(place: Path | None, device: str | None) -> str:
     if place is None:
         return f"microphone {device}" if device else "the microphone"
     return "standard input" if str(place) == "-" else shown(place.absolute())
+
+
+def _refuse(options: Mapping[str, object], what: str) -> None:
+    """Make sure that no option is given that would have no effect.
+
+    Raises:
+        InputError: one is.
+    """
+    if given := [name for name, value in options.items() if value]:
+        one = len(given) == 1
+        raise InputError(
+            f"watch: {' and '.join(given)} {'is' if one else 'are'} for {what}; leave "
+            f"{'it' if one else 'them'} out."
+        )
 
 
 @click.command()
@@ -182,6 +197,11 @@ def watch(
         raise InputError(f"watch {place} needs the sample rate of the samples: --rate HZ.")
     if place is not None and not is_stream and not place.is_dir():
         raise InputError(f"watch: {place} is no folder; give the one that the recorder writes to.")
+    is_sound = is_stream or device is not None
+    if is_sound:
+        _refuse({"--once": once, "--from-now": from_now, "--resume": resume}, "a folder")
+    else:
+        _refuse({"--rate": sample_rate, "--segment": segment_s}, "a stream or a microphone")
     there = detector_folder(chosen)
     detector = open_detector(str(there), rate=rate, machine_id=machine_id)
     from anomalous_sound.command.watch.alarming import Terms, arm
@@ -201,17 +221,19 @@ def watch(
         segment_s=segment_s,
         rate=rate,
     )
-    is_sound = is_stream or device is not None
-    alarms = promise = None
-    if terms.is_asked_for:
-        heard = [detector.known_as(machine_id)] if is_sound else None
-        detector, alarms, promise = arm(detector, terms, heard)
-    microphone = None
+    microphone, segment = None, 0
     if device is not None:
         microphone = Microphone(device)
         sample_rate = microphone.sample_rate(
             sample_rate or detector.description.features.audio.sample_rate
         )
+    if is_sound and sample_rate is not None:
+        segment = segment_samples(detector, sample_rate, segment_s, machine_id)
+        segment_s = segment / sample_rate
+    alarms = promise = None
+    if terms.is_asked_for:
+        heard = [detector.known_as(machine_id)] if is_sound else None
+        detector, alarms, promise = arm(detector, terms, heard)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a service manager ends it
     opening = open_outputs(
         outputs, detector, there, place=_named(place, device), is_stream=is_sound
@@ -235,7 +257,7 @@ def watch(
                 watch_device(
                     *(detector, microphone, told),
                     sample_rate=sample_rate,
-                    segment=segment_samples(detector, sample_rate, segment_s),
+                    segment=segment,
                     machine_id=machine_id,
                 )
             elif place is not None and sample_rate is not None and is_stream:
@@ -246,7 +268,7 @@ def watch(
                     told,
                     place=place,
                     sample_rate=sample_rate,
-                    segment=segment_samples(detector, sample_rate, segment_s),
+                    segment=segment,
                     machine_id=machine_id,
                     goes_on=is_pipe,
                 )

@@ -173,6 +173,11 @@ class Keeper:
         self._dropped = 0
         self._recent = RecentClips()
 
+    @property
+    def folder(self) -> Path:
+        """Where clips are kept."""
+        return self._kept.folder
+
     def keep(
         self,
         event: Event,

@@ -17,6 +17,7 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.sensor import Sensor
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.errors import InputError, SilentClipError, UnreadableClipError
+from anomalous_sound.vocabulary import Decision
 
 _BYTES = 2  # of a sample
 _WAITING = 4  # segments that are read before they can be judged
@@ -25,12 +26,23 @@ _PATIENCE_S = 1.0  # from one look at the clock to the next
 _GONE = b""  # a source has ended, though another one is to follow, or has failed
 
 
-def segment_samples(detector: Detector, sample_rate: int, segment_s: float | None) -> int:
+def segment_samples(
+    detector: Detector, sample_rate: int, segment_s: float | None, machine_id: str | None
+) -> int:
     """Return the length of a segment: that of the clips the detector was trained on.
 
+    What keeps every segment from being decided is said before there is any: noise of this length is
+    judged.
+
+    Args:
+        detector: what is to judge.
+        sample_rate: Hz.
+        segment_s: as the user says, s; None: the detector's.
+        machine_id: of the machine.
+
     Raises:
-        InputError: the detector does not say it, and neither does the user; or it judges channels
-            that mono samples do not have.
+        InputError: neither the detector nor the user says the length; the detector judges channels
+            that mono samples do not have; or no segment could be judged, or decided.
     """
     channels = detector.description.features.audio.channels
     if any(channel not in (0, "mean") for channel in channels):
@@ -38,13 +50,48 @@ def segment_samples(detector: Detector, sample_rate: int, segment_s: float | Non
             f"the detector judges channel {' and '.join(map(str, channels))}, counted from 0, and "
             "a stream or a microphone is read as one channel; watch a folder of recordings."
         )
-    seconds = segment_s or detector.description.corpus.segment_s
+    seconds = segment_s or _usual_s(detector)
     if seconds is None:
         raise InputError(
             "the detector was not trained on clips of one length, so say how long a segment is: "
             "--segment S."
         )
-    return round(seconds * sample_rate)
+    samples = round(seconds * sample_rate)
+    noise = np.random.default_rng(0).integers(-1000, 1000, samples).astype(np.int16)
+    result = judged(detector, noise, sample_rate, 0.0, machine_id, Path("-"))
+    if isinstance(result, Rejection):
+        raise InputError(
+            f"no segment of {seconds:g} s at {sample_rate} Hz can be judged: {result.reason}."
+        )
+    if result.decision == Decision.UNDECIDED:
+        raise InputError(f"no segment could be decided: {_why_undecided(detector, result)}.")
+    return samples
+
+
+def _usual_s(detector: Detector) -> float | None:
+    """Return how long the normal clips are, s; None if no one length can be decided."""
+    cut_s, normal = detector.description.corpus.segment_s, detector.sound
+    if normal.durations_s is None or (cut_s is not None and not normal.not_comparable(cut_s)):
+        return cut_s
+    return None if normal.are_mixed else normal.durations_s[0]  # no recording was cut
+
+
+def _why_undecided(detector: Detector, verdict: Verdict) -> str:
+    comparable_s = detector.sound.comparable_s
+    if verdict.not_comparable and comparable_s is not None:
+        from_s, to_s = comparable_s
+        return (
+            f"segments must last {from_s:.1f} to {to_s:.1f} s, so that their scores can be "
+            "compared with those of the normal clips; give such a --segment, or recalibrate with "
+            "normal clips as long as yours (anomalous-sound recalibrate)"
+        )
+    known = ", ".join(sorted(detector.thresholds.by_machine_id))
+    if not verdict.machine_id:
+        return f"the machine ID is not known; give it: --machine-id ID, one of {known}"
+    return (
+        f"no normal clip of machine ID {verdict.machine_id} has calibrated the detector, only of "
+        f"{known}; recalibrate with normal clips of this one (anomalous-sound recalibrate)"
+    )
 
 
 def named_pipe(path: Path) -> Iterator[BinaryIO]:

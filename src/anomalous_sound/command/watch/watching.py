@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -185,9 +186,19 @@ class Watch:
             "verdict", {**verdict.to_json(), "sensor": kinds, "detector": self._identity}
         )
         if verdict.is_anomalous:
-            text += f"; id {event['id']}"
+            text += f"{self._on_feedback()}; id {event['id']}"
         self._outputs.judged(event, verdict, recording)
         self._hand_on(event, text)
+
+    def _on_feedback(self) -> str:
+        """Say once how to tell what an anomalous clip was."""
+        if self._outputs.keeper is None or self.tally.anomalous != 1:
+            return ""
+        kept = shlex.quote(str(self._outputs.keeper.folder))
+        return (
+            "; the clip is kept: to say what such a clip was, anomalous-sound feedback ID "
+            f"--kept {kept} --normal or --fault"
+        )
 
     def _begins(self, doubt: Doubt, verdict: Verdict) -> None:
         """Tell of a doubt once, until it is gone: each verdict names it."""
