@@ -19,11 +19,13 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-<<<<<<< HEAD
-from anomalous_sound.decision.evidence import CREST, LEVEL, Profiles, foreign_among
-=======
-from anomalous_sound.decision.evidence import CREST, LEVEL, SoundReference, foreign_among
->>>>>>> wt-q
+from anomalous_sound.decision.evidence import (
+    CREST,
+    LEVEL,
+    Profiles,
+    SoundReference,
+    foreign_among,
+)
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
