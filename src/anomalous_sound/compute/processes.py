@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from anomalous_sound.compute.parent import end_with_parent
 from anomalous_sound.compute.threads import job_count
 from anomalous_sound.errors import InputError
@@ -131,5 +129,7 @@ def _alone(task: Callable[[], Result]) -> Result:
     """Run a task in a process of its own."""
     end_with_parent()
     logging.disable(logging.INFO)  # what is told is told by the process that started it
+    from tqdm import tqdm
+
     tqdm.set_lock(threading.RLock())  # its own, for many processes, would outlive a killed one
     return task()
