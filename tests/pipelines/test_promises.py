@@ -133,7 +133,7 @@ def test_info_says_what_the_promise_rests_on(in_folds):
     earlier = replace(detector, calibration=replace(detector.calibration, foreign=None))
     said = promise(earlier.at_rate(detector.thresholds.false_alarm_rate))
     assert "by the score (conformal: observed, not proven, with folds; for the mixture" in said
-    assert "foreign sound adds 40 in 100 at most" in said  # 4 normal clips a machine ID
+    assert "foreign sound adds 60 in 100 at most" in said  # 3 kinds, 4 normal clips a machine ID
     assert "left out" not in said
     description = detector.networks.description
     corpus = description.corpus.model_copy(update={"held_out_by": "blocks"})
@@ -187,7 +187,7 @@ def test_a_machine_id_without_training_clips_is_scored_but_not_decided(
         dcase_folder / unseen.index[0], machine_id="07"
     )
     assert (verdict.decision, verdict.threshold, verdict.p_value) == ("undecided", None, None)
-    assert [one.p_value for one in verdict.evidence] == [None] * 3
+    assert [one.p_value for one in verdict.evidence] == [None] * 4
     evidence = project.load("score.evidence").set_index("clip_id")
     p_values = evidence.filter(like="p_value").loc[unseen.index]
     assert p_values.shape == (2, 3)
