@@ -189,7 +189,9 @@ def test_from_an_alarm_to_another_threshold(detector_folder, simulated_run, tmp_
     folder.mkdir()
     path = min(simulated_run.data("01_raw/simulated/slider/test").glob("anomaly_id_00_*.wav"))
     samples, rate = soundfile.read(path)
-    soundfile.write(folder / path.name, samples[:rate], rate)  # as long as the normal recordings
+    path = tmp_path / path.name
+    soundfile.write(path, samples[:rate], rate)  # as long as the normal recordings
+    shutil.copy(path, folder)
     options = ("--detector", detector_folder)
     quick = ("--once", "--settled-after", 0, "--interval", 0.1)
     done = call("watch", folder, *quick, *options)
