@@ -1,6 +1,7 @@
 """Clips marked normal raise the threshold by as much as can be worked out by hand, or check it."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
