@@ -290,8 +290,8 @@ def test_what_would_judge_otherwise_is_not_written(folder, tmp_path, monkeypatch
 
     def of_other_networks(_):
         graphs = dict(silent.networks.graphs)
-        graphs["fold_0"], graphs["fold_1"] = graphs["fold_1"], graphs["fold_0"]
-        graphs["fold_1"] = graphs["fold_1"]
+        graphs["fold_0"], graphs["fold_1"] = graphs["fold_0"], graphs["fold_0"]
+        graphs["fold_1"] = graphs["fold_0"]
         other = type(silent.networks)(graphs, detector.description, windows_alone=True)
         return detector.with_networks(other, silent.inference)
 

@@ -190,7 +190,7 @@ def test_a_machine_id_without_training_clips_is_scored_but_not_decided(
     assert [one.p_value for one in verdict.evidence] == [None] * 4
     evidence = project.load("score.evidence").set_index("clip_id")
     p_values = evidence.filter(like="p_value").loc[unseen.index]
-    assert p_values.shape == (2, 3)
+    assert p_values.shape == (2, 4)
     assert p_values.isna().all(axis=None)
 
 
