@@ -254,7 +254,7 @@ def test_nothing_is_proven_of_segments_of_another_length():
     alike, longer = (arm(cheap, replace(TERMS, segment_s=seconds))[2] for seconds in (10.0, 12.0))
     assert alike.values["proven"] and "This is proven, if" in alike.text
     assert not longer.values["proven"]
-    assert "not proven, as segments last 12.0 s and normal clips 10.0 s; with" in longer.text
+    assert "not proven, as segments last 12.0 s and normal clips 10.0 s; once" in longer.text
 
 
 def test_what_cannot_be_promised_is_refused():

@@ -327,14 +327,14 @@ def _promise(
             f"100 normal segments; it ends after {terms.recover_after} normal segments in a row."
         )
         other_length = _other_length(detector, terms)
-        proof = "This is proven"
-        if detector.calibration.in_folds:
-            proof = (
-                "This is not proven, as the detector was calibrated in folds; once recalibrated, "
-                "it is"
-            )
-        elif other_length:
-            proof = f"This is not proven, as {other_length}; with segments as long as these it is"
+        why = ["the detector was calibrated in folds"] * detector.calibration.in_folds
+        why += [other_length] * bool(other_length)
+        then = "once recalibrated" + " with clips as long as segments" * bool(other_length)
+        proof = (
+            f"This is not proven, as {' and '.join(why)}; {then}, it is"
+            if why
+            else "This is proven"
+        )
         said.append(
             "Promised for each machine ID, on average, while all is well: at most one false alarm "
             f"in {in_time(terms.false_alarm_every_s)}. {proof}, if {assumed} "
@@ -343,7 +343,7 @@ def _promise(
         values |= {
             "false_alarm_every_s": terms.false_alarm_every_s,
             "assumes": "independence" if terms.independent_after_s is not None else "nothing",
-            "proven": not detector.calibration.in_folds and not other_length,
+            "proven": not why,
             "recover_after": terms.recover_after,
             **asdict(rule),
         }

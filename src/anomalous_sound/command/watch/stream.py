@@ -61,7 +61,8 @@ def segment_samples(
     result = judged(detector, noise, sample_rate, 0.0, machine_id, Path("-"))
     if isinstance(result, Rejection):
         raise InputError(
-            f"no segment of {seconds:g} s at {sample_rate} Hz can be judged: {result.reason}."
+            f"no segment of {seconds:g} s at {sample_rate} Hz can be judged: {result.reason}; give "
+            "another --segment or --rate, or leave it out."
         )
     if result.decision == Decision.UNDECIDED:
         raise InputError(f"no segment could be decided: {_why_undecided(detector, result)}.")
