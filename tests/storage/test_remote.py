@@ -1,6 +1,7 @@
 """Recordings, arrays, checkpoints and folders behind a URL."""
 
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_a_checkpoint_is_found_by_who_goes_on(s3):
     kept.path.unlink()  # as on another machine
     other = RemoteCheckpoint.at(RemotePath("s3://sound/models/checkpoint.ckpt")).of_member("00/a")
     assert other.exists()
-    assert other.path.read_bytes() == b"state"
+    assert other.content() == b"state"
     assert list(s3.files("s3://sound/models")) == ["checkpoint_00_a.ckpt"]
     other.clear()
     other.clear()
@@ -153,3 +154,15 @@ def test_a_folder_is_sent_and_fetched(s3):
     with fetched_folder("s3://sound/detector") as folder:
         files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert files == {"a.onnx": b"graph", "settings.json": b"{}"}
+
+
+@pytest.mark.parametrize("name", ["/{}/stranger.txt", "../../../../../../{}/stranger.txt"])
+def test_nothing_is_fetched_to_a_place_that_a_stranger_names(s3, tmp_path, name):
+    url = f"s3://sound/by_strangers_{len(name)}"
+    s3.put_object(f"{url}/settings.json", b"{}")
+    s3.put_object(f"{url}/{name.format(tmp_path.as_posix().lstrip('/'))}", b"harm")
+    # what begins with a dot is no part of a folder, as on a disk
+    refused = nullcontext() if name.startswith(".") else pytest.raises(InputError, match="leads ou")
+    with refused, fetched_folder(url) as folder:
+        assert [path.name for path in folder.rglob("*")] == ["settings.json"]
+    assert list(tmp_path.iterdir()) == []

@@ -220,8 +220,13 @@ def test_a_job_of_other_software_or_of_no_file_is_refused(job, tmp_path, monkeyp
         patch.setattr("anomalous_sound.training.job.software", lambda: "other")
         with pytest.raises(InputError, match="this host has another version of anomalous-sound"):
             TrainingJob.read(place)
-    content = bytearray(place.read_bytes())
-    content[len(content) // 2] ^= 1
-    place.write_bytes(content)
+    whole = place.read_bytes()
+    for byte in range(0, len(whole), 41):
+        content = bytearray(whole)
+        content[byte] ^= 1 << byte % 8
+        place.write_bytes(content)
+        with pytest.raises(InputError, match=r"one\.job cannot be read on this host"):
+            TrainingJob.read(place)
+    place.write_bytes(whole[:-1])
     with pytest.raises(InputError, match=r"one\.job cannot be read on this host"):
         TrainingJob.read(place)

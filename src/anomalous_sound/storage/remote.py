@@ -174,6 +174,11 @@ def fetched_folder(url: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         for name, file in RemotePath(url).files_below():
             path = Path(folder, name)
+            if not path.resolve().is_relative_to(Path(folder).resolve()):
+                raise InputError(
+                    f"{url} holds an object whose name leads out of it: {file.url!r}; nothing was "
+                    "read. Whoever put it there may mean harm."
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.open().read())
         yield Path(folder)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomalous_sound.storage.remote import RemotePath, place_of
+from anomalous_sound.storage.seal import add_seal, without_seal
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ class Checkpoint:
         """Whether a training was interrupted."""
         return self.path.is_file()
 
-    def is_whole(self) -> bool:
-        """Whether the file is as it was written: it is a zip archive with checksums."""
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.testzip() is None
-        except (OSError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile):
-            return False
+    def content(self) -> bytes:
+        """Return what was written.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not as it was written.
+        """
+        return without_seal(self.path.read_bytes())
 
     def being_written(self) -> Path:
         """Return the name under which to write; :meth:`complete` makes it the checkpoint."""
@@ -45,7 +46,9 @@ class Checkpoint:
 
     def complete(self) -> None:
         """Replace the checkpoint by the one just written, in one step."""
-        self.being_written().replace(self.path)
+        written = self.being_written()
+        add_seal(written)
+        written.replace(self.path)
 
     def clear(self) -> None:
         """Forget the checkpoint: the training is finished, or it belongs to another one."""
