@@ -12,7 +12,13 @@ from anomalous_sound.corpus.folder import open_corpus
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.storage import array_store
 from anomalous_sound.storage.array_store import ArrayStore
-from anomalous_sound.storage.remote import RemotePath, fetched_folder, place_of, sent_folder
+from anomalous_sound.storage.remote import (
+    RemotePath,
+    fetched_folder,
+    place_of,
+    sent_folder,
+    without_password,
+)
 from anomalous_sound.training.checkpoint import RemoteCheckpoint
 
 
@@ -60,6 +66,29 @@ def test_one_recording_alone(s3, dcase_folder):
     corpus = open_corpus(place_of(f"s3://sound/one/slider/train/{name}"), "audio_dir")
     assert list(corpus.recordings) == [name]
     assert corpus.folder_name == "slider"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ada:secret@db:5432/runs", "postgresql://ada:***@db:5432/runs"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
+        ("/hall 3/ada:secret@press", "/hall 3/ada:secret@press"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert without_password(uri) == shown
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "sftp"])  # needs paramiko
+def test_nor_is_that_of_a_storage_which_cannot_be_reached(scheme):
+    place = RemotePath(f"{scheme}://ada:secret@127.0.0.1:9/sound/a.wav")
+    with pytest.raises(
+        InputError, match=r"ada:\*\*\*@127\.0\.0\.1:9/sound/a\.wav cannot be"
+    ) as told:
+        place.length()
+    assert "secret" not in str(told.value)
 
 
 def test_nothing_behind_a_url(s3):

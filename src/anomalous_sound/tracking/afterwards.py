@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import replaced_file
 from anomalous_sound.storage.locks import one_writer
+from anomalous_sound.storage.remote import without_password
 from anomalous_sound.tracking.entries import Entry, digest
 from anomalous_sound.tracking.guard import TrackingGuard
-from anomalous_sound.tracking.store import without_password
 
 COMMAND = "kedro mlflow catch-up"
 _ENDING = ".json"
