@@ -8,6 +8,7 @@ where they are, on storage that all hosts reach.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import zipfile
 from collections.abc import Mapping
@@ -75,6 +76,21 @@ class TrainingJob:
     def _windows_of(self, clip_ids: set[str]) -> WindowedFrames:
         chosen = self.windows[self.windows.clip_id.isin(clip_ids)]
         return WindowedFrames(self.frames, chosen, self.description.scaling, self.form)
+
+    def check_frames(self) -> None:
+        """Read the frames of all clips, and so look at their checksums.
+
+        Raises:
+            InputError: they are damaged, or not to be found from this host.
+        """
+        try:
+            for clip_id in sorted(set().union(*itertools.chain(*self.members.values()))):
+                self.frames.clip(clip_id)
+        except OSError as error:
+            raise InputError(
+                f"frames cannot be read on this host ({error}): the parameter storage has to be a "
+                "place that all hosts reach by the same path or URL."
+            ) from error
 
     def write(self, place: Place) -> None:
         """Write it, whole or not at all.
