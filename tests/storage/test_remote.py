@@ -1,7 +1,10 @@
 """Recordings, arrays, checkpoints and folders behind a URL."""
 
 import pickle
+import stat
+import tempfile
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +176,14 @@ def test_a_checkpoint_is_found_by_who_goes_on(s3):
     other.clear()
     assert not kept.exists()
     assert not other.path.exists()
+
+
+def test_nobody_else_can_foresee_where_the_copy_of_a_checkpoint_is():
+    url = RemotePath("s3://sound/models/checkpoint.ckpt")
+    folder = RemoteCheckpoint.at(url).path.parent
+    assert folder != Path(tempfile.gettempdir())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert RemoteCheckpoint.at(url).path.parent == folder
 
 
 def test_a_folder_is_sent_and_fetched(s3):

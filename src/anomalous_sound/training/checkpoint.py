@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from anomalous_sound.storage.remote import RemotePath, place_of
@@ -69,7 +72,7 @@ class RemoteCheckpoint(Checkpoint):
     def at(cls, remote: RemotePath) -> RemoteCheckpoint:
         """Return the checkpoint that is kept behind a URL."""
         name = hashlib.sha256(remote.url.encode()).hexdigest()
-        return cls(Path(tempfile.gettempdir(), f"anomalous_sound_{name}.ckpt"), remote)
+        return cls(_private_folder() / f"{name}.ckpt", remote)
 
     @property
     def place(self) -> str:
@@ -87,6 +90,7 @@ class RemoteCheckpoint(Checkpoint):
             content = self.remote.open().read()
         except FileNotFoundError:
             return False
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)  # of another machine's process
         with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as copied:
             copied.write(content)
         Path(copied.name).replace(self.path)  # at once: other processes here may read it
@@ -101,6 +105,14 @@ class RemoteCheckpoint(Checkpoint):
         """Forget the checkpoint and its copy."""
         super().clear()
         self.remote.unlink()
+
+
+@cache
+def _private_folder() -> Path:
+    """Return a temporary folder of this process: a name that can be guessed may be a trap."""
+    folder = tempfile.mkdtemp(prefix="anomalous_sound_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def checkpoint_at(place: str) -> Checkpoint:
