@@ -144,14 +144,21 @@ class Stopper:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Stopper())
-sys.argv = ["bin/kedro", "run"]
+sys.argv = sys.argv[1:]
 import anomalous_sound.settings
 """
 
 
-def test_a_command_that_is_stopped_while_it_starts_says_so():
+@pytest.mark.parametrize(
+    "command",
+    [("bin/kedro", "run"), ("kedro/__main__.py", "run"), ("anomalous_sound/__main__.py",)],
+)
+def test_a_command_that_is_stopped_while_it_starts_says_so(command):
     result = subprocess.run(
-        [sys.executable, "-c", STOPPED_DURING_AN_IMPORT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", STOPPED_DURING_AN_IMPORT, *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert result.returncode == 130
     assert result.stderr.startswith("Error: stopped.")
