@@ -32,7 +32,9 @@ audit: $(INSTALLED)
 # damaged recordings, many more than the tests look at: make fuzz FUZZ_COUNT=10000 FUZZ_SEED=2
 fuzz: $(INSTALLED)
 	FUZZ_COUNT=$(or $(FUZZ_COUNT),10000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
-		$(BIN)/python -m pytest -n auto tests/robustness
+		$(BIN)/python -m pytest -n auto tests/robustness/test_fuzz.py
+	$(BIN)/python tests/robustness/fuzz.py \
+		--count $(or $(FUZZ_COUNT),10000) --seed $(or $(FUZZ_SEED),1)
 
 # runs that are killed at random moments, and run again: make kills KILLS=50 KILLS_SEED=2
 kills: $(INSTALLED)

@@ -34,6 +34,10 @@ class S3Server:
                 key = f"{url.removeprefix('s3://')}/{path.relative_to(folder).as_posix()}"
                 self._files.pipe_file(key, path.read_bytes())
 
+    def put_object(self, url: str, content: bytes) -> None:
+        """Write an object by any name that S3 takes, also one that no folder has."""
+        self._files.pipe_file(url.removeprefix("s3://"), content)
+
     def files(self, url: str) -> dict[str, bytes]:
         """Return the content of each object below a URL, by its name there."""
         below = url.removeprefix("s3://").rstrip("/") + "/"

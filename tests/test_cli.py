@@ -144,18 +144,61 @@ class Stopper:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Stopper())
-sys.argv = ["bin/kedro", "run"]
+sys.argv = sys.argv[1:]
 import anomalous_sound.settings
 """
 
 
-def test_a_command_that_is_stopped_while_it_starts_says_so():
+@pytest.mark.parametrize(
+    "command",
+    [("bin/kedro", "run"), ("python -m kedro", "run"), ("anomalous_sound/__main__.py",)],
+)
+def test_a_command_that_is_stopped_while_it_starts_says_so(command):
     result = subprocess.run(
-        [sys.executable, "-c", STOPPED_DURING_AN_IMPORT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", STOPPED_DURING_AN_IMPORT, *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert result.returncode == 130
     assert result.stderr.startswith("Error: stopped.")
     assert "Traceback" not in result.stderr
+
+
+STOPPED_DURING_A_FINALISER = """
+import os, signal
+from anomalous_sound import interruption
+
+class Finalised:
+    def __del__(self):
+        if self.stops:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(9):
+                pass
+        raise ValueError("another one")
+
+interruption.raise_stopped()
+for stops in (True, False):
+    one = Finalised()
+    one.stops = stops
+    del one
+try:
+    interruption.raise_if_swallowed()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_nothing_is_printed_of_a_stop_that_no_code_can_catch():
+    result = subprocess.run(
+        [sys.executable, "-c", STOPPED_DURING_A_FINALISER],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout == "stopped\n"
+    assert "Stopped" not in result.stderr
+    assert "another one" in result.stderr
 
 
 @pytest.mark.parametrize(("stopped_by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -34,7 +34,7 @@ from anomalous_sound.tracking.hooks import (
     parameters_of,
     tags_of,
 )
-from anomalous_sound.tracking.store import prepare_store, without_password
+from anomalous_sound.tracking.store import prepare_store
 
 TRAINING = {
     "epochs": 10,
@@ -328,18 +328,6 @@ def test_a_run_of_a_part_waits_for_all_who_read_it(project, dcase_folder):
         pytest.raises(InputError, match="has been working with other data of"),
     ):
         session.run(pipeline_names=["lstm"], node_names=["preparation.fit_scaling"])
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("postgresql://ada:secret@db:5432/runs", "postgresql://ada:***@db:5432/runs"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
-    ],
-)
-def test_a_password_is_never_shown(uri, shown):
-    assert without_password(uri) == shown
 
 
 def test_every_parameter_of_a_model_is_recorded_when_the_run_begins(project):

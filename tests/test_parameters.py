@@ -70,6 +70,16 @@ def test_the_configuration_is_accepted(parameters):
         ("engine.type", "spark", "'spark'; accepted: local, dask"),
         ("engine.devices", 0, "0; accepted: a whole number above 0"),
         ("jobs", 0, "0; accepted: a whole number above 0 or -1"),
+        (
+            "storage",
+            "sftp://ada:secret@hall/x",
+            r"is sftp://ada:\*\*\*@hall/x; accepted: a URL with",
+        ),
+        (
+            "audio_dir",
+            "ftp://ada:secret@hall/x",
+            r"is ftp://ada:\*\*\*@hall/x; accepted: a URL with",
+        ),
         ("audio_dri", "x", "unknown parameter 'audio_dri'; did you mean 'audio_dir'?"),
         (
             "lstm.training.epoch",

@@ -55,7 +55,14 @@ def raise_stopped() -> None:
         raise _stopped[-1]
 
     _stopped.clear()
+    sys.unraisablehook = _tell_unless_stopped
     _handle(stop)
+
+
+def _tell_unless_stopped(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a :class:`Stopped` that no code can catch: it is raised again."""
+    if not isinstance(unraisable.exc_value, Stopped):
+        sys.__unraisablehook__(unraisable)
 
 
 def raise_if_swallowed() -> None:

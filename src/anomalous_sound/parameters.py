@@ -35,6 +35,7 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods import Method, methods
+from anomalous_sound.storage.remote import without_password
 
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 
@@ -79,6 +80,18 @@ class SharedParameters(Settings):
                 raise ValueError(
                     f"parameter 'corpus.min_frames' is {self.corpus.min_frames}; accepted: at "
                     f"least {windows.frames}, the frames that a window of '{group}' reads"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _no_password_is_written_down(self) -> Self:
+        for name in ("audio_dir", "storage"):
+            given = getattr(self, name) or ""
+            if (shown := without_password(given)) != given:
+                raise ValueError(
+                    f"parameter '{name}' is {shown}; accepted: a URL without a password, which "
+                    "logs and MLflow would show. Give it to fsspec in a file of ~/.config/fsspec, "
+                    "or in the environment"
                 )
         return self
 

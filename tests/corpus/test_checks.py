@@ -103,6 +103,30 @@ def test_a_table_of_another_form_is_not_used(clip):
     assert counts(second) == (1, 0)
 
 
+def test_no_value_of_an_earlier_table_is_trusted_once_it_is_another(clip):
+    first = ClipChecks()
+    whole = check_one(first, clip)
+    for column in CHECK_COLUMNS:
+        table = first.table()
+        value = table.at[0, column]
+        table[column] = [not value if column == "is_part" else value * 2 or "x"]
+        second = ClipChecks(table)
+        assert check_one(second, clip) == whole
+        assert counts(second) == (1, 0)
+    assert check_one(again := ClipChecks(first.table()), clip) == whole
+    assert counts(again) == (0, 1)
+
+
+def test_a_piece_that_an_earlier_table_has_lost_is_checked_anew(tmp_path, write_clip):
+    file = AudioFile(write_clip(tmp_path / "a.wav", noise(1, seconds=3.0)))
+    first = ClipChecks()
+    list(first.check_all([file], AUDIO, SECONDS))
+    second = ClipChecks(first.table().drop(index=1))
+    (found,) = second.check_all([file], AUDIO, SECONDS)
+    assert [check.start_s for check in found] == [0.0, 1.0, 2.0]
+    assert counts(second) == (3, 0)
+
+
 def test_many_threads_find_what_one_finds(tmp_path, write_clip):
     clips = [AudioFile(write_clip(tmp_path / f"{seed}.wav", seed=seed % 4)) for seed in range(6)]
     clips[2].path.write_text("text")

@@ -1,5 +1,7 @@
 import io
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -336,6 +338,42 @@ def test_a_file_that_memory_does_not_hold_is_refused(tmp_path, write_clip, monke
     monkeypatch.setattr(soundfile.SoundFile, "read", fails)
     with pytest.raises(UnreadableClipError, match="more memory than there is"):
         AudioFile(path).recording(audio=AUDIO)
+
+
+def test_a_header_that_promises_more_than_any_file_of_its_size_is_refused():
+    content = io.BytesIO()
+    soundfile.write(content, noise(0), RATE, format="FLAC")
+    claimed = bytearray(content.getvalue())
+    claimed[21] |= 0x0F  # the count of samples: 36 bits, of which these are the highest
+    assert soundfile.info(io.BytesIO(claimed)).frames > 2**35
+    with pytest.raises(UnreadableClipError, match="more samples than a file can hold"):
+        decode_recording(bytes(claimed))
+
+
+def test_silence_is_no_promise_beyond_reason():
+    # it is the densest that there is
+    for container, subtype in (("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS")):
+        content = io.BytesIO()
+        form = {"format": container, "subtype": subtype}
+        with soundfile.SoundFile(content, "w", RATE, 1, **form) as sound:
+            for _ in range(60):
+                sound.write(np.zeros(RATE))
+        assert len(decode_recording(content.getvalue()).samples) == 60 * RATE
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_has_no_end_is_not_opened(tmp_path, kind, linked):
+    place = tmp_path / "x.wav"
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+    end = tmp_path / "pipe" if kind == "pipe" else Path("/dev/zero")
+    if linked:
+        place.symlink_to(end)
+    file = AudioFile(place if linked else end)
+    for read in (file.content, file.sha256, file.form, file.recording):
+        with pytest.raises(UnreadableClipError, match="a folder, a pipe or a device"):
+            read()
 
 
 def test_a_part_of_what_cannot_be_sought_in_is_read(tmp_path):

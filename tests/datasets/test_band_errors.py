@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from kedro.io import DatasetError
 
 from anomalous_sound.datasets import BandErrorsDataset
-from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors
+from anomalous_sound.scoring.band_errors import BandErrors, ClipErrors, ErrorStores
+from anomalous_sound.storage.array_store import ArrayStore
 
 
 @pytest.fixture
@@ -108,3 +111,17 @@ def test_a_failed_writing_leaves_what_was_there(dataset, clips):
     with pytest.raises(DatasetError, match="disk full"):
         dataset.save(failing())
     assert len(dataset.load().index) == 3
+
+
+@pytest.mark.parametrize("of", ["roots", "windows"])
+def test_a_clip_whose_errors_were_damaged_is_scored_again(tmp_path, of):
+    stores = ErrorStores(ArrayStore(tmp_path / "roots"), ArrayStore(tmp_path / "windows"))
+    errors = np.full((2, 30, 8), 0.25, np.float32)
+    clip = ClipErrors.kept("a.wav", ["fold_0", "fold_1"], errors, seconds=0.5)
+    stores.write_clip(clip, "key")
+    assert stores.read_clip("a.wav", clip.members, "key").seconds == 0.5
+    path = Path(getattr(stores, of).path("key"))
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    assert stores.read_clip("a.wav", clip.members, "key") is None

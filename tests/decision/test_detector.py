@@ -170,6 +170,18 @@ def test_a_recording_is_judged_clip_by_clip(trained, detector, hour):
 
 
 @pytest.mark.slow
+def test_a_recording_that_ends_before_its_header_says_is_one_mistake(detector, tmp_path):
+    # and not a rejection of each of the thousands of clips that a damaged header may promise
+    soundfile.write(tmp_path / "a.flac", noise(1, 34.0), 16000)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[23] |= 0x80  # of the 36 bits that count the samples
+    (tmp_path / "a.flac").write_bytes(content)
+    assert soundfile.info(tmp_path / "a.flac").frames > 2**23
+    with pytest.raises(UnreadableClipError, match=r"a truncated|it cannot be decoded as audio"):
+        next(detector.judge_recording(tmp_path / "a.flac"))
+
+
+@pytest.mark.slow
 def test_a_recording_has_no_verdict_of_its_own(trained, detector, hour):
     reason = "it is a recording of 34 s, 4 clips of 10 s for this detector, and one verdict"
     with pytest.raises(UnreadableClipError, match=f"{reason}.*; use Detector.judge_recording"):

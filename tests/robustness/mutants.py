@@ -35,6 +35,8 @@ NAMES = [
     "a\nb",
     "a\rb",
     "%s",
+    "caf\udce9",  # a byte that is no UTF-8
+    "a" * 240,
 ]
 HEADER = 128  # bytes, about
 
@@ -92,6 +94,19 @@ def _not_finite(rng: np.random.Generator, content: bytearray) -> bytes:
     return written.getvalue()
 
 
+def _extreme(rng: np.random.Generator, content: bytearray) -> bytes:
+    """Write samples far too soft, down to denormal numbers, or far too loud."""
+    level = 10.0 ** rng.choice([-323, -310, -160, -45, -38, -20, -9, 0, 2, 3, 19, 38, 300])
+    samples = level * rng.uniform(-1, 1, int(rng.integers(6000, 20000)))
+    if rng.random() < 0.3:
+        samples[:] = np.where(samples > 0, level, -level)
+    written = io.BytesIO()
+    subtype = ["FLOAT", "DOUBLE"][rng.integers(2)]
+    with np.errstate(over="ignore"):
+        soundfile.write(written, samples, 16000, format="WAV", subtype=subtype)
+    return written.getvalue()
+
+
 MUTATIONS: list[Mutation] = [
     lambda rng, content: bytes(content),
     lambda rng, content: _flip(rng, content, HEADER),
@@ -105,6 +120,7 @@ MUTATIONS: list[Mutation] = [
     _wav,
     _wav,
     _not_finite,
+    _extreme,
 ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from robustness.fuzz import fuzz
 from robustness.mutants import mutants
 from support import AUDIO_BOUNDS, corpus_settings, noise
 
@@ -56,3 +57,12 @@ def test_clips_found_are_clips_used_and_clips_rejected(tmp_path, batch, segment_
     assert len(markdown_table(rejected).splitlines()) == len(rejected) + 2
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert kibibytes * 1024 < MEMORY
+
+
+@pytest.mark.slow
+def test_a_detector_scores_or_rejects_each(simulated_run, tmp_path):
+    detector = simulated_run.load("lstm.detector")
+    found = fuzz(detector, tmp_path, seed=SEED, count=60, say=lambda _: None)
+    assert found.failures == []
+    assert found.scored + found.rejected.total() == found.written == 60
+    assert min(found.scored, found.rejected.total()) > 10

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomalous_sound.errors import InputError
 from anomalous_sound.storage.array_store import ArraysInMemory, ArrayStore
 
 VALUES = np.arange(40 * 3, dtype=np.float32).reshape(40, 3)
@@ -107,6 +108,25 @@ def test_a_damaged_file_is_told(tmp_path):
     for key in ("fortran", "number", "objects", "short", "long", "text"):
         with pytest.raises(ValueError, match=f"{key}.npy is damaged"):
             store.read(key)
+
+
+def test_no_bit_of_an_array_is_flipped_in_silence(store):
+    store.write("a", VALUES)
+    path = store.path("a")
+    whole = store._files.cat_file(path)
+    for place in range(0, 8 * len(whole), 7):  # of all bits of a byte
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        store._files.pipe_file(path, bytes(content))
+        with pytest.raises(InputError, match="a.npy is damaged: .*run the whole pipeline again"):
+            type(store)(store.url).read("a")
+
+
+def test_a_file_of_numpy_or_of_an_earlier_version_is_read(tmp_path):
+    np.save(tmp_path / "a.npy", VALUES)
+    np.testing.assert_array_equal(ArrayStore(tmp_path).read("a"), VALUES)
+    ArrayStore(tmp_path).write("b", VALUES)
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy", mmap_mode="r"), VALUES)
 
 
 def test_a_file_that_was_cut_after_it_was_opened_is_told(tmp_path):

@@ -1,6 +1,10 @@
 """Recordings, arrays, checkpoints and folders behind a URL."""
 
 import pickle
+import stat
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,13 @@ from anomalous_sound.corpus.folder import open_corpus
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.storage import array_store
 from anomalous_sound.storage.array_store import ArrayStore
-from anomalous_sound.storage.remote import RemotePath, fetched_folder, place_of, sent_folder
+from anomalous_sound.storage.remote import (
+    RemotePath,
+    fetched_folder,
+    place_of,
+    sent_folder,
+    without_password,
+)
 from anomalous_sound.training.checkpoint import RemoteCheckpoint
 
 
@@ -59,6 +69,29 @@ def test_one_recording_alone(s3, dcase_folder):
     corpus = open_corpus(place_of(f"s3://sound/one/slider/train/{name}"), "audio_dir")
     assert list(corpus.recordings) == [name]
     assert corpus.folder_name == "slider"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ada:secret@db:5432/runs", "postgresql://ada:***@db:5432/runs"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
+        ("/hall 3/ada:secret@press", "/hall 3/ada:secret@press"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert without_password(uri) == shown
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "sftp"])  # needs paramiko
+def test_nor_is_that_of_a_storage_which_cannot_be_reached(scheme):
+    place = RemotePath(f"{scheme}://ada:secret@127.0.0.1:9/sound/a.wav")
+    with pytest.raises(
+        InputError, match=r"ada:\*\*\*@127\.0\.0\.1:9/sound/a\.wav cannot be"
+    ) as told:
+        place.length()
+    assert "secret" not in str(told.value)
 
 
 def test_nothing_behind_a_url(s3):
@@ -137,12 +170,20 @@ def test_a_checkpoint_is_found_by_who_goes_on(s3):
     kept.path.unlink()  # as on another machine
     other = RemoteCheckpoint.at(RemotePath("s3://sound/models/checkpoint.ckpt")).of_member("00/a")
     assert other.exists()
-    assert other.path.read_bytes() == b"state"
+    assert other.content() == b"state"
     assert list(s3.files("s3://sound/models")) == ["checkpoint_00_a.ckpt"]
     other.clear()
     other.clear()
     assert not kept.exists()
     assert not other.path.exists()
+
+
+def test_nobody_else_can_foresee_where_the_copy_of_a_checkpoint_is():
+    url = RemotePath("s3://sound/models/checkpoint.ckpt")
+    folder = RemoteCheckpoint.at(url).path.parent
+    assert folder != Path(tempfile.gettempdir())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert RemoteCheckpoint.at(url).path.parent == folder
 
 
 def test_a_folder_is_sent_and_fetched(s3):
@@ -153,3 +194,15 @@ def test_a_folder_is_sent_and_fetched(s3):
     with fetched_folder("s3://sound/detector") as folder:
         files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert files == {"a.onnx": b"graph", "settings.json": b"{}"}
+
+
+@pytest.mark.parametrize("name", ["/{}/stranger.txt", "../../../../../../{}/stranger.txt"])
+def test_nothing_is_fetched_to_a_place_that_a_stranger_names(s3, tmp_path, name):
+    url = f"s3://sound/by_strangers_{len(name)}"
+    s3.put_object(f"{url}/settings.json", b"{}")
+    s3.put_object(f"{url}/{name.format(tmp_path.as_posix().lstrip('/'))}", b"harm")
+    # what begins with a dot is no part of a folder, as on a disk
+    refused = nullcontext() if name.startswith(".") else pytest.raises(InputError, match="leads ou")
+    with refused, fetched_folder(url) as folder:
+        assert [path.name for path in folder.rglob("*")] == ["settings.json"]
+    assert list(tmp_path.iterdir()) == []

@@ -111,6 +111,31 @@ def test_a_run_that_mlflow_lost_in_the_middle_gets_the_rest(
     assert "another run has replaced it: rejected_clips.csv" in caplog.text
 
 
+def test_a_store_that_is_lost_in_the_middle_gets_all_of_the_run(project, dcase_folder, monkeypatch):
+    whole, calls = mlflow.log_artifact, []
+
+    def fails(path, *arguments):
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(5, "Input/output error", path)
+        whole(path, *arguments)
+
+    empty = (project.path / "mlflow.db").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow, "log_artifact", fails)
+        project.look(audio_dir=str(dcase_folder))
+    (begun,) = runs(project)
+    (project.path / "mlflow.db").write_bytes(empty)
+    with monkeypatch.context() as patch:
+        patch.setattr(entries.Parameters, "log", lambda _: 1 / 0)
+        assert catch_up(project, monkeypatch).exit_code == 1
+    assert catch_up(project, monkeypatch).output.startswith("Recorded: ")
+    (run,) = runs(project)
+    assert run.info.run_id != begun.info.run_id
+    assert run.data.params == begun.data.params
+    assert {"environment.json", "rejected_clips.csv", "report.md"} <= artifacts(project, run)
+
+
 def test_a_run_that_is_recorded_leaves_no_note_of_the_one_that_it_replaces(project, dcase_folder):
     put_away(project)
     project.look(audio_dir=str(dcase_folder))

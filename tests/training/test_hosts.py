@@ -211,6 +211,19 @@ def test_a_job_is_read_as_it_was_written(job, tmp_path):
     pd.testing.assert_frame_equal(of_again, history)
 
 
+def test_a_host_on_which_frames_are_damaged_or_not_there_says_so(job):
+    job.check_frames()
+    place = Path(job.frames.store.path("b"))
+    content = bytearray(place.read_bytes())
+    content[-9] ^= 1
+    place.write_bytes(content)
+    with pytest.raises(InputError, match=r"b\.npy is damaged: its checksum"):
+        job.check_frames()
+    place.unlink()
+    with pytest.raises(InputError, match="frames cannot be read on this host .*b.npy"):
+        job.check_frames()
+
+
 def test_a_job_of_other_software_or_of_no_file_is_refused(job, tmp_path, monkeypatch):
     place = tmp_path / "one.job"
     with pytest.raises(InputError, match=r"one\.job cannot be read on this host"):
@@ -220,8 +233,13 @@ def test_a_job_of_other_software_or_of_no_file_is_refused(job, tmp_path, monkeyp
         patch.setattr("anomalous_sound.training.job.software", lambda: "other")
         with pytest.raises(InputError, match="this host has another version of anomalous-sound"):
             TrainingJob.read(place)
-    content = bytearray(place.read_bytes())
-    content[len(content) // 2] ^= 1
-    place.write_bytes(content)
+    whole = place.read_bytes()
+    for byte in range(0, len(whole), 41):
+        content = bytearray(whole)
+        content[byte] ^= 1 << byte % 8
+        place.write_bytes(content)
+        with pytest.raises(InputError, match=r"one\.job cannot be read on this host"):
+            TrainingJob.read(place)
+    place.write_bytes(whole[:-1])
     with pytest.raises(InputError, match=r"one\.job cannot be read on this host"):
         TrainingJob.read(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,7 +60,7 @@ class ClipCheck:
     crest_db: float = 0.0
 
 
-CHECK_COLUMNS = [field.name for field in dataclasses.fields(ClipCheck)]
+CHECK_COLUMNS = [*(field.name for field in dataclasses.fields(ClipCheck)), "checksum"]
 
 
 class ClipChecks:
@@ -72,11 +72,16 @@ class ClipChecks:
     """
 
     def __init__(self, earlier: pd.DataFrame | None = None) -> None:
-        """Take over what an earlier run has found (CHECK_COLUMNS), if anything."""
-        self._earlier: dict[str, list[ClipCheck]] = {}
+        """Take over what an earlier run has found (CHECK_COLUMNS), if anything.
+
+        What is not as it was written is not taken: a table on a disk may have been damaged.
+        """
+        found: dict[tuple[str, str], list[ClipCheck]] = {}
         if earlier is not None and list(earlier.columns) == CHECK_COLUMNS:
-            for row in earlier.itertuples(index=False):
-                self._earlier.setdefault(row[0], []).append(ClipCheck(*row))
+            for *row, checksum in earlier.itertuples(index=False, name=None):
+                found.setdefault((str(row[0]), str(checksum)), []).append(ClipCheck(*row))
+        whole = (one for one in found.items() if one[0][1] == _checksum(one[1]))
+        self._earlier = {key: checks for (key, _), checks in whole}
         self._asked: dict[str, list[ClipCheck]] = {}
         self.reused = self.computed = 0
 
@@ -119,8 +124,18 @@ class ClipChecks:
 
     def table(self) -> pd.DataFrame:
         """Return the checks that were asked for, CHECK_COLUMNS, one row each."""
-        rows = [dataclasses.asdict(check) for found in self._asked.values() for check in found]
+        rows = [
+            (*dataclasses.astuple(check), checksum)
+            for found in self._asked.values()
+            for checksum in [_checksum(found)]
+            for check in found
+        ]
         return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+
+
+def _checksum(checks: Sequence[ClipCheck]) -> str:
+    """Return the checksum of what was found of all clips of a file."""
+    return identity(checks=repr(checks))
 
 
 @dataclass(frozen=True)

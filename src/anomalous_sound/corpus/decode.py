@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ _LOUDEST = 1e3
 
 _WIDEST_SAMPLE = 8  # bytes; that of double precision
 _UNKNOWN_LENGTH = 2**62  # libsndfile's count of samples is beyond where a header gives none
-_MOST_SAMPLES = 2**40  # two years at 16 kHz
+# FLAC needs 12 bytes for 65535 samples of silence; Opus, Vorbis and MP3 need more
+_MOST_SAMPLES_A_BYTE = 2**13
 _BLOCK_BYTES = 1 << 20
 _BLOCK_SAMPLES = 1 << 16
 
@@ -156,10 +158,13 @@ class AudioFile:
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
         try:
+            if isinstance(self.path, Path) and not stat.S_ISREG(self.path.stat().st_mode):
+                # opening a pipe waits for somebody to write into it, and a device has no end
+                raise UnreadableClipError("it is not a file, but a folder, a pipe or a device")
             with self.path.open("rb") as file:
                 yield file
         except OSError as error:
-            raise UnreadableClipError(f"it cannot be read ({error.strerror})") from None
+            raise UnreadableClipError(f"it cannot be read ({error.strerror or error})") from None
         except MemoryError:
             raise UnreadableClipError("it needs more memory than there is") from None
         except UnreadableClipError as error:
@@ -205,12 +210,14 @@ def _sound(file: IO[bytes]) -> Iterator[tuple[SoundFile, Form]]:
     import soundfile
 
     check_is_whole(file)
+    length = file.seek(0, 2)
+    file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:
             form = Form(sound.frames, sound.channels, sound.samplerate)
             if form.samples >= _UNKNOWN_LENGTH:
                 raise UnreadableClipError("its header does not say how many samples it holds")
-            if form.samples > _MOST_SAMPLES:
+            if form.samples > length * _MOST_SAMPLES_A_BYTE:
                 raise UnreadableClipError("its header promises more samples than a file can hold")
             yield sound, form
     except soundfile.LibsndfileError as error:
@@ -229,10 +236,10 @@ def _decode(file: IO[bytes], span: Span | None, audio: AudioSettings | None) -> 
                 f"it holds {form.samples} samples, and {wanted.stop} are asked for"
             )
         samples = _read(sound, wanted)
-    if (missing := count - len(samples)) > 0:
+    if len(samples) < count:
         raise UnreadableClipError(
             f"the file is truncated: it promises {form.samples} samples and holds "
-            f"{form.samples - missing}"
+            f"{'at most ' if wanted.start else ''}{wanted.start + len(samples)}"
         )
     return Recording(samples, form.sample_rate)
 

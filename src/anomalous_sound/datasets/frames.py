@@ -117,21 +117,20 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         for key in (key for key, one in kept.items() if one.damaged):
             logger.warning("%s was damaged; it has been computed anew.", store.path(key))
         computed = sum(one.computed for one in kept.values())
-        wanted = [(clip_id, one.key) for clip_id, one in data.items()]
-        if not computed and wanted == list(zip(earlier.clip_id, earlier.key, strict=True)):
-            logger.info("Log-mel frames: all %d clips re-used, none computed.", len(wanted))
-            return
         rows = [
             (clip_id, one.key, kept[one.key].frames, kept[one.key].crc32, one.channels)
             for clip_id, one in data.items()
         ]
+        if not computed and rows == list(earlier.itertuples(index=False, name=None)):
+            logger.info("Log-mel frames: all %d clips re-used, none computed.", len(rows))
+            return
         with store.replaced_file(INDEX_FILE) as file:
             pd.DataFrame(rows, columns=INDEX_COLUMNS).to_parquet(file)
         store.keep_only(kept)
-        resumed = sum(not kept[key].computed and key not in listed for _, key in wanted)
+        resumed = sum(not kept[one.key].computed and one.key not in listed for one in data.values())
         logger.info(
             "Log-mel frames: %d clips computed, %d re-used, %d taken from an interrupted run.",
-            *(computed, len(wanted) - computed - resumed, resumed),
+            *(computed, len(rows) - computed - resumed, resumed),
         )
 
     def _exists(self) -> bool:
@@ -150,7 +149,7 @@ def _earlier_index(store: ArrayStore) -> pd.DataFrame:
     """Return the index of an earlier run; without rows if there is none that can be read."""
     try:
         index = _read_index(store)
-    except (OSError, ValueError):
+    except Exception:  # pandas has no error of its own for what pyarrow makes of damaged bytes
         index = pd.DataFrame()
     usable = list(index.columns) == INDEX_COLUMNS
     return index if usable else pd.DataFrame(columns=INDEX_COLUMNS)

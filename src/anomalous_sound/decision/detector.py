@@ -328,13 +328,15 @@ class Detector:
             silence. ``start_s`` says where in the recording the clip begins.
 
         Raises:
-            UnreadableClipError: the file cannot be read.
+            UnreadableClipError: the file cannot be read, or ends before its header says.
             InputError: there is no network for the machine ID.
         """
         source = Path(path)
         file, audio = AudioFile(source), self.description.features.audio
         form = file.form(audio)
         cut = spans(form.samples, form.sample_rate, self.description.corpus)
+        if len(cut) > 1:  # a damaged header may promise hundreds of thousands of clips
+            file.recording(cut[-1], audio=audio)
 
         def judged(span: Span) -> Verdict | Rejection:
             start_s = span.start / form.sample_rate

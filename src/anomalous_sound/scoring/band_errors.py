@@ -99,7 +99,7 @@ class ErrorStores(NamedTuple):
         """Return a clip that was scored before; None if it was not, or its files are damaged."""
         try:
             *errors, seconds = self.windows.read(key)
-            if self.roots.shape(key)[:2] != (len(members), len(seconds)):
+            if self.roots.read(key).shape[:2] != (len(members), len(seconds)):
                 return None
         except (OSError, ValueError):
             return None

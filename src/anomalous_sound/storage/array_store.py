@@ -7,6 +7,7 @@ import io
 import math
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from uuid import uuid4
 
 import numpy as np
 
+from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import told_if_unwritable
 
 # storages that take an object whole or not at all, so that nothing has to be renamed
 _OBJECTS = {"s3", "gs", "abfs", "memory"}
+_CHECKSUM_BYTES = 4
 _KEPT_BYTES = 1 << 30  # of arrays from another machine
 _SUFFIX, _INCOMPLETE = ".npy", ".incomplete"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows alone has the second
@@ -78,10 +81,15 @@ class _Layout:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int
+    is_sealed: bool
 
     @cached_property
     def row_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    @cached_property
+    def bytes(self) -> int:
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
 class _Kept:
@@ -114,6 +122,9 @@ class _Kept:
 
 class ArrayStore:
     """A folder of npy files, each named by its key and written whole or not at all.
+
+    Each ends with its checksum, of which readers of npy files know nothing, and which is looked at
+    when an array is read whole.
 
     No file stays open, so thousands of arrays and any number of reading processes are fine. What
     is kept in memory is the header of each file that was read: an array is not to change while its
@@ -163,7 +174,7 @@ class ArrayStore:
 
         Raises:
             FileNotFoundError: there is no array of this key.
-            ValueError: its file is damaged.
+            InputError: its file is damaged.
         """
         return self._layout(key).shape
 
@@ -173,18 +184,27 @@ class ArrayStore:
 
     def read(self, key: str) -> np.ndarray:
         """Read a whole array, read-only; see :meth:`shape` for the errors."""
-        if not self._is_local:  # at once: asking takes longer
-            content = self._files.cat_file(path := self.path(key))
+        path = self.path(key)
+        if self._is_local:
+            layout = self._layout(key)
+            content = _read_bytes(path, 0, layout.bytes + _CHECKSUM_BYTES)
+        else:  # at once: asking takes longer
+            content = self._files.cat_file(path)
             layout = self._layouts[key] = _read_layout(io.BytesIO(content), path)
-            return np.frombuffer(content, layout.dtype, offset=layout.offset).reshape(layout.shape)
-        return self.read_rows(key, 0, self.shape(key)[0])
+        if len(content) < layout.bytes:
+            raise _damaged(path, f"it ends before row {layout.shape[0]}")
+        if layout.is_sealed and content[layout.bytes :] != _checksum(content[: layout.bytes]):
+            raise _damaged(path, "its checksum is that of other content")
+        values = np.frombuffer(content, layout.dtype, math.prod(layout.shape), layout.offset)
+        return values.reshape(layout.shape)
 
     def read_rows(self, key: str, start: int, stop: int) -> np.ndarray:
         """Read the rows from ``start`` up to, but without, ``stop``; they are not to be written to.
 
         Raises:
             FileNotFoundError: there is no array of this key.
-            ValueError: its file is damaged, or it has no such rows.
+            InputError: its file is damaged.
+            ValueError: it has no such rows.
         """
         if not self._is_local:  # a training asks thousands of times for a few rows
             whole = self._kept.array(key, self.read)
@@ -196,14 +216,16 @@ class ArrayStore:
         count = (stop - start) * layout.row_bytes
         content = _read_bytes(layout.path, start_byte, count) if count else b""
         if len(content) != count:
-            raise ValueError(f"{layout.path} ends before row {stop}")
+            raise _damaged(layout.path, f"it ends before row {stop}")
         rows = np.frombuffer(content, layout.dtype)
         return rows.reshape(stop - start, *layout.shape[1:])
 
     def write(self, key: str, array: np.ndarray) -> None:
         """Write an array, whole or not at all."""
         with self.replaced_file(self.path(key).rsplit("/", 1)[1]) as file:
-            np.save(file, np.ascontiguousarray(array))
+            content = io.BytesIO()
+            np.save(content, np.ascontiguousarray(array))
+            file.write(content.getvalue() + _checksum(content.getvalue()))
         self._layouts.pop(key, None)
         self._kept.forget(key)
 
@@ -281,11 +303,22 @@ def _read_layout(file: IO[bytes], path: str) -> _Layout:
         if is_fortran or not shape or dtype.hasobject:
             raise ValueError("it holds no rows one after the other")
         present, promised = file.seek(0, 2) - offset, math.prod(shape) * dtype.itemsize
-        if present != promised:
+        # those of an earlier version have no checksum
+        if present not in (promised, promised + _CHECKSUM_BYTES):
             raise ValueError(f"it holds {present} bytes of {promised}")
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    return _Layout(path, shape, dtype, offset)
+    except Exception as error:  # numpy reads the header as Python's own parser does
+        raise _damaged(path, str(error) or "its header ends early") from error
+    return _Layout(path, shape, dtype, offset, is_sealed=present > promised)
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def _damaged(path: str, why: str) -> InputError:
+    return InputError(
+        f"{path} is damaged: {why}; run the whole pipeline again, and it is computed anew."
+    )
 
 
 def _check_rows(key: str, rows: int, start: int, stop: int) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
+from urllib.parse import urlsplit, urlunsplit
 
 from anomalous_sound.errors import InputError
 
@@ -18,6 +19,15 @@ _AT_ONCE = 1 << 26  # bytes; what is larger is read in pieces, as they are asked
 def is_url(place: object) -> bool:
     """Return whether a place is a URL, and not a path."""
     return "://" in str(place)
+
+
+def without_password(uri: str) -> str:
+    """Return a URI as it may be shown: ``http://ada:***@host`` for ``http://ada:secret@host``."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
 
 
 @dataclass(frozen=True)
@@ -140,8 +150,9 @@ class RemotePath:
             raise
         except Exception as error:  # of any library that speaks to a storage
             raise InputError(
-                f"{self.url} cannot be reached: {error}; see that the storage answers and that its "
-                "credentials are known where this happened, and run again."
+                f"{without_password(self.url)} cannot be reached: "
+                f"{str(error).replace(self.url, without_password(self.url))}; see that the storage "
+                "answers and that its credentials are known where this happened, and run again."
             ) from error
 
 
@@ -158,8 +169,11 @@ def _file_system(url: str) -> tuple[Any, str]:
         found: tuple[Any, str] = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"{url} cannot be used: {error} (for s3://, pip install 'anomalous-sound[cluster]')."
+            f"{without_password(url)} cannot be used: {error} (for s3://, pip install "
+            "'anomalous-sound[cluster]')."
         ) from error
+    except OSError as error:  # some connect at once
+        raise InputError(f"{without_password(url)} cannot be reached: {error}.") from error
     return found
 
 
@@ -174,6 +188,11 @@ def fetched_folder(url: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         for name, file in RemotePath(url).files_below():
             path = Path(folder, name)
+            if not path.resolve().is_relative_to(Path(folder).resolve()):
+                raise InputError(
+                    f"{url} holds an object whose name leads out of it: {file.url!r}; nothing was "
+                    "read. Whoever put it there may mean harm."
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.open().read())
         yield Path(folder)

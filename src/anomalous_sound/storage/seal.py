@@ -1,4 +1,4 @@
-"""Notice that a file of a folder was damaged since it was written."""
+"""Notice that a file was damaged since it was written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,34 @@ from pathlib import Path
 from typing import Any
 
 SEAL = "sha256"
+_DIGEST_BYTES = 32  # of SHA-256
+
+
+def with_seal(content: bytes) -> bytes:
+    """Return bytes followed by their checksum, as :func:`without_seal` expects them."""
+    return content + hashlib.sha256(content).digest()
+
+
+def add_seal(path: Path) -> None:
+    """Put the checksum of a file at its end, as :func:`without_seal` expects it."""
+    with path.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        file.write(digest)
+
+
+def without_seal(content: bytes) -> bytes:
+    """Return what was sealed.
+
+    >>> without_seal(with_seal(b"weights"))
+    b'weights'
+
+    Raises:
+        ValueError: it is not as it was written.
+    """
+    inner, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(inner).digest() != digest:
+        raise ValueError("it is not as it was written")
+    return inner
 
 
 def sealed(values: Mapping[str, Any], folder: Path, files: Iterable[str]) -> dict[str, Any]:

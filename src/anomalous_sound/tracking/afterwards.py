@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import replaced_file
 from anomalous_sound.storage.locks import one_writer
+from anomalous_sound.storage.remote import without_password
 from anomalous_sound.tracking.entries import Entry, digest
 from anomalous_sound.tracking.guard import TrackingGuard
-from anomalous_sound.tracking.store import without_password
 
 COMMAND = "kedro mlflow catch-up"
 _ENDING = ".json"
@@ -39,6 +39,7 @@ class Note(BaseModel):
         ends_run: whether the run is to be ended: not if it belongs to somebody else.
         tags: of a run that has to be made.
         entries: what it lacks.
+        recorded: what it has: it lacks that too, should the store be lost.
         digests: of the files that the entries read, by path.
     """
 
@@ -52,6 +53,7 @@ class Note(BaseModel):
     ends_run: bool = True
     tags: dict[str, str] = Field(default_factory=dict)
     entries: list[Entry] = Field(default_factory=list)
+    recorded: list[Entry] = Field(default_factory=list)
     digests: dict[str, str] = Field(default_factory=dict)
 
     def unchanged(self, entry: Entry) -> bool:
@@ -78,7 +80,8 @@ class Notes:
         """
         note.ended_ms = _now_ms()
         note.tags = resolve_tags(note.tags)
-        note.digests = {str(path): digest(path) for one in note.entries for path in one.files}
+        everything = [*note.recorded, *note.entries]
+        note.digests = {str(path): digest(path) for one in everything for path in one.files}
         with replaced_file(self._folder / f"{of}{_ENDING}") as file:
             file.write(note.model_dump_json(indent=2).encode())
 
@@ -126,9 +129,9 @@ def not_yet(error: Exception) -> str:
 
 def _log(note: Note, experiment_id: str) -> None:
     client = mlflow.MlflowClient()
-    run_id = _find_run(client, note, experiment_id)
+    run_id, is_found = _find_run(client, note, experiment_id)
     with mlflow.start_run(run_id=run_id):
-        for entry in note.entries:
+        for entry in note.entries if is_found else [*note.recorded, *note.entries]:
             if note.unchanged(entry):
                 entry.log()
             else:
@@ -140,19 +143,20 @@ def _log(note: Note, experiment_id: str) -> None:
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED), note.ended_ms)
 
 
-def _find_run(client: mlflow.MlflowClient, note: Note, experiment_id: str) -> str:
-    """Return the run that the note is about; it is made if MLflow lacks it."""
-    known = f"tags.{_TAG} = '{note.id}'"
+def _find_run(client: mlflow.MlflowClient, note: Note, experiment_id: str) -> tuple[str, bool]:
+    """Return the run that the note is about, and whether MLflow knows what it has recorded of it.
+
+    It is made if MLflow lacks it.
+    """
     if note.run_id is not None:
-        known = f"attributes.run_id = '{note.run_id}'"
         experiments = [one.experiment_id for one in client.search_experiments()]
-    else:
-        experiments = [experiment_id]
-    if found := client.search_runs(experiments, known):
-        return str(found[0].info.run_id)
+        if client.search_runs(experiments, f"attributes.run_id = '{note.run_id}'"):
+            return note.run_id, True
+    if found := client.search_runs([experiment_id], f"tags.{_TAG} = '{note.id}'"):
+        return str(found[0].info.run_id), False
     tags = note.tags | {_TAG: note.id}
     made = client.create_run(experiment_id, note.began_ms, tags, run_name=note.name)
-    return str(made.info.run_id)
+    return str(made.info.run_id), False
 
 
 def _read(path: Path) -> Note:

@@ -38,6 +38,11 @@ class _Entry(BaseModel, ABC):
         """The files or folders that are read to log it."""
         return []
 
+    def let_go(self) -> None:
+        """Keep nothing in memory that can be read again."""
+        for name in self.__private_attributes__:
+            setattr(self, name, None)
+
 
 class Tags(_Entry):
     """Tags of the run."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from anomalous_sound.tracking.store import without_password
+from anomalous_sound.storage.remote import without_password
 
 _SHOWN = 120  # letters of what a library says; the first name what has failed
 

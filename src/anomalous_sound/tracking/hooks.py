@@ -240,8 +240,10 @@ class TrackingHooks(MlflowHook):
     def _log(self, what: str, entry: Entry) -> None:
         """Log something of a run that is tracked, or note that it is to be logged."""
         self._attempt(what, entry.log)
-        if self._is_tracked() and self._guard.problem:
-            self._note.entries.append(entry)
+        if self._is_tracked():
+            entry.let_go()
+            note = self._note.entries if self._guard.problem else self._note.recorded
+            note.append(entry)
 
     def _end(self, status: str, end: Callable[[], Any], *, of: str | None = None) -> None:
         self._set_recording(True)

@@ -22,15 +22,6 @@ _FILLED_FIRST = {"alembic_version", "workspaces"}
 logger = logging.getLogger(__name__)
 
 
-def without_password(uri: str) -> str:
-    """Return a URI as it may be shown: ``http://ada:***@host`` for ``http://ada:secret@host``."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
-
-
 def take_credentials_out(uri: str) -> str:
     """Hand user and password of a tracking server to MLflow through its environment variables.
 

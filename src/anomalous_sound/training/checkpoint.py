@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from anomalous_sound.storage.remote import RemotePath, place_of
+from anomalous_sound.storage.seal import add_seal, without_seal
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,14 @@ class Checkpoint:
         """Whether a training was interrupted."""
         return self.path.is_file()
 
-    def is_whole(self) -> bool:
-        """Whether the file is as it was written: it is a zip archive with checksums."""
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.testzip() is None
-        except (OSError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile):
-            return False
+    def content(self) -> bytes:
+        """Return what was written.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not as it was written.
+        """
+        return without_seal(self.path.read_bytes())
 
     def being_written(self) -> Path:
         """Return the name under which to write; :meth:`complete` makes it the checkpoint."""
@@ -45,7 +49,9 @@ class Checkpoint:
 
     def complete(self) -> None:
         """Replace the checkpoint by the one just written, in one step."""
-        self.being_written().replace(self.path)
+        written = self.being_written()
+        add_seal(written)
+        written.replace(self.path)
 
     def clear(self) -> None:
         """Forget the checkpoint: the training is finished, or it belongs to another one."""
@@ -66,7 +72,7 @@ class RemoteCheckpoint(Checkpoint):
     def at(cls, remote: RemotePath) -> RemoteCheckpoint:
         """Return the checkpoint that is kept behind a URL."""
         name = hashlib.sha256(remote.url.encode()).hexdigest()
-        return cls(Path(tempfile.gettempdir(), f"anomalous_sound_{name}.ckpt"), remote)
+        return cls(_private_folder() / f"{name}.ckpt", remote)
 
     @property
     def place(self) -> str:
@@ -84,6 +90,7 @@ class RemoteCheckpoint(Checkpoint):
             content = self.remote.open().read()
         except FileNotFoundError:
             return False
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)  # of another machine's process
         with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as copied:
             copied.write(content)
         Path(copied.name).replace(self.path)  # at once: other processes here may read it
@@ -98,6 +105,14 @@ class RemoteCheckpoint(Checkpoint):
         """Forget the checkpoint and its copy."""
         super().clear()
         self.remote.unlink()
+
+
+@cache
+def _private_folder() -> Path:
+    """Return a temporary folder of this process: a name that can be guessed may be a trap."""
+    folder = tempfile.mkdtemp(prefix="anomalous_sound_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def checkpoint_at(place: str) -> Checkpoint:

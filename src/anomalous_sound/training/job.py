@@ -1,12 +1,14 @@
 """A training as a file, for the processes on all hosts that do it together.
 
-It is a zip archive of JSON and parquet, and what comes of it one of JSON and safetensors: reading
-them runs no code. Frames stay where they are, on storage that all hosts reach.
+It is a zip archive of JSON and parquet, and what comes of it one of JSON and safetensors, each
+followed by its checksum: reading them runs no code, and a changed byte is noticed. Frames stay
+where they are, on storage that all hosts reach.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import zipfile
 from collections.abc import Mapping
@@ -27,6 +29,7 @@ from anomalous_sound.methods.trained import NetworkDescription, TrainedNetworks
 from anomalous_sound.storage.array_store import ArrayStore
 from anomalous_sound.storage.atomic import replaced_file
 from anomalous_sound.storage.remote import RemotePath
+from anomalous_sound.storage.seal import with_seal, without_seal
 from anomalous_sound.training.checkpoint import Checkpoint, checkpoint_at
 
 Place = Path | RemotePath
@@ -73,6 +76,21 @@ class TrainingJob:
     def _windows_of(self, clip_ids: set[str]) -> WindowedFrames:
         chosen = self.windows[self.windows.clip_id.isin(clip_ids)]
         return WindowedFrames(self.frames, chosen, self.description.scaling, self.form)
+
+    def check_frames(self) -> None:
+        """Read the frames of all clips, and so look at their checksums.
+
+        Raises:
+            InputError: they are damaged, or not to be found from this host.
+        """
+        try:
+            for clip_id in sorted(set().union(*itertools.chain(*self.members.values()))):
+                self.frames.clip(clip_id)
+        except OSError as error:
+            raise InputError(
+                f"frames cannot be read on this host ({error}): the parameter storage has to be a "
+                "place that all hosts reach by the same path or URL."
+            ) from error
 
     def write(self, place: Place) -> None:
         """Write it, whole or not at all.
@@ -176,18 +194,23 @@ def _write(place: Place, values: Mapping[str, Any], files: Mapping[str, bytes]) 
         archive.writestr(_VALUES, json.dumps(values))
         for name, content in files.items():
             archive.writestr(name, content)
+    content = with_seal(archived.getvalue())
     if isinstance(place, RemotePath):
-        place.write_bytes(archived.getvalue())
+        place.write_bytes(content)
         return
     with replaced_file(place) as file:
-        file.write(archived.getvalue())
+        file.write(content)
 
 
 def _read(place: Place) -> tuple[dict[str, Any], dict[str, bytes]]:
     try:
-        with place.open("rb") as file, zipfile.ZipFile(io.BytesIO(file.read())) as archive:
+        with place.open("rb") as file:
+            content = without_seal(file.read())
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
             return json.loads(files.pop(_VALUES)), files
+    except InputError:
+        raise  # of a storage that does not answer
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{place} cannot be read on this host ({error}): the parameter storage has to be a "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import math
 import time
 from collections.abc import Mapping
 from functools import partial
+from pickle import UnpicklingError  # nosec B403  # nothing is unpickled by it
 from typing import Any, cast
 
 import pandas as pd
@@ -388,16 +390,15 @@ def _save(
 
 
 def _read(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Read what :func:`_save` has written; None if the file is damaged.
+    """Read what :func:`_save` has written; None if the file is damaged, or would run code.
 
     Not by Fabric, which would wait for the other processes to read it, too.
     """
-    if not checkpoint.is_whole():
-        return None
     try:
-        kept: dict[str, Any] = torch.load(checkpoint.path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(checkpoint.content())
+        kept: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
         return kept
-    except (RuntimeError, ValueError, EOFError):
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
         return None
 
 

@@ -38,10 +38,12 @@ def train(job_place: str) -> None:
     """Have this process's share in a training; the first process writes what comes of it.
 
     Raises:
-        InputError: the job cannot be read, another process is lost, or the loss becomes infinite.
+        InputError: the job or its frames cannot be read, another process is lost, or the loss
+            becomes infinite.
     """
     place = place_of(job_place)
     job = TrainingJob.read(place)
+    job.check_frames()
     is_first = os.environ["RANK"] == "0"
     device = make_fabric(job.training.accelerator, job.training.precision).device
     windows = job.windows_of_members()
