@@ -158,9 +158,9 @@ def main() -> None:
     close_clusters()
     text = (
         f"# A cluster\n\n{machine()}\n\n{clips} simulated clips of 10 s, {arguments.scored} of "
-        f"them scored; {arguments.turns} turns after one to warm up. The machine was not quiet: "
-        f"its load was {load:.0f} when this began and {os.getloadavg()[0]:.0f} when it ended, on "
-        f"{os.cpu_count()} cores (other trainings and tests ran). So a rate is of CPU time, that "
+        f"them scored; {arguments.turns} turns after one to warm up. The machine's load "
+        f"was {load:.1f} when this began and {os.getloadavg()[0]:.1f} when it ended, on "
+        f"{os.cpu_count()} cores, this measurement included. A rate is of CPU time, that "
         "of the workers where there are some, and a ratio of the wall-clock times of one turn, "
         "against one worker.\n\n"
         f"| | {ALONE}: clips an hour and core | against {ONE} | {ONE}: clips an hour and core | "

@@ -113,8 +113,8 @@ def _measured(arguments: argparse.Namespace, out: Path) -> str:
     return (
         "# What an export saves\n\n"
         f"{time.strftime('%Y-%m-%d')}: {machine()}, one core. Median of {arguments.turns} turns "
-        "(lowest to highest) after one to warm up; all ways in each turn, other work on the "
-        f"machine.\n\nThe detector: {_said(with_torch, command, arguments.detector)}. The "
+        "(lowest to highest) after one to warm up; all ways in each turn; load "
+        f"{os.getloadavg()[0]:.1f} at the end.\n\nThe detector: {_said(with_torch, command, arguments.detector)}. The "
         f"recordings: {judged['clips']} clips.\n\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in table)
         + "\n\nEnvironments: `pip install anomalous-sound[train]` (PyTorch for processors alone) "
