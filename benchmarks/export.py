@@ -114,8 +114,9 @@ def _measured(arguments: argparse.Namespace, out: Path) -> str:
         "# What an export saves\n\n"
         f"{time.strftime('%Y-%m-%d')}: {machine()}, one core. Median of {arguments.turns} turns "
         "(lowest to highest) after one to warm up; all ways in each turn; load "
-        f"{os.getloadavg()[0]:.1f} at the end.\n\nThe detector: {_said(with_torch, command, arguments.detector)}. The "
-        f"recordings: {judged['clips']} clips.\n\n"
+        f"{os.getloadavg()[0]:.1f} at the end.\n\n"
+        f"The detector: {_said(with_torch, command, arguments.detector)}. The recordings: "
+        f"{judged['clips']} clips.\n\n"
         + "\n".join("| " + " | ".join(row) + " |" for row in table)
         + "\n\nEnvironments: `pip install anomalous-sound[train]` (PyTorch for processors alone) "
         "and `anomalous-sound[runtime]`, each with pip and setuptools. Decoding, resampling and "
