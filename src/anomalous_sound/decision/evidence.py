@@ -204,13 +204,11 @@ class SoundReference:
         found = (
             self._weigh_number(LEVEL, level_dbfs, machine_id),
             self._weigh_number(CREST, crest_db, machine_id),
-            self._weigh_spectrum(profile.spectrum_db, machine_id),
+            self._weigh_profile(SPECTRUM, self.spectra, profile.spectrum_db, machine_id),
         )
-        if self.fluxes is None or self.settings.flux_margin is None:
+        if self.fluxes is None:
             return found
-        flux = self.fluxes.distance(profile.flux_db, machine_id)
-        limit_db = self.settings.flux_margin * flux.highest_db
-        return (*found, Evidence(name=FLUX, strange=flux.value_db > limit_db, **vars(flux)))
+        return (*found, self._weigh_profile(FLUX, self.fluxes, profile.flux_db, machine_id))
 
     @property
     def comparable_s(self) -> tuple[float, float] | None:
@@ -278,10 +276,12 @@ class SoundReference:
             strange=outside > max(least_db, 2 * gap),
         )
 
-    def _weigh_spectrum(self, spectrum_db: np.ndarray, machine_id: str) -> Evidence:
-        found = self.spectra.distance(spectrum_db, machine_id)
-        limit_db = _spectrum_limit(found.highest_db, self.settings)
-        return Evidence(name=SPECTRUM, strange=found.value_db > limit_db, **vars(found))
+    def _weigh_profile(
+        self, name: str, reference: SpectrumReference, values_db: np.ndarray, machine_id: str
+    ) -> Evidence:
+        found = reference.distance(values_db, machine_id)
+        limit_db = _profile_limit(name, found.highest_db, self.settings)
+        return Evidence(name=name, strange=found.value_db > limit_db, **vars(found))
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as JSON values; no bit is lost.
@@ -356,21 +356,21 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
                 "spectrum_db": spectrum.value_db,
                 "spectrum_highest_db": spectrum.highest_db,
                 "spectrum_p_value": spectrum.p_value,
-                **{
-                    name: value
-                    for one in flux
-                    for name, value in (
-                        ("flux_db", one.value_db),
-                        ("flux_highest_db", one.highest_db),
-                        ("flux_p_value", one.p_value),
-                    )
-                },
+                **(_of_flux(*flux) if flux else {}),
                 "foreign": is_foreign(evidence),
                 "comparable": not not_comparable,
                 "note": "; ".join(filter(None, (not_comparable, *notes_of(evidence)))),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _of_flux(flux: Evidence) -> dict[str, float | None]:
+    return {
+        "flux_db": flux.value_db,
+        "flux_highest_db": flux.highest_db,
+        "flux_p_value": flux.p_value,
+    }
 
 
 def foreign_among(
@@ -397,14 +397,13 @@ def foreign_among(
         company = np.flatnonzero(own if own.sum() >= FEWEST else np.ones_like(own))
         if len(company) < 2:
             continue
-        distances = distances_in_company(profiles.spectrum_db[company])
-        of_others = _highest_of_others(distances)
-        limits = np.array([_spectrum_limit(highest, settings) for highest in of_others])
         below = -_highest_of_others(-crests[company]) - crests[company]
-        found = (distances > limits) | (below > settings.crest_margin_db)
-        if settings.flux_margin is not None:
-            distances = distances_in_company(profiles.flux_db[company])
-            found |= distances > settings.flux_margin * _highest_of_others(distances)
+        found = below > settings.crest_margin_db
+        for name, values_db in ((SPECTRUM, profiles.spectrum_db), (FLUX, profiles.flux_db)):
+            distances = distances_in_company(values_db[company])
+            of_others = _highest_of_others(distances)
+            limits = np.array([_profile_limit(name, highest, settings) for highest in of_others])
+            found |= distances > limits
         foreign[company[found & own[company]]] = True
     return foreign
 
@@ -470,9 +469,11 @@ def is_foreign(evidence: Sequence[Evidence]) -> bool:
     return any(one.strange for one in evidence if one.name != LEVEL)
 
 
-def _spectrum_limit(highest_db: float, settings: EvidenceSettings) -> float:
-    """Return the distance beyond which a spectrum is foreign."""
-    return max(settings.spectrum_margin * highest_db, settings.spectrum_least_db)
+def _profile_limit(name: str, highest_db: float, settings: EvidenceSettings) -> float:
+    """Return the distance beyond which a spectrum, or a spectral flux, is foreign."""
+    if name == SPECTRUM:
+        return max(settings.spectrum_margin * highest_db, settings.spectrum_least_db)
+    return np.inf if settings.flux_margin is None else settings.flux_margin * highest_db
 
 
 def _highest_of_others(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """How far the mean spectrum of a clip is from those of the normal clips of its machine ID.
 
+Spectral fluxes are compared in the same way: they, too, are dB of each mel band.
+
 All of them, the judged clip included, are treated alike: the distance of a clip is that of its
 spectrum from the mean of the *others*. For a normal clip that is exchangeable with the n normal
 ones, to be the farthest of all n + 1 has therefore a probability of 1 in n + 1 at most, whatever
