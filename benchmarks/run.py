@@ -49,7 +49,7 @@ def _page(arguments: argparse.Namespace, clips: int, rows: str) -> str:
         f"{time.strftime('%Y-%m-%d')}: {machine()}.\n\n"
         f"{clips} simulated clips of 10 s; both ways in turn, {arguments.repeats} turns after one "
         "to warm up; a ratio is of one turn, and above 1 ours is better. The ceiling is what large "
-        "float32 matrix products reach on all cores in the same turns.\n\n"
+        "matrix products of the same precision reach on all cores in the same turns.\n\n"
         f"{rows}\n"
     )
 

@@ -33,12 +33,17 @@ FULL_SIZE = 2370  # normal clips that the report trains on
 EPOCHS = 3  # so that what a training does once weighs as little as usual
 
 
+DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+
+
 def ceiling(options: Options) -> list[Row]:
     """Measure large matrix products: what the machine could do at best."""
     cores = torch.get_num_threads()
-    ways = {f"float32, threads: {n}": (multiply, torch.float32, n) for n in sorted({1, cores})}
-    if chosen_precision("auto", torch.device("cpu")) == "bf16-mixed":
-        ways["bfloat16"] = (multiply, torch.bfloat16)
+    ways = {
+        f"{precision}, threads: {threads}": (multiply, DTYPES[precision], threads)
+        for precision in _precisions()
+        for threads in sorted({1, cores})
+    }
     with processes(ways) as apart:
         seconds = in_turns(apart, max(options.repeats, 5))
     rates = {
@@ -48,6 +53,11 @@ def ceiling(options: Options) -> list[Row]:
         Row("ceiling", f"matrix products, {way}", "–", f"{rate:.0f} GFLOP/s", [])
         for way, rate in rates.items()
     ]
+
+
+def _precisions() -> list[str]:
+    """Return those that the processor computes in by itself, the plain way's first."""
+    return sorted({"32-true", chosen_precision("auto", torch.device("cpu"))})
 
 
 def train_ours(corpus: Corpus, model: str, profile: str) -> None:
@@ -95,7 +105,8 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     models = tuple(plain_training.MODELS)
     ways = {(PLAIN, model): (train_plainly, corpus, model) for model in models}
     ways |= {(OURS, model): (train_ours, corpus, model, profile) for model in models}
-    with processes(ways | {CEILING: (multiply,)}) as apart:
+    dtype = DTYPES[_precision(models[0], profile)]
+    with processes(ways | {CEILING: (multiply, dtype)}) as apart:
         side_by_side = partial(harness.at_once, *(apart[OURS, model] for model in models))
         seconds = in_turns(apart | {(OURS, "at once"): side_by_side}, options.repeats)
     seconds[PLAIN, "both"], seconds[OURS, "both"] = (
@@ -123,9 +134,13 @@ def _training_rows(options: Options, stage: str, profile: str) -> list[Row]:
     return rows
 
 
+def _precision(model: str, profile: str) -> str:
+    asked = method_settings(model, profile).training.precision
+    return chosen_precision(asked, torch.device("cpu"))
+
+
 def _what_is_trained(model: str, profile: str) -> str:
-    ours = method_settings(model, profile).training
-    precision = chosen_precision(ours.precision, torch.device("cpu"))
+    ours, precision = method_settings(model, profile).training, _precision(model, profile)
     return (
         f"{model}, {EPOCHS} epochs: DataLoader, nn module, batch "
         f"{plain_training.BATCH_SIZES[model]}; ours, batch {ours.batch_size}, {precision}"
@@ -148,10 +163,10 @@ def score_plainly(corpus: Corpus, model: str) -> None:
         plain_scoring.score_clip(plain, clip)
 
 
-def score_ours(corpus: Corpus, model: str) -> None:
+def score_ours(corpus: Corpus, model: str, precision: str) -> None:
     """Score the test clips."""
     settings = corpus.parameters
-    inference = settings.inference.model_copy(update={"accelerator": "cpu"})
+    inference = settings.inference.model_copy(update={"accelerator": "cpu", "precision": precision})
     windows, network = corpus.windows_of(Split.TEST), untrained(corpus, model)
     for _ in score_windows(
         network, corpus.frames, windows, corpus.clip_table, inference, settings.jobs
@@ -160,20 +175,24 @@ def score_ours(corpus: Corpus, model: str) -> None:
 
 
 def scoring(options: Options) -> list[Row]:
-    """Measure the scoring of the test clips."""
-    return [_scoring_row(options, model) for model in plain_training.MODELS]
+    """Measure the scoring of the test clips, in bfloat16 too where the processor has it."""
+    return [
+        _scoring_row(options, model, precision)
+        for model in plain_training.MODELS
+        for precision in _precisions()
+    ]
 
 
-def _scoring_row(options: Options, model: str) -> Row:
+def _scoring_row(options: Options, model: str, precision: str) -> Row:
     corpus = options.corpus
     ways = {
         PLAIN: (score_plainly, corpus, model),
-        OURS: (score_ours, corpus, model),
-        CEILING: (multiply,),
+        OURS: (score_ours, corpus, model, precision),
+        CEILING: (multiply, DTYPES[precision]),
     }
     with processes(ways) as apart:
         seconds = in_turns(apart, options.repeats)
-    what = f"{model}: DataLoader a clip, batch 32; ours"
+    what = f"{model}: DataLoader a clip, batch 32; ours, {precision}"
     clips = int((corpus.clip_table.split == Split.TEST).sum())
     windows = len(corpus.windows_of(Split.TEST))
     row = harness.compared("scoring", what, seconds, work=clips, unit="clips")

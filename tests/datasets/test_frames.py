@@ -1,4 +1,5 @@
 import logging
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
+from anomalous_sound.compute import short_tasks
 from anomalous_sound.datasets import FramesDataset
 from anomalous_sound.features.frames import PromisedFrames
 
@@ -301,3 +303,20 @@ def test_frames_that_were_damaged_on_the_disk_are_computed_anew(dataset, promise
     assert computed == ["c"]
     assert "c.npy was damaged; it has been computed anew" in caplog.text
     assert_holds(dataset, "abcd")
+
+
+def two_frames(level):
+    return np.full((2, 3), level, np.float32)
+
+
+@pytest.mark.slow
+def test_processes_write_what_threads_would(tmp_path, monkeypatch):
+    monkeypatch.setattr(short_tasks, "_FEWEST_TASKS", 40)
+    promised = {f"{n:02}": PromisedFrames(f"k{n:02}", partial(two_frames, n)) for n in range(40)}
+    dataset = FramesDataset(filepath=str(tmp_path / "log_mel"), jobs=4)
+    dataset.save(promised)
+    frames = dataset.load()
+    assert frames.index.clip_id.tolist() == list(promised)
+    for level, (_, clip) in enumerate(frames.clips()):
+        np.testing.assert_array_equal(clip, two_frames(level))
+    assert frames.index.crc32.tolist() == [zlib.crc32(two_frames(n).data) for n in range(40)]

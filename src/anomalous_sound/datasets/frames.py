@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from anomalous_sound.compute.engine import spread
-from anomalous_sound.compute.threads import in_threads, torch_threads
+from anomalous_sound.compute.short_tasks import short_tasks
+from anomalous_sound.compute.threads import torch_threads
 from anomalous_sound.configuration.compute import LOCAL, EngineSettings
 from anomalous_sound.features.frames import Frames, PromisedFrames, keep_frames
 from anomalous_sound.storage.array_store import ArrayStore
@@ -27,8 +28,9 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
     """``FramesDataset`` saves frames clip by clip and loads them without reading them.
 
     It saves a mapping of clip ID to ``PromisedFrames``. Those whose key is there already are kept;
-    the others are computed in a few threads, so that only a few clips are in memory at a time, or
-    by the workers of a cluster, which read and write the files themselves. The
+    the others are computed side by side, so that only a few clips are in memory at a time: in
+    threads, many of them on many cores in processes, or by the workers of a cluster; all of these
+    read and write the files themselves. The
     folder holds ``<key>.npy`` (float32, frames × mel bands, one file per clip) and
     ``index.parquet`` (``clip_id, key, frames, crc32, channels``). Each file is written whole or not
     at all, and the index last, so that the next run picks up what a killed one has computed. A file
@@ -70,7 +72,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
 
         Args:
             filepath: the folder: a path, or a URL that fsspec understands.
-            jobs: threads that compute frames; -1: as many as there are cores.
+            jobs: clips computed at the same time; -1: as many as there are cores.
             engine: where they are computed; see :mod:`anomalous_sound.configuration.compute`.
                 None: on this machine.
             metadata: anything; ignored by Kedro, read by plugins such as kedro-viz.
@@ -104,7 +106,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
                 store,
                 ((one, listed.get(key)) for key, one in promised.items()),
                 engine=self._engine,
-                locally=in_threads,
+                locally=short_tasks(sum(key not in listed for key in promised)),
                 jobs=self._jobs,
                 what="log-mel",
             )
