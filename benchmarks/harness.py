@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from anomalous_sound.compute.device import processor_features
-from anomalous_sound.methods.gru.clipwise import product
 
 # multiply-adds count as two: of one window of 10 frames, 128 bands, 256 units, 2 layers
 TRAINING_FLOP = {"lstm": 52.6e6, "gru": 88.5e6}
@@ -159,9 +158,14 @@ def multiply(dtype: torch.dtype = torch.float32, threads: int | None = None) -> 
     if threads:
         torch.set_num_threads(threads)
     left, right = (torch.ones(_SIZE, _SIZE, dtype=dtype) for _ in range(2))
-    none = torch.zeros(_SIZE, dtype=dtype)
+    # oneDNN, which torch.mm calls for bfloat16 only: for float32 it calls MKL, which on some
+    # processors (AMD's with AVX512) reaches half of that
+    by_onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     for _ in range(_PRODUCTS):
-        product(left, right, none)  # by oneDNN, which nowhere is slower than what torch.mm calls
+        if by_onednn is None:
+            torch.mm(left, right)
+        else:
+            by_onednn(left, right, None, "none", [], "")
 
 
 def machine() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.harness import Row
-from benchmarks.stages import commands, features, networks
+from benchmarks.stages import commands, features, full_size, networks
 from benchmarks.stages.options import Options
 
 STAGES: dict[str, Callable[[Options], list[Row]]] = {
@@ -18,4 +18,5 @@ STAGES: dict[str, Callable[[Options], list[Row]]] = {
     "memory": networks.memory,
     "run": commands.whole_run,
     "start": commands.start,
+    "full": full_size.full_size,
 }

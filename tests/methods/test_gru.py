@@ -3,8 +3,7 @@ import pytest
 import torch
 from support import describe_network
 
-from anomalous_sound.methods.gru import clipwise
-from anomalous_sound.methods.network import Batch, ClipInput, count_parameters
+from anomalous_sound.methods.network import Batch, count_parameters
 
 
 def network(decoder_input, masked_frames="none"):
@@ -115,38 +114,3 @@ def test_the_frames_after_the_centre_help_only_through_the_latent_state():
     for decoder_input, same in (("states", True), ("latent", False)):
         model = network(decoder_input, "centre")
         assert torch.equal(model.expected(frames), model.expected(changed)) == same
-
-
-@pytest.mark.parametrize("masked_frames", ["none", "centre"])
-@pytest.mark.parametrize("decoder_input", ["states", "latent"])
-def test_a_clip_at_once_has_the_errors_of_its_windows_alone(decoder_input, masked_frames):
-    model = network(decoder_input, masked_frames)
-    frames, first_frames = torch.rand(40, 6), torch.tensor([0, 1, 2, 5, 17, 29])
-    one_by_one = [loss(model, frames[None, first : first + 11])[0] for first in first_frames]
-    for batch_size in (1024, 4):
-        with torch.no_grad():
-            errors = model.errors(ClipInput(frames, first_frames, 0, batch_size))
-        torch.testing.assert_close(errors, torch.stack(one_by_one).detach(), atol=1e-6, rtol=1e-5)
-
-
-def test_without_onednn_a_clip_at_once_has_the_same_errors(monkeypatch):
-    model = network("states")
-    clip = ClipInput(torch.rand(40, 6), torch.arange(30), 0, 1024)
-    with torch.no_grad():
-        expected = model.errors(clip)
-        monkeypatch.setattr(clipwise, "_ONEDNN", None)
-        torch.testing.assert_close(model.errors(clip), expected, atol=1e-6, rtol=1e-5)
-
-
-def test_a_clip_is_read_at_once_only_where_it_gives_the_same_numbers():
-    """With gradients, in bfloat16 and on other devices the layers of torch are used."""
-    frames = torch.rand(40, 6)
-    assert not clipwise.is_quicker(frames)
-    with torch.no_grad():
-        assert clipwise.is_quicker(frames)
-        assert not clipwise.is_quicker(frames.bfloat16())
-        assert not clipwise.is_quicker(frames.to("meta"))
-        with torch.autocast("cpu", torch.bfloat16):
-            assert not clipwise.is_quicker(frames)
-    model = network("states")
-    assert model.errors(ClipInput(frames, torch.arange(3), 0, 1024)).requires_grad

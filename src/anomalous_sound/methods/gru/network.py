@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from anomalous_sound.methods.gru import GruNetworkSettings, centre, clipwise
-from anomalous_sound.methods.network import ClipInput, FrameOutput, FramePredictor, InputShape
+from anomalous_sound.methods.gru import GruNetworkSettings, centre
+from anomalous_sound.methods.network import FrameOutput, FramePredictor, InputShape
 
 
 class GruAutoencoder(FramePredictor):
@@ -15,7 +14,6 @@ class GruAutoencoder(FramePredictor):
     def __init__(self, settings: GruNetworkSettings, shape: InputShape) -> None:
         """Build the network."""
         super().__init__(settings, shape)
-        self._length = shape.window.length
         hidden_size, num_layers = settings.hidden_size, settings.num_layers
         self.masked_frames = settings.masked_frames
         self.decoder_input = settings.decoder_input
@@ -47,32 +45,3 @@ class GruAutoencoder(FramePredictor):
             middle = centre(window.shape[1])
             return window[:, middle : middle + 1]
         return window
-
-    def errors(self, clip: ClipInput) -> Tensor:
-        """Return the squared errors, averaged over target frames: windows × mel bands."""
-        if not clipwise.is_quicker(clip.frames):
-            return super().errors(clip)
-        return torch.cat(
-            [
-                self._errors_clipwise(clip.frames, first)
-                for first in torch.split(clip.first_frames, clip.batch_size)
-            ]
-        )
-
-    def _errors_clipwise(self, frames: Tensor, first_frames: Tensor) -> Tensor:
-        """Return what :meth:`errors_at_once` returns, by :mod:`.clipwise`."""
-        targets = range(self._length)
-        masked = None
-        if self.masked_frames == "centre":
-            masked = centre(self._length)
-            targets = range(masked, masked + 1)
-        windows = clipwise.ClipOfWindows(frames, first_frames, self._length, masked)
-        states = clipwise.encode(self.encoder, windows)
-        if self.decoder_input == "latent":
-            states = states[-1:] * self._length
-        decoded = clipwise.decode(self.decoder, states[: targets.stop])
-        total = torch.zeros(len(first_frames), frames.shape[1])
-        for frame in targets:
-            expected = clipwise.product(decoded[frame], self.output.weight, self.output.bias)
-            total += (expected - frames[first_frames + frame]).square_()
-        return total / len(targets)
