@@ -62,9 +62,9 @@ def test_thresholds_are_conformal(detector_folder, normal, tmp_path):
     assert len(new.sound.values_db["level"]["00"]) == 9
     assert new.sound.settings == old.sound.settings
     verdicts = [old.judge_file(one, machine_id="00") for one in sorted(normal.glob("*.wav"))]
-    spectra_db = [np.round(one.profile.spectrum_db, 2).tolist() for one in verdicts]
-    assert sorted(map(list, new.sound.spectra.spectra_db["00"])) == sorted(spectra_db)
-    assert list(new.sound.spectra.spectra_db) == ["00"]
+    spectra_db = [np.round(one.spectra.spectrum_db, 2).tolist() for one in verdicts]
+    assert sorted(map(list, new.sound.mean_spectra.spectra_db["00"])) == sorted(spectra_db)
+    assert list(new.sound.mean_spectra.spectra_db) == ["00"]
     assert new.identity.trained_at == old.identity.trained_at
     assert new.identity.digest != old.identity.digest
     assert new.identity.recalibrated_at

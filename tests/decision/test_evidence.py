@@ -8,12 +8,12 @@ import pytest
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.evidence import (
-    Profiles,
     SoundReference,
+    Spectra,
     is_foreign,
     notes_of,
-    profile_of,
-    profiles_of,
+    spectra_of_clip,
+    spectra_of_clips,
     weigh_clips,
 )
 from anomalous_sound.decision.sensor import doubts
@@ -47,9 +47,9 @@ def two_bands(tilts_db):
 
 
 def sounding(tilts_db, fluxes_db=None):
-    """Return profiles of such spectra and, in both bands, of such fluxes; else all the same."""
+    """Return such mean spectra and, in both bands, such fluxes; else all the same."""
     fluxes_db = np.zeros(len(tilts_db)) if fluxes_db is None else fluxes_db
-    return Profiles(two_bands(tilts_db), np.outer(fluxes_db, [1.0, 1.0]))
+    return Spectra(two_bands(tilts_db), np.outer(fluxes_db, [1.0, 1.0]))
 
 
 def fitted(clips=NORMAL, tilts_db=TILTS, fluxes_db=None, **changed):
@@ -63,8 +63,8 @@ def reference():
 
 
 def weigh(reference, level_dbfs, crest_db, machine_id, tilt_db=1.0, flux_db=0.0):
-    profile = Profiles(two_bands([tilt_db])[0], np.full(2, flux_db))
-    return reference.weigh(level_dbfs, crest_db, profile, machine_id)
+    spectra = Spectra(two_bands([tilt_db])[0], np.full(2, flux_db))
+    return reference.weigh(level_dbfs, crest_db, spectra, machine_id)
 
 
 def test_crest_factors_of_known_waves():
@@ -214,17 +214,17 @@ def test_many_clips_are_weighed_as_each():
     rng = np.random.default_rng(2)
     frames = {name: rng.normal(-40, 5, (9, 4)).astype(np.float32) for name in clips.clip_id}
     log_mel = Frames.in_memory(frames)
-    profiles = profiles_of(clips.clip_id, log_mel)
-    assert profiles.spectrum_db.shape == profiles.flux_db.shape == (7, 4)
+    spectra = spectra_of_clips(clips.clip_id, log_mel)
+    assert spectra.spectrum_db.shape == spectra.flux_db.shape == (7, 4)
     settings = SETTINGS.model_copy(update={"flux_margin": 1.5})
-    reference = SoundReference.fit(clips, profiles, settings, sample_rate=RATE)
+    reference = SoundReference.fit(clips, spectra, settings, sample_rate=RATE)
     clips.loc[2, "crest_db"] = 0.5
     frames["e"][:, 3] += 60
     table = weigh_clips(clips, log_mel, reference)
     assert table.foreign.tolist() == [False, False, True, False, True, False, False]
     for row, clip in zip(table.itertuples(), clips.itertuples(), strict=True):
-        profile = profile_of(frames[clip.clip_id])
-        found = reference.weigh(clip.level_dbfs, clip.crest_db, profile, clip.machine_id)
+        spectra = spectra_of_clip(frames[clip.clip_id])
+        found = reference.weigh(clip.level_dbfs, clip.crest_db, spectra, clip.machine_id)
         level, crest, spectrum, flux = found
         assert (row.flux_db, row.flux_highest_db, row.flux_p_value) == (
             *(flux.value_db, flux.highest_db, flux.p_value),

@@ -22,8 +22,8 @@ from anomalous_sound.decision.detector import Detector
 from anomalous_sound.decision.evidence import (
     CREST,
     LEVEL,
-    Profiles,
     SoundReference,
+    Spectra,
     foreign_among,
 )
 from anomalous_sound.decision.verdict import Rejection
@@ -148,7 +148,7 @@ def recalibrate(
     """
     rate = promised_rate(detector, rate)
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores, sounds, profiles, durations_s = [], [], [], [], [], []
+    clip_ids, machine_ids, scores, sounds, spectra, durations_s = [], [], [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -160,8 +160,8 @@ def recalibrate(
             machine_ids.append(one.machine_id)
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
-            assert result.profile is not None  # a verdict of a detector has one
-            profiles.append(result.profile)
+            assert result.spectra is not None  # a verdict of a detector has one
+            spectra.append(result.spectra)
             durations_s.append(result.duration_s)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
@@ -177,7 +177,7 @@ def recalibrate(
             "duration_s": durations_s,
         }
     )
-    known = Profiles.stacked(profiles)
+    known = Spectra.stacked(spectra)
     sound = detector.sound.refit(heard, known)
     foreign = foreign_among(heard, known, sound.settings)
     calibration = CalibrationScores(

@@ -21,7 +21,7 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_channels
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.evidence import SoundReference, is_foreign, profile_of
+from anomalous_sound.decision.evidence import SoundReference, is_foreign, spectra_of_clip
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import (
     Band,
@@ -538,8 +538,8 @@ class Detector:
         scaled = self.description.scaling.scaled(frames)
         pooled = pool_clip(self.score.settings, errors, scaled)
         score = self.score.clip_score(pooled, machine_id)
-        profile = profile_of(mean_over_channels(frames, len(audio.channels)))
-        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), profile, machine_id)
+        spectra = spectra_of_clip(mean_over_channels(frames, len(audio.channels)))
+        evidence = self.sound.weigh(rms_dbfs(samples), crest_db(samples), spectra, machine_id)
         not_comparable = self.sound.not_comparable(recording.duration_s)
         decided = decide(
             *([score], [machine_id], self.thresholds, self.calibration),
@@ -562,7 +562,7 @@ class Detector:
             machine_id=machine_id,
             evidence=evidence,
             not_comparable=not_comparable,
-            profile=profile,
+            spectra=spectra,
             signal=_signal(recording, audio.channels),
             channel_scores=scores_of_channels(self.score, pooled, machine_id),
             error_map=self._error_map(mean_errors, machine_id) if error_map else None,

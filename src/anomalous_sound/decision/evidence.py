@@ -42,7 +42,11 @@ import numpy as np
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import conformal_p_value
-from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference, distances_in_company
+from anomalous_sound.decision.spectrum_distance import (
+    FEWEST,
+    SpectrumReference,
+    distances_in_company,
+)
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum, spectral_flux
 
@@ -135,7 +139,7 @@ class SoundReference:
     Attributes:
         values_db: by name of the evidence and machine ID, level or crest factor of each normal
             clip, sorted.
-        spectra: the mean spectra of the normal clips.
+        mean_spectra: the mean spectra of the normal clips.
         settings: the margins. That of level and crest factor is the least: where a normal clip lies
             outside of the others of its machine ID, it is twice as far.
         durations_s: of the shortest and the longest normal clip, s; None: of an earlier version,
@@ -144,7 +148,7 @@ class SoundReference:
     """
 
     values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
-    spectra: SpectrumReference
+    mean_spectra: SpectrumReference
     settings: EvidenceSettings
     durations_s: tuple[float, float] | None = None
     fluxes: SpectrumReference | None = None
@@ -153,7 +157,7 @@ class SoundReference:
     def fit(
         cls,
         clips: pd.DataFrame,
-        profiles: Profiles,
+        spectra: Spectra,
         settings: EvidenceSettings,
         *,
         sample_rate: int,
@@ -162,7 +166,7 @@ class SoundReference:
 
         Args:
             clips: ``machine_id, level_dbfs, crest_db, duration_s`` of each normal clip.
-            profiles: of the same clips.
+            spectra: of the same clips.
             settings: the margins.
             sample_rate: of the clips, Hz.
         """
@@ -174,27 +178,27 @@ class SoundReference:
             for name, column in _COLUMNS.items()
         }
         machine_ids = clips.machine_id.astype(str).tolist()
-        spectra, fluxes = (
+        mean_spectra, fluxes = (
             SpectrumReference.fit(machine_ids, values, sample_rate=sample_rate)
-            for values in (profiles.spectrum_db, profiles.flux_db)
+            for values in (spectra.spectrum_db, spectra.flux_db)
         )
         durations_s = float(clips.duration_s.min()), float(clips.duration_s.max())
         compared = None if settings.flux_margin is None else fluxes
-        return cls(values_db, spectra, settings, durations_s, compared)
+        return cls(values_db, mean_spectra, settings, durations_s, compared)
 
-    def refit(self, clips: pd.DataFrame, profiles: Profiles) -> SoundReference:
+    def refit(self, clips: pd.DataFrame, spectra: Spectra) -> SoundReference:
         """Take the numbers of other normal clips, with the same margins; see :meth:`fit`."""
-        return self.fit(clips, profiles, self.settings, sample_rate=self.spectra.sample_rate)
+        return self.fit(clips, spectra, self.settings, sample_rate=self.mean_spectra.sample_rate)
 
     def weigh(
-        self, level_dbfs: float, crest_db: float, profile: Profiles, machine_id: str
+        self, level_dbfs: float, crest_db: float, spectra: Spectra, machine_id: str
     ) -> tuple[Evidence, ...]:
         """Compare a clip with the normal clips of its machine ID, or with all if it has few.
 
         Args:
             level_dbfs: of the clip.
             crest_db: its peak above that.
-            profile: of the clip.
+            spectra: of the clip.
             machine_id: of the clip.
 
         Returns:
@@ -204,11 +208,11 @@ class SoundReference:
         found = (
             self._weigh_number(LEVEL, level_dbfs, machine_id),
             self._weigh_number(CREST, crest_db, machine_id),
-            self._weigh_profile(SPECTRUM, self.spectra, profile.spectrum_db, machine_id),
+            self._weigh_spectrum(SPECTRUM, self.mean_spectra, spectra.spectrum_db, machine_id),
         )
         if self.fluxes is None:
             return found
-        return (*found, self._weigh_profile(FLUX, self.fluxes, profile.flux_db, machine_id))
+        return (*found, self._weigh_spectrum(FLUX, self.fluxes, spectra.flux_db, machine_id))
 
     @property
     def comparable_s(self) -> tuple[float, float] | None:
@@ -276,11 +280,11 @@ class SoundReference:
             strange=outside > max(least_db, 2 * gap),
         )
 
-    def _weigh_profile(
+    def _weigh_spectrum(
         self, name: str, reference: SpectrumReference, values_db: np.ndarray, machine_id: str
     ) -> Evidence:
         found = reference.distance(values_db, machine_id)
-        limit_db = _profile_limit(name, found.highest_db, self.settings)
+        limit_db = _spectrum_limit(name, found.highest_db, self.settings)
         return Evidence(name=name, strange=found.value_db > limit_db, **vars(found))
 
     def to_json(self) -> dict[str, Any]:
@@ -295,7 +299,7 @@ class SoundReference:
         }
         return {
             "values_db": values,
-            "spectra": self.spectra.to_json(),
+            "spectra": self.mean_spectra.to_json(),
             "settings": self.settings.model_dump(mode="json", exclude_none=True),
             **durations,
             **({} if self.fluxes is None else {"fluxes": self.fluxes.to_json()}),
@@ -312,11 +316,11 @@ class SoundReference:
             name: {machine_id: tuple(values) for machine_id, values in of_ids.items()}
             for name, of_ids in values["values_db"].items()
         }
-        spectra = SpectrumReference.from_json(values["spectra"])
+        mean_spectra = SpectrumReference.from_json(values["spectra"])
         settings = EvidenceSettings.model_validate(values["settings"])
         durations_s = values.get("durations_s")
         return cls(
-            *(values_db, spectra, settings),
+            *(values_db, mean_spectra, settings),
             None if durations_s is None else (float(durations_s[0]), float(durations_s[1])),
             SpectrumReference.from_json(values["fluxes"]) if "fluxes" in values else None,
         )
@@ -342,8 +346,8 @@ def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference)
     names = ("clip_id", "machine_id", *_COLUMNS.values(), "duration_s")
     columns = (clips[name].tolist() for name in names)
     for clip_id, machine_id, level_dbfs, crest_db, duration_s in zip(*columns, strict=True):
-        profile = profile_of(log_mel.mean_clip(clip_id))
-        evidence = reference.weigh(level_dbfs, crest_db, profile, machine_id)
+        spectra = spectra_of_clip(log_mel.mean_clip(clip_id))
+        evidence = reference.weigh(level_dbfs, crest_db, spectra, machine_id)
         level, crest, spectrum, *flux = evidence
         not_comparable = reference.not_comparable(duration_s)
         rows.append(
@@ -373,9 +377,7 @@ def _of_flux(flux: Evidence) -> dict[str, float | None]:
     }
 
 
-def foreign_among(
-    clips: pd.DataFrame, profiles: Profiles, settings: EvidenceSettings
-) -> np.ndarray:
+def foreign_among(clips: pd.DataFrame, spectra: Spectra, settings: EvidenceSettings) -> np.ndarray:
     """Say which normal clips are foreign when each is compared with the others.
 
     These are the others of its machine ID, or of all if it has few, as a new clip is compared.
@@ -384,7 +386,7 @@ def foreign_among(
 
     Args:
         clips: ``machine_id, crest_db`` of each normal clip.
-        profiles: of the same clips.
+        spectra: of the same clips.
         settings: the margins.
 
     Returns:
@@ -399,18 +401,18 @@ def foreign_among(
             continue
         below = -_highest_of_others(-crests[company]) - crests[company]
         found = below > settings.crest_margin_db
-        for name, values_db in ((SPECTRUM, profiles.spectrum_db), (FLUX, profiles.flux_db)):
+        for name, values_db in ((SPECTRUM, spectra.spectrum_db), (FLUX, spectra.flux_db)):
             distances = distances_in_company(values_db[company])
             of_others = _highest_of_others(distances)
-            limits = np.array([_profile_limit(name, highest, settings) for highest in of_others])
+            limits = np.array([_spectrum_limit(name, highest, settings) for highest in of_others])
             found |= distances > limits
         foreign[company[found & own[company]]] = True
     return foreign
 
 
 @dataclass(frozen=True)
-class Profiles:
-    """What clips sound like as a whole.
+class Spectra:
+    """The mean spectrum and the spectral flux of one clip or several.
 
     Attributes:
         spectrum_db: mean spectra (see :func:`.levels.mean_spectrum`), mel bands, or clips × mel
@@ -422,29 +424,29 @@ class Profiles:
     flux_db: np.ndarray
 
     @classmethod
-    def stacked(cls, profiles: Iterable[Profiles]) -> Profiles:
+    def stacked(cls, clips: Iterable[Spectra]) -> Spectra:
         """Put those of single clips, one at least, into clips × mel bands."""
-        spectra, fluxes = zip(*((one.spectrum_db, one.flux_db) for one in profiles), strict=True)
-        return cls(np.stack(spectra), np.stack(fluxes))
+        mean_spectra, fluxes = zip(*((one.spectrum_db, one.flux_db) for one in clips), strict=True)
+        return cls(np.stack(mean_spectra), np.stack(fluxes))
 
 
-def profile_of(frames: np.ndarray) -> Profiles:
-    """Return what a clip sounds like.
+def spectra_of_clip(frames: np.ndarray) -> Spectra:
+    """Return the mean spectrum and the spectral flux of a clip.
 
     Args:
         frames: its log-mel frames, frames × mel bands, dB.
     """
-    return Profiles(mean_spectrum(frames), spectral_flux(frames))
+    return Spectra(mean_spectrum(frames), spectral_flux(frames))
 
 
-def profiles_of(clip_ids: Iterable[str], log_mel: Frames) -> Profiles:
-    """Return what clips sound like.
+def spectra_of_clips(clip_ids: Iterable[str], log_mel: Frames) -> Spectra:
+    """Return the mean spectra and the spectral fluxes of clips.
 
     Args:
         clip_ids: the clips, one at least.
         log_mel: their frames; those of one clip are in memory at a time.
     """
-    return Profiles.stacked(profile_of(log_mel.mean_clip(clip_id)) for clip_id in clip_ids)
+    return Spectra.stacked(spectra_of_clip(log_mel.mean_clip(clip_id)) for clip_id in clip_ids)
 
 
 def notes_of(evidence: Sequence[Evidence], *, by_score: bool = False) -> tuple[str, ...]:
@@ -469,7 +471,7 @@ def is_foreign(evidence: Sequence[Evidence]) -> bool:
     return any(one.strange for one in evidence if one.name != LEVEL)
 
 
-def _profile_limit(name: str, highest_db: float, settings: EvidenceSettings) -> float:
+def _spectrum_limit(name: str, highest_db: float, settings: EvidenceSettings) -> float:
     """Return the distance beyond which a spectrum, or a spectral flux, is foreign."""
     if name == SPECTRUM:
         return max(settings.spectrum_margin * highest_db, settings.spectrum_least_db)
