@@ -7,16 +7,11 @@ import pytest
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.evidence import (
-    SoundReference,
-    Spectra,
-    is_foreign,
-    notes_of,
-    spectra_of_clip,
-    spectra_of_clips,
-    weigh_clips,
-)
+from anomalous_sound.decision.evidence import is_foreign, notes_of
+from anomalous_sound.decision.evidence_table import weigh_clips
 from anomalous_sound.decision.sensor import doubts
+from anomalous_sound.decision.sound_reference import SoundReference
+from anomalous_sound.decision.spectra import Spectra, spectra_of_clip, spectra_of_clips
 from anomalous_sound.decision.thresholds import Thresholds, decide, decide_new_clips
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames

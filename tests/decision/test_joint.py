@@ -12,7 +12,9 @@ from anomalous_sound.decision.calibration import (
     conformal_p_value,
     conformal_threshold,
 )
-from anomalous_sound.decision.evidence import SoundReference, Spectra, foreign_among, is_foreign
+from anomalous_sound.decision.evidence import is_foreign
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.decision.thresholds import conformal_at, decide, deploy
 from anomalous_sound.errors import InputError
 

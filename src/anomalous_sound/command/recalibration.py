@@ -19,13 +19,9 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import (
-    CREST,
-    LEVEL,
-    SoundReference,
-    Spectra,
-    foreign_among,
-)
+from anomalous_sound.decision.evidence import CREST, LEVEL
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips

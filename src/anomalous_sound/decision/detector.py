@@ -21,7 +21,9 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.corpus.decode import AudioFile, Recording, check_bounds, to_channels
 from anomalous_sound.corpus.segments import Span, spans
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.evidence import SoundReference, is_foreign, spectra_of_clip
+from anomalous_sound.decision.evidence import is_foreign
+from anomalous_sound.decision.sound_reference import SoundReference
+from anomalous_sound.decision.spectra import spectra_of_clip
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at, decide
 from anomalous_sound.decision.verdict import (
     Band,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from anomalous_sound.corpus.names import shown
-from anomalous_sound.decision.evidence import Evidence, Spectra, is_foreign, notes_of
+from anomalous_sound.decision.evidence import Evidence, is_foreign, notes_of
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.vocabulary import Decision
 
 

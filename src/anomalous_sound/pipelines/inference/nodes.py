@@ -22,7 +22,8 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
-from anomalous_sound.decision.evidence import SoundReference, foreign_among, spectra_of_clips
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import spectra_of_clips
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
