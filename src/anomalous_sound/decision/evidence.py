@@ -71,52 +71,55 @@ class Evidence:
     where: str = ""
 
     @property
-    def note(self) -> str:
-        """What there is to say of it alone, in a sentence; empty if it is not strange."""
-        return self.said(by_score=False)
-
-    def said(self, *, by_score: bool) -> str:
-        """Say in a sentence what there is to say of it; nothing if it is not strange.
-
-        Args:
-            by_score: whether the score calls the clip anomalous, too. Then it may well be this
-                machine, with a fault; see :func:`softened`.
-        """
+    def finding(self) -> str:
+        """What there is to say of it; empty if it is not strange."""
         if not self.strange:
             return ""
-        above = self.value_db > self.highest_db
-        beyond = self.value_db - self.highest_db if above else self.lowest_db - self.value_db
         if self.name == LEVEL:
+            above = self.value_db > self.highest_db
+            beyond = self.value_db - self.highest_db if above else self.lowest_db - self.value_db
             how, end = ("louder", "loudest") if above else ("softer", "softest")
             return (
                 f"{beyond:.0f} dB {how} than the {end} of {self.normal_clips} normal clips: "
                 "another gain, microphone or distance?"
             )
-        if self.name in (SPECTRUM, FLUX):
-            what = (
-                "spectrum"
-                if self.name == SPECTRUM
-                else "spectral flux (how it changes from moment to moment)"
+        if self.name == CREST:
+            return (
+                f"its crest factor is {self.value_db:.0f} dB (normal clips: {self.lowest_db:.0f} "
+                f"to {self.highest_db:.0f} dB), as of clipping, a tone or hum"
             )
-            whose = (
-                "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
-            )
-            said = (
-                f"{_FOREIGN}: its {what} is {self.value_db:.1f} dB from {whose}, "
-                f"normal clips lie within {self.highest_db:.1f} dB; it differs most "
-                f"{self.where}"
-            )
-        else:
-            said = (
-                f"{_FOREIGN}: a crest factor of {self.value_db:.0f} dB, normal clips have "
-                f"{self.lowest_db:.0f} to {self.highest_db:.0f} dB (clipping, a tone or hum)"
-            )
-        return softened(said) if by_score else said
+        what = f"{FLUX} (how it changes from moment to moment)" if self.name == FLUX else SPECTRUM
+        whose = "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
+        return (
+            f"its {what} is {self.value_db:.1f} dB from {whose} (normal clips: up to "
+            f"{self.highest_db:.1f} dB), most {self.where}"
+        )
 
 
 def notes_of(evidence: Sequence[Evidence], *, by_score: bool = False) -> tuple[str, ...]:
-    """Return what there is to say of the evidence; see :meth:`Evidence.said`."""
-    return tuple(said for one in evidence if (said := one.said(by_score=by_score)))
+    """Return what there is to say of a clip: of its level, and why it is foreign.
+
+    Args:
+        evidence: all of the clip.
+        by_score: as of :func:`foreign_note`.
+    """
+    of_level = [one.finding for one in evidence if one.name == LEVEL]
+    return tuple(filter(None, [*of_level, foreign_note(evidence, by_score=by_score)]))
+
+
+def foreign_note(evidence: Sequence[Evidence], *, by_score: bool) -> str:
+    """Say in one sentence in what a clip is foreign; nothing if it is not.
+
+    Args:
+        evidence: all of the clip.
+        by_score: whether the score calls the clip anomalous, too. Then it may well be this
+            machine, with a fault; see :func:`softened`.
+    """
+    findings = [one.finding for one in evidence if one.strange and one.name != LEVEL]
+    if not findings:
+        return ""
+    said = f"{_FOREIGN}: {'; '.join(findings)}"
+    return softened(said) if by_score else said
 
 
 def softened(note: str) -> str:
@@ -125,7 +128,7 @@ def softened(note: str) -> str:
     That it is not this machine is then one explanation among others: a fault that sounds like
     nothing before is just as foreign.
 
-    >>> softened("foreign sound: a crest factor of 1 dB")[:34]
+    >>> softened("foreign sound: its crest factor is 1 dB")[:34]
     'unlike anything heard in training '
     """
     return note.replace(_FOREIGN, _UNLIKE)
