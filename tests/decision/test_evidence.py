@@ -278,7 +278,7 @@ def test_a_clip_is_called_foreign_once_however_much_of_it_is():
         assert level.startswith("20 dB louder than the loudest of 4 normal clips")
         assert foreign.startswith(f"{called}: its crest factor is 1 dB (")
         assert foreign.count(called) == 1
-        crest, spectrum, flux = foreign.removeprefix(f"{called}: ").split("; ")
+        _, spectrum, flux = foreign.removeprefix(f"{called}: ").split("; ")
         assert spectrum.startswith("its spectrum is 10.0 dB from this machine's usual one (")
         assert flux.startswith("its spectral flux (how it changes from moment to moment) is 18.5")
         assert foreign == foreign_note(evidence, by_score=by_score)

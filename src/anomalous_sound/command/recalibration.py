@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from anomalous_sound.command.description import named, promise
+from anomalous_sound.command.description import labelled, named
+from anomalous_sound.command.promise_lines import promise_in_short
 from anomalous_sound.command.recordings import Wanted, judge, select
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.folder import open_corpus
@@ -27,6 +28,7 @@ from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.vocabulary import Label
 
+_INDENT = 15  # characters before a text
 _NAMED = 3  # recordings that are left out, in a message
 
 
@@ -67,7 +69,10 @@ class Recalibration:
 def changes(before: Detector, after: Detector) -> list[str]:
     """Say how promise and thresholds change."""
     old, new = before.thresholds.by_machine_id, after.thresholds.by_machine_id
-    lines = [f"promises now   {promise(before)}", f"promises then  {promise(after)}"]
+    lines = [
+        *labelled("promises now", promise_in_short(before), indent=_INDENT),
+        *labelled("promises then", promise_in_short(after), indent=_INDENT),
+    ]
     for name in sorted({*old, *new}):
         values = [f"{one[name]:.5g}" if name in one else "none" for one in (old, new)]
         lines.append(f"threshold      machine ID {named(name)}: {values[0]} -> {values[1]}")
