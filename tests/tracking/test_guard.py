@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import mlflow
 import pytest
+from tracking.failing import artifacts_fail
 
 from anomalous_sound.tracking.store import prepare_store
 
@@ -83,15 +84,7 @@ def test_a_server_that_is_not_there_costs_no_result_and_no_patience(
 def test_a_store_that_fails_in_the_middle_costs_no_result(
     project, dcase_folder, caplog, monkeypatch
 ):
-    whole, calls = mlflow.log_artifact, []
-
-    def fails(path, *arguments):
-        calls.append(path)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device", path)
-        whole(path, *arguments)
-
-    monkeypatch.setattr(mlflow, "log_artifact", fails)
+    calls = artifacts_fail(monkeypatch, at=2, error=OSError(28, "No space left on device"))
     project.look(audio_dir=str(dcase_folder))
     assert len(calls) == 2  # nothing is asked of MLflow after it has failed
     assert "data/08_reporting/slider/explore/report.md" in results_of(project)
