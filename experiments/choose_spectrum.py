@@ -1,4 +1,4 @@
-"""Which profile of a clip, distance and margin tell foreign sound from normal sound?
+"""Which spectrum of a clip, distance and margin tell foreign sound from normal sound?
 
     python -m experiments.choose_spectrum --recordings DIR
 

@@ -248,6 +248,13 @@ class Project:
                 self._catalogs[asked] = session.load_context().catalog
         return self._catalogs[asked]
 
+    def the_only_run(self) -> Any:
+        """Return what MLflow has recorded of the one run there was."""
+        client = MlflowClient(f"sqlite:///{self.path}/mlflow.db")
+        experiment = client.get_experiment_by_name("anomalous-sound")
+        (run,) = client.search_runs([experiment.experiment_id])
+        return run
+
     def load_corpus(self, folder: Path) -> Any:
         from anomalous_sound.datasets import AudioFolderDataset
 

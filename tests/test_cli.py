@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
@@ -217,10 +216,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
         assert running.wait(60) == exit_code
     assert "Error: stopped. The same command goes on" in output.read_text()
     assert "Traceback" not in output.read_text()
-    client = MlflowClient(f"sqlite:///{project.path}/mlflow.db")
-    experiment = client.get_experiment_by_name("anomalous-sound")
-    (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.status == "KILLED"
+    assert project.the_only_run().info.status == "KILLED"
     checkpoint = project.data("06_models", "slider", "lstm", "checkpoint.ckpt")
     kept = torch.load(checkpoint, weights_only=True)
     done = kept["epoch"]

@@ -11,7 +11,7 @@ import benchmarks
 import experiments
 from anomalous_sound.decision.alarms import AlarmState, Change
 from anomalous_sound.decision.promise import Wish, find_rule
-from anomalous_sound.decision.spectrum import SpectrumReference, distances_from_others
+from anomalous_sound.decision.spectrum_distance import SpectrumReference, distances_from_others
 from anomalous_sound.evaluation.metrics import auc
 from anomalous_sound.scoring.band_errors import ClipErrors, squared
 from anomalous_sound.scoring.pooling import pool_clip
@@ -330,8 +330,8 @@ def test_the_spectrum_evidence_is_what_the_rule_takes():
     table = pd.read_csv(choose_spectrum.RESULTS, index_col=choose_spectrum.CANDIDATE)
     machine_types = ["fan_8ch", "pump", "slider", "valve"]
     *how, margin = choose_spectrum.choose(table, machine_types)
-    profile, distance, against = how
-    assert (profile, against) == (choose_spectrum.BOTH, "all others")
+    spectrum, distance, against = how
+    assert (spectrum, against) == (choose_spectrum.BOTH, "all others")
     evidence = parameters("standard").evidence
     assert evidence.spectrum_margin == margin
     by = choose_spectrum.FLUX_BY.get(distance, 1.0)
@@ -352,7 +352,7 @@ def test_ratios_of_spectra(against):
         assert ratio == pytest.approx(distance.value_db / highest)
 
 
-def test_of_two_profiles_the_farther_one_counts():
+def test_of_spectrum_and_flux_the_farther_one_counts():
     rng = np.random.default_rng(7)
     normal, judged = rng.normal(0, 2, (5, 2, 8)), rng.normal(0, 4, (3, 2, 8))
     how = ("root mean square", "all others")

@@ -12,8 +12,8 @@ from events_of_clips import EVENTS
 from features_of_report import FEATURES
 from support import RATE, corpus_summary, describe_network
 
-from anomalous_sound.decision.detector import Identity
 from anomalous_sound.decision.explanation import Explanation
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.decision.verdict import Band, Verdict
 from anomalous_sound.features.log_mel import log_mel_spectrogram, mel_band_edges_hz
 from anomalous_sound.reporting.watch_page import AnomalousClip, Heard, watch_page

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.decision.thresholds import Thresholds, conformal_at
 from anomalous_sound.decision.verdict import Signal, Verdict
 from anomalous_sound.errors import SilentClipError

@@ -97,10 +97,10 @@ def test_clips_marked_normal_are_joined(detector_folder, kept, tmp_path):
     assert "marked fault: 1; alarms now: 1, then: " in done.output
     if before.score < new.thresholds.of("00"):
         assert f"WARNING        faults that would be missed: 1 ({fault})" in done.output
-    assert "3 of them chosen because they were alarms" in done.output
+    assert "3 of them chosen because they were alarms" in " ".join(done.output.split())
     assert "nothing is promised of how often today's normal sound is an alarm" in done.output
     shown = call("info", "--detector", detector_folder).stdout
-    assert "from 12 normal clips that it was not trained on, 3 of them chosen" in shown
+    assert "12 normal clips that it was not trained on, 3 of them chosen" in " ".join(shown.split())
     assert len(list(detector_folder.parent.glob("detector-until-*"))) == 1
     # the same clips are not joined twice
     again = call("recalibrate", "--feedback", "--detector", detector_folder, "--yes")

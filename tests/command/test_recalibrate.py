@@ -62,9 +62,9 @@ def test_thresholds_are_conformal(detector_folder, normal, tmp_path):
     assert len(new.sound.values_db["level"]["00"]) == 9
     assert new.sound.settings == old.sound.settings
     verdicts = [old.judge_file(one, machine_id="00") for one in sorted(normal.glob("*.wav"))]
-    spectra_db = [np.round(one.profile.spectrum_db, 2).tolist() for one in verdicts]
-    assert sorted(map(list, new.sound.spectra.spectra_db["00"])) == sorted(spectra_db)
-    assert list(new.sound.spectra.spectra_db) == ["00"]
+    spectra_db = [np.round(one.spectra.spectrum_db, 2).tolist() for one in verdicts]
+    assert sorted(map(list, new.sound.mean_spectra.spectra_db["00"])) == sorted(spectra_db)
+    assert list(new.sound.mean_spectra.spectra_db) == ["00"]
     assert new.identity.trained_at == old.identity.trained_at
     assert new.identity.digest != old.identity.digest
     assert new.identity.recalibrated_at
@@ -88,7 +88,7 @@ def test_nothing_is_written_unasked(detector_folder, normal, tmp_path):
     before = contents(detector_folder)
     asked = recalibrate(normal, "--false-alarm-rate", 0.25, "--detector", detector_folder)
     assert asked.exit_code == 2
-    assert "promises then  at most 1 in 4" in asked.output
+    assert "promises then  a false alarm on at most 1 in 4" in asked.output
     assert "nothing was written; to go on, add --yes" in asked.output
     for arguments, message in [
         ((normal, "--yes"), "promises no false-alarm rate (validation_mean_plus_k_std); say"),
@@ -172,7 +172,7 @@ def test_a_machine_that_it_was_not_trained_on_gets_a_threshold(
     arguments = ["score", str(new), "--machine-id", "07", "--detector", str(tmp_path / "new")]
     assert CliRunner().invoke(main, arguments).exit_code in (0, 1)
     shown = CliRunner().invoke(main, ["info", "--detector", str(tmp_path / "new")]).stdout
-    assert "for machine ID 07\n" in shown
+    assert "for machine ID 07 (conformal)\n" in shown
 
 
 def test_another_rate_is_free_if_the_clips_can_carry_it(detector_folder, normal, tmp_path):

@@ -238,7 +238,7 @@ def test_the_default_place_is_that_of_the_catalog(simulated_run):
 
 def test_info_says_what_the_detector_is(folder, command):
     detector = Detector.load(folder)
-    shown = command("info").stdout
+    shown = " ".join(command("info").stdout.split())
     for text in ("slider", detector.identity.digest, "00, 02", "simulated data", "n_fft 2048"):
         assert text in shown
     found = json.loads(command("info", "--json").stdout)

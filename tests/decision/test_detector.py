@@ -380,8 +380,8 @@ def test_gain_leaves_the_spectrum_as_it_is(simulated_run):
     samples, rate = soundfile.read(path, dtype="float32")
     usual = detector.judge(samples, rate, machine_id="00")
     louder = detector.judge(4 * samples, rate, machine_id="00")
-    np.testing.assert_allclose(louder.profile.spectrum_db, usual.profile.spectrum_db, atol=1e-4)
-    np.testing.assert_allclose(louder.profile.flux_db, usual.profile.flux_db, atol=1e-4)
+    np.testing.assert_allclose(louder.spectra.spectrum_db, usual.spectra.spectrum_db, atol=1e-4)
+    np.testing.assert_allclose(louder.spectra.flux_db, usual.spectra.flux_db, atol=1e-4)
     for before, after in zip(usual.evidence[2:], louder.evidence[2:], strict=True):
         assert after.strange == before.strange
 

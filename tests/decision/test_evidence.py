@@ -7,16 +7,11 @@ import pytest
 
 from anomalous_sound.configuration.decision import EvidenceSettings
 from anomalous_sound.decision.calibration import CalibrationScores
-from anomalous_sound.decision.evidence import (
-    Profiles,
-    SoundReference,
-    is_foreign,
-    notes_of,
-    profile_of,
-    profiles_of,
-    weigh_clips,
-)
+from anomalous_sound.decision.evidence import foreign_note, is_foreign, notes_of
+from anomalous_sound.decision.evidence_table import weigh_clips
 from anomalous_sound.decision.sensor import doubts
+from anomalous_sound.decision.sound_reference import SoundReference
+from anomalous_sound.decision.spectra import Spectra, spectra_of_clip, spectra_of_clips
 from anomalous_sound.decision.thresholds import Thresholds, decide, decide_new_clips
 from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.features.frames import Frames
@@ -47,9 +42,9 @@ def two_bands(tilts_db):
 
 
 def sounding(tilts_db, fluxes_db=None):
-    """Return profiles of such spectra and, in both bands, of such fluxes; else all the same."""
+    """Return such mean spectra and, in both bands, such fluxes; else all the same."""
     fluxes_db = np.zeros(len(tilts_db)) if fluxes_db is None else fluxes_db
-    return Profiles(two_bands(tilts_db), np.outer(fluxes_db, [1.0, 1.0]))
+    return Spectra(two_bands(tilts_db), np.outer(fluxes_db, [1.0, 1.0]))
 
 
 def fitted(clips=NORMAL, tilts_db=TILTS, fluxes_db=None, **changed):
@@ -63,8 +58,8 @@ def reference():
 
 
 def weigh(reference, level_dbfs, crest_db, machine_id, tilt_db=1.0, flux_db=0.0):
-    profile = Profiles(two_bands([tilt_db])[0], np.full(2, flux_db))
-    return reference.weigh(level_dbfs, crest_db, profile, machine_id)
+    spectra = Spectra(two_bands([tilt_db])[0], np.full(2, flux_db))
+    return reference.weigh(level_dbfs, crest_db, spectra, machine_id)
 
 
 def test_crest_factors_of_known_waves():
@@ -90,8 +85,8 @@ def test_a_low_crest_factor_is_foreign_and_a_high_one_is_not(reference):
     evidence = weigh(reference, -28.0, 1.0, "00")
     assert is_foreign(evidence)
     assert notes_of(evidence) == (
-        "foreign sound: a crest factor of 1 dB, normal clips have 12 to 15 dB (clipping, a tone or "
-        "hum)",
+        "foreign sound: its crest factor is 1 dB (normal clips: 12 to 15 dB), as of clipping, a "
+        "tone or hum",
     )
     assert not is_foreign(weigh(reference, -28.0, 60.0, "00"))
 
@@ -118,8 +113,9 @@ def test_of_a_machine_id_without_normal_clips_nothing_is_said_of_how_often(refer
         assert (level.normal_clips, spectrum.normal_clips) == (7, 7)
         assert crest.strange
     far = replace(spectrum, value_db=spectrum.highest_db + 30, strange=True)
-    assert "dB from the usual one of other machine IDs, normal" in far.note
-    assert "dB from this machine's usual one, normal" in replace(far, p_value=1 / 8).note
+    assert "dB from the usual one of other machine IDs (normal clips: up to" in far.finding
+    own = replace(far, p_value=1 / 8)
+    assert "dB from this machine's usual one (normal clips: up to" in own.finding
 
 
 def test_foreign_sound_adds_no_more_than_two_clips_in_all(reference):
@@ -140,7 +136,7 @@ def test_a_spectral_flux_far_from_all_others_is_foreign():
     # of the others each is compared with the mean of all but itself, the judged clip included
     assert flux.value_db == pytest.approx(20 - 1.5)
     assert flux.highest_db == pytest.approx(abs(0 - (1 + 2 + 3 + 20) / 4))
-    assert "its spectral flux (how it changes from moment to moment) is 18.5 dB from" in flux.note
+    assert "its spectral flux (how it changes from moment to moment) is 18.5 dB" in flux.finding
     assert reference.added_rate == 3 / 4
 
 
@@ -214,17 +210,17 @@ def test_many_clips_are_weighed_as_each():
     rng = np.random.default_rng(2)
     frames = {name: rng.normal(-40, 5, (9, 4)).astype(np.float32) for name in clips.clip_id}
     log_mel = Frames.in_memory(frames)
-    profiles = profiles_of(clips.clip_id, log_mel)
-    assert profiles.spectrum_db.shape == profiles.flux_db.shape == (7, 4)
+    spectra = spectra_of_clips(clips.clip_id, log_mel)
+    assert spectra.spectrum_db.shape == spectra.flux_db.shape == (7, 4)
     settings = SETTINGS.model_copy(update={"flux_margin": 1.5})
-    reference = SoundReference.fit(clips, profiles, settings, sample_rate=RATE)
+    reference = SoundReference.fit(clips, spectra, settings, sample_rate=RATE)
     clips.loc[2, "crest_db"] = 0.5
     frames["e"][:, 3] += 60
     table = weigh_clips(clips, log_mel, reference)
     assert table.foreign.tolist() == [False, False, True, False, True, False, False]
     for row, clip in zip(table.itertuples(), clips.itertuples(), strict=True):
-        profile = profile_of(frames[clip.clip_id])
-        found = reference.weigh(clip.level_dbfs, clip.crest_db, profile, clip.machine_id)
+        spectra = spectra_of_clip(frames[clip.clip_id])
+        found = reference.weigh(clip.level_dbfs, clip.crest_db, spectra, clip.machine_id)
         level, crest, spectrum, flux = found
         assert (row.flux_db, row.flux_highest_db, row.flux_p_value) == (
             *(flux.value_db, flux.highest_db, flux.p_value),
@@ -267,9 +263,25 @@ def test_a_foreign_spectrum_is_told_with_its_frequencies():
     assert is_foreign(evidence)
     (note,) = notes_of(evidence)
     assert note == (
-        "foreign sound: its spectrum is 10.0 dB from this machine's usual one, normal clips lie "
-        "within 3.4 dB; it differs most around 250 Hz (10 dB less)"
+        "foreign sound: its spectrum is 10.0 dB from this machine's usual one (normal clips: up to "
+        "3.4 dB), most around 250 Hz (10 dB less)"
     )
+
+
+def test_a_clip_is_called_foreign_once_however_much_of_it_is():
+    """A level beside it is another matter, and has a note of its own."""
+    reference = fitted(fluxes_db=[0.0, 1.0, 2.0, 3.0, -1.0, 0.0, 1.0], flux_margin=1.5)
+    evidence = weigh(reference, -7.0, 1.0, "00", tilt_db=21.5, flux_db=20.0)
+    assert [one.strange for one in evidence] == [True] * 4
+    for by_score, called in ((False, "foreign sound"), (True, UNLIKE)):
+        level, foreign = notes_of(evidence, by_score=by_score)
+        assert level.startswith("20 dB louder than the loudest of 4 normal clips")
+        assert foreign.startswith(f"{called}: its crest factor is 1 dB (")
+        assert foreign.count(called) == 1
+        _, spectrum, flux = foreign.removeprefix(f"{called}: ").split("; ")
+        assert spectrum.startswith("its spectrum is 10.0 dB from this machine's usual one (")
+        assert flux.startswith("its spectral flux (how it changes from moment to moment) is 18.5")
+        assert foreign == foreign_note(evidence, by_score=by_score)
 
 
 UNLIKE = (
@@ -291,10 +303,10 @@ def test_where_the_score_is_high_too_it_may_be_a_fault(score, threshold, begins)
         *(score, threshold, Decision.ANOMALOUS, 0.1, (), ()),
         evidence=evidence,
     )
-    crest, spectrum = verdict.notes
-    assert crest.startswith(f"{begins}a crest factor of 1 dB")
-    assert spectrum.startswith(f"{begins}its spectrum is 10.0 dB")
-    assert [one.reason for one in doubts(verdict)] == [crest, spectrum]
+    (note,) = verdict.notes
+    assert note.startswith(f"{begins}its crest factor is 1 dB")
+    assert "; its spectrum is 10.0 dB" in note
+    assert [one.reason for one in doubts(verdict)] == [note]
     # the same in tables
     clips = pd.DataFrame({"clip_id": ["a"], "machine_id": ["00"], "score": [score]})
     beside = pd.DataFrame(

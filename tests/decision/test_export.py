@@ -12,7 +12,7 @@ from support import Project
 
 from anomalous_sound import Detector, Rejection
 from anomalous_sound.command.exporting import write_export
-from anomalous_sound.decision.detector import SETTINGS_FILE
+from anomalous_sound.decision.detector_files import SETTINGS_FILE
 from anomalous_sound.decision.export import TOLERANCE, compare, export
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods.discovery import trained_methods

@@ -12,7 +12,9 @@ from anomalous_sound.decision.calibration import (
     conformal_p_value,
     conformal_threshold,
 )
-from anomalous_sound.decision.evidence import Profiles, SoundReference, foreign_among, is_foreign
+from anomalous_sound.decision.evidence import is_foreign
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.decision.thresholds import conformal_at, decide, deploy
 from anomalous_sound.errors import InputError
 
@@ -108,7 +110,7 @@ def clips_of(crests_db, machine_ids):
 
 def sounding(spectra_db, fluxes_db=None):
     spectra = np.array(spectra_db, dtype=float)
-    return Profiles(spectra, np.zeros_like(spectra) if fluxes_db is None else fluxes_db)
+    return Spectra(spectra, np.zeros_like(spectra) if fluxes_db is None else fluxes_db)
 
 
 def test_what_is_foreign_among_normal_clips_is_worked_out():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from support import SMALL_PARAMETERS, Project
 
-from anomalous_sound.command.description import promise
+from anomalous_sound.command.promise_lines import promise_lines
 from anomalous_sound.configuration.scoring import PooledErrorSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.scores import fit_score
@@ -125,23 +125,15 @@ def test_the_report_says_what_foreign_sound_adds(in_folds):
 
 def test_info_says_what_the_promise_rests_on(in_folds):
     detector = in_folds.load("lstm.detector")
-    said = promise(detector)
-    included = "an alarm, foreign sound included (conformal: observed, not proven, with folds; for"
-    assert included in said
-    assert "foreign sound adds" not in said
+    said = dict(promise_lines(detector))
+    assert said["Promises"].endswith("normal clips, foreign sound included")
+    assert said["Holds"].startswith("measured, not proven")
     assert detector.calibration.foreign == (False,) * len(detector.calibration.scores)
     earlier = replace(detector, calibration=replace(detector.calibration, foreign=None))
-    said = promise(earlier.at_rate(detector.thresholds.false_alarm_rate))
-    assert "by the score (conformal: observed, not proven, with folds; for the mixture" in said
-    assert "foreign sound adds 60 in 100 at most" in said  # 3 kinds, 4 normal clips a machine ID
-    assert "left out" not in said
-    description = detector.networks.description
-    corpus = description.corpus.model_copy(update={"held_out_by": "blocks"})
-    networks = replace(detector.networks, description=replace(description, corpus=corpus))
-    cut = replace(detector, networks=networks)
-    assert "blocks of recordings were left out, so it holds for the days of" in promise(cut)
-    unseen = replace(detector, thresholds=replace(detector.thresholds, for_unseen=True))
-    assert "rests on 2 machine IDs: no rate below 1 in 3 " in promise(unseen)
+    said = dict(promise_lines(earlier.at_rate(detector.thresholds.false_alarm_rate)))
+    assert said["Promises"].startswith("a score at or above the threshold on at most ")
+    # 3 kinds, 4 normal clips a machine ID
+    assert said["Promises"].endswith("foreign sound adds 60 in 100 at most")
 
 
 def test_folds_of_each_machine_id_calibrate_the_networks_that_are_delivered(project):

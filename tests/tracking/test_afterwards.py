@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from support import Project
+from tracking.failing import artifacts_fail
 
 from anomalous_sound.cli import mlflow_commands
 from anomalous_sound.tracking import entries
@@ -88,16 +89,8 @@ def test_a_run_that_mlflow_missed_is_recorded_as_one_that_it_saw(
 def test_a_run_that_mlflow_lost_in_the_middle_gets_the_rest(
     project, dcase_folder, monkeypatch, caplog
 ):
-    whole, calls = mlflow.log_artifact, []
-
-    def fails(path, *arguments):
-        calls.append(path)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device", path)
-        whole(path, *arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow, "log_artifact", fails)
+        artifacts_fail(patch, at=2, error=OSError(28, "No space left on device"))
         project.look(audio_dir=str(dcase_folder))
     (begun,) = runs(project)
     assert "explore/report.md" not in str(artifacts(project, begun))
@@ -112,17 +105,9 @@ def test_a_run_that_mlflow_lost_in_the_middle_gets_the_rest(
 
 
 def test_a_store_that_is_lost_in_the_middle_gets_all_of_the_run(project, dcase_folder, monkeypatch):
-    whole, calls = mlflow.log_artifact, []
-
-    def fails(path, *arguments):
-        calls.append(path)
-        if len(calls) == 3:
-            raise OSError(5, "Input/output error", path)
-        whole(path, *arguments)
-
     empty = (project.path / "mlflow.db").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow, "log_artifact", fails)
+        artifacts_fail(patch, at=3, error=OSError(5, "Input/output error"))
         project.look(audio_dir=str(dcase_folder))
     (begun,) = runs(project)
     (project.path / "mlflow.db").write_bytes(empty)

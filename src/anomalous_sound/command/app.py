@@ -78,7 +78,7 @@ main.add_command(watch)
 
 
 @main.command()
-@click.argument("places", nargs=-1, required=True, metavar="FILE...|DIR|-", type=click.Path())
+@click.argument("places", nargs=-1, required=True, metavar="FILE|DIR...|-", type=click.Path())
 @detector_option
 @machine_id_option
 @rate_option

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
 from typing import Any
 
-from anomalous_sound.decision.calibration import in_words
+from anomalous_sound.command.promise_lines import promise_lines
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.strategies import STRATEGIES
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
-from anomalous_sound.vocabulary import DrawUnit
+from anomalous_sound.vocabulary import Split
 
-FROM_FEEDBACK = "feedback:"  # begins the names of calibration clips that were alarms
-_WHAT_WAS_LEFT_OUT: Mapping[DrawUnit, str] = {
-    "clips": "",
-    "recordings": "whole recordings were left out, so it rests on how many these are",
-    "blocks": "blocks of recordings were left out, so it holds for the days of these",
-}
+_LABEL, _WIDTH = 14, 90  # characters of a label, and of a line
 
 
 def facts(detector: Detector) -> dict[str, Any]:
@@ -68,96 +62,88 @@ def in_lines(detector: Detector) -> list[str]:
     """Return the facts in lines for people."""
     found = facts(detector)
     identity, trained_on, features = found["identity"], found["trained_on"], found["features"]
-    clips = ", ".join(f"{count} {which}" for which, count in trained_on["clips"].items())
+    clips = sorted(trained_on["clips"].items(), key=lambda one: not one[0].startswith(Split.TRAIN))
     channel = features["channel"]
     if isinstance(channel, list):
         channel = " and ".join(map(str, channel)) + " each by itself"
     again, exported = identity["recalibrated_at"], identity["exported_from"]
-    return [
-        f"Method        {found['method']}; networks: {found['networks']}",
-        f"Digest        {identity['digest']}"
-        + (f", an export of {exported}; no PyTorch needed" if exported else ""),
-        f"Trained       {identity['trained_at']}, by version {identity['version']}"
-        + (f"; recalibrated {again}" if again else ""),
-        f"Trained on    {trained_on['corpus']}{' (simulated data)' * trained_on['simulated']}: "
-        f"{clips}; fingerprint {trained_on['fingerprint']}",
-        f"Machine type  {found['machine_type']}",
-        f"Machine IDs   {', '.join(map(named, found['machine_ids']))}",
-        f"Features      {features['n_mels']} mel bands, {features['sample_rate_hz']} Hz, n_fft "
+    features_text = (
+        f"{features['n_mels']} mel bands, {features['sample_rate_hz']} Hz, n_fft "
         f"{features['n_fft']}, hop {features['hop_length']}, channel {channel}, "
         f"scaling {features['scaling']}"
-        + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else ""),
+        + (f"; recordings are cut into {features['clip_s']:g} s" if features["clip_s"] else "")
+    )
+    described = [
+        ("Method", f"{found['method']}; networks: {found['networks']}"),
+        (
+            "Digest",
+            identity["digest"]
+            + (f", an export of {exported}; no PyTorch needed" if exported else ""),
+        ),
+        (
+            "Trained",
+            f"{identity['trained_at']}, by version {identity['version']}"
+            + (f"; recalibrated {again}" if again else ""),
+        ),
+        (
+            "Trained on",
+            f"{trained_on['corpus']}{' (simulated data)' * trained_on['simulated']}, fingerprint "
+            f"{trained_on['fingerprint']}",
+        ),
+        ("Clips", ", ".join(f"{which} {count}" for which, count in clips)),
+        ("Machine type", found["machine_type"]),
+        ("Machine IDs", ", ".join(map(named, found["machine_ids"]))),
+        ("Features", features_text),
         *_lengths(detector),
         *_encoder(detector),
-        f"Promises      {promise(detector)}",
+        *promise_lines(detector),
         *_thresholds(detector.thresholds),
     ]
+    return [line for label, text in described for line in labelled(label, text)]
 
 
-def _lengths(detector: Detector) -> list[str]:
+def labelled(label: str, text: str, *, indent: int = _LABEL) -> list[str]:
+    """Return a label and a text as lines; those after the first go on below its text.
+
+    Args:
+        label: the first word or two.
+        text: what there is to say; a path in it is never broken.
+        indent: characters before the text.
+    """
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=f"{label:<{indent}}",
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _lengths(detector: Detector) -> list[tuple[str, str]]:
     if detector.sound.comparable_s is None:
         return []
     from_s, to_s = detector.sound.comparable_s
-    return [f"Clip length   decides clips of {from_s:.1f} to {to_s:.1f} s; others are undecided"]
+    return [("Clip length", f"decides clips of {from_s:.1f} to {to_s:.1f} s; others are undecided")]
 
 
-def _encoder(detector: Detector) -> list[str]:
+def _encoder(detector: Detector) -> list[tuple[str, str]]:
     networks = detector.networks
     if not isinstance(networks, FrozenEncoder):
         return []
-    return [f"Encoder       {networks.file.path}, sha256 {networks.file.sha256}; not copied"]
+    return [("Encoder", f"{networks.file.path}, sha256 {networks.file.sha256}; not copied")]
 
 
-def _thresholds(thresholds: Thresholds) -> list[str]:
+def _thresholds(thresholds: Thresholds) -> list[tuple[str, str]]:
+    how = f" ({thresholds.strategy})"
     judged = ", ".join(map(named, thresholds.by_machine_id))
     if thresholds.shared is not None:
         more = ", and others" if thresholds.for_unseen else ""
-        return [f"Threshold     {thresholds.shared:.5g} for machine ID {judged}{more}"]
+        return [("Threshold", f"{thresholds.shared:.5g} for machine ID {judged}{more}{how}")]
     return [
-        f"Threshold     {value:.5g} for machine ID {named(name)}"
+        ("Threshold", f"{value:.5g} for machine ID {named(name)}{how}")
         for name, value in thresholds.by_machine_id.items()
     ]
-
-
-def promise(detector: Detector) -> str:
-    """Say which false-alarm rate a detector promises, and from how many clips."""
-    thresholds, calibration = detector.thresholds, detector.calibration
-    rate, clips = thresholds.false_alarm_rate, len(calibration.scores)
-    source = f"from {clips} normal clips" + (
-        ", each scored by networks that have not heard it"
-        if calibration.in_folds
-        else " that it was not trained on"
-    )
-    if chosen := sum(name.startswith(FROM_FEEDBACK) for name in calibration.clip_ids):
-        source += f", {chosen} of them chosen because they were alarms"
-    if rate is None:
-        why = f": {thresholds.note}" if thresholds.note else ""
-        return f"no false-alarm rate ({thresholds.strategy}{why}); {source}"
-    of_each = thresholds.per == "machine_id"
-    whose = " of each machine ID" if of_each else ""
-    holds = STRATEGIES[thresholds.strategy].holds_when(
-        in_folds=calibration.in_folds,
-        mixed=not of_each and len(set(calibration.machine_ids)) > 1,
-    )
-    joint = thresholds.with_foreign
-    foreign = sum(calibration.foreign or ())
-    said = [
-        f"at most {in_words(rate)} normal clips{whose} an alarm"
-        f"{', foreign sound included' if joint else ' by the score'} "
-        f"({thresholds.strategy}: {holds})",
-        "" if joint else f"foreign sound adds {100 * detector.sound.added_rate:.2g} in 100 at most",
-        source
-        + (
-            f", {foreign} of them foreign among the others, which count as above any score"
-            if joint and foreign
-            else ""
-        ),
-        _WHAT_WAS_LEFT_OUT[detector.description.corpus.held_out_by]
-        if detector.identity.recalibrated_at is None
-        else "",
-        thresholds.unseen_note,
-    ]
-    return "; ".join(filter(None, said))
 
 
 def named(machine_id: str) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from anomalous_sound.command.description import FROM_FEEDBACK
+from anomalous_sound.command.promise_lines import FROM_FEEDBACK
 from anomalous_sound.command.recalibration import Recalibration, changes, promised_rate
 from anomalous_sound.command.watch.kept import Feedback, KeptClip, KeptClips
 from anomalous_sound.decision.calibration import CalibrationScores

@@ -9,7 +9,7 @@ from typing import Any
 
 from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import clock_time
-from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.decision.verdict import Rejection, Verdict, in_one_sentence
 from anomalous_sound.vocabulary import Decision
 

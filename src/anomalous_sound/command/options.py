@@ -19,7 +19,7 @@ rate_option = click.option(
     type=float,
     help="Alarms to accept among normal clips, such as 0.02; default: as the detector was trained.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines, for programs.")
 
 
 kept_option = click.option(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from anomalous_sound.command.description import named, promise
+from anomalous_sound.command.description import labelled, named
+from anomalous_sound.command.promise_lines import promise_in_short
 from anomalous_sound.command.recordings import Wanted, judge, select
 from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.folder import open_corpus
@@ -19,18 +20,15 @@ from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import piece_id
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import (
-    CREST,
-    LEVEL,
-    Profiles,
-    SoundReference,
-    foreign_among,
-)
+from anomalous_sound.decision.evidence import CREST, LEVEL
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.vocabulary import Label
 
+_INDENT = 15  # characters before a text
 _NAMED = 3  # recordings that are left out, in a message
 
 
@@ -71,7 +69,10 @@ class Recalibration:
 def changes(before: Detector, after: Detector) -> list[str]:
     """Say how promise and thresholds change."""
     old, new = before.thresholds.by_machine_id, after.thresholds.by_machine_id
-    lines = [f"promises now   {promise(before)}", f"promises then  {promise(after)}"]
+    lines = [
+        *labelled("promises now", promise_in_short(before), indent=_INDENT),
+        *labelled("promises then", promise_in_short(after), indent=_INDENT),
+    ]
     for name in sorted({*old, *new}):
         values = [f"{one[name]:.5g}" if name in one else "none" for one in (old, new)]
         lines.append(f"threshold      machine ID {named(name)}: {values[0]} -> {values[1]}")
@@ -148,7 +149,7 @@ def recalibrate(
     """
     rate = promised_rate(detector, rate)
     wanted, left_out = _normal(open_corpus(place, "recalibrate"), detector, machine_id)
-    clip_ids, machine_ids, scores, sounds, profiles, durations_s = [], [], [], [], [], []
+    clip_ids, machine_ids, scores, sounds, spectra, durations_s = [], [], [], [], [], []
     for one in wanted:
         results = list(judge(detector, [one]))
         for result in results:
@@ -160,8 +161,8 @@ def recalibrate(
             machine_ids.append(one.machine_id)
             scores.append(result.score)
             sounds.append({one.name: one.value_db for one in result.evidence})
-            assert result.profile is not None  # a verdict of a detector has one
-            profiles.append(result.profile)
+            assert result.spectra is not None  # a verdict of a detector has one
+            spectra.append(result.spectra)
             durations_s.append(result.duration_s)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if not scores:
@@ -177,7 +178,7 @@ def recalibrate(
             "duration_s": durations_s,
         }
     )
-    known = Profiles.stacked(profiles)
+    known = Spectra.stacked(spectra)
     sound = detector.sound.refit(heard, known)
     foreign = foreign_among(heard, known, sound.settings)
     calibration = CalibrationScores(

@@ -12,7 +12,7 @@ factor, which is the peak above the level, its spectrum and its spectral flux.
   no normal clip, compared with the others, comes near. A high crest factor is no evidence: knocks
   and clicks are what the score is for.
 - A **spectrum** farther from the mean of the normal clips than all of these, by a margin, is
-  foreign too: noise, a tone, hum, another machine (see :mod:`.spectrum`).
+  foreign too: noise, a tone, hum, another machine (see :mod:`.spectrum_distance`).
 - So is a **spectral flux**, how much each band changes from frame to frame, that is so far from
   their mean: another machine in the same hall has another rhythm, if not another spectrum.
 
@@ -23,9 +23,9 @@ ones cannot be compared with theirs: such a clip has a score and a note, and is 
 To be foreign, a normal clip would have to lie outside of all n normal clips of its machine ID, by
 a margin. That alone happens to at most 1 in n + 1 exchangeable clips: this is what each kind of
 evidence may add, at the very most, to a rate that is promised for the score. The conformal
-thresholds promise for both together: they count the normal clips that are foreign among the others
-(:func:`foreign_among`; why that keeps the rate is in :mod:`.calibration`). What the margins leave
-of it is measured in ``experiments/foreign_sound.py``.
+thresholds promise for both together: they count the normal clips that are foreign among the
+others (:func:`.sound_reference.foreign_among`; why that keeps the rate is in
+:mod:`.calibration`). What the margins leave of it is measured in ``experiments/foreign_sound.py``.
 
 p-values are conformal (see :func:`.calibration.conformal_p_value`): the part of normal clips, and
 of the clip itself, with so low a crest factor or so distant a spectrum; for the level, which may be
@@ -34,28 +34,14 @@ off to either side, twice the smaller part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from anomalous_sound.configuration.decision import EvidenceSettings
-from anomalous_sound.decision.calibration import conformal_p_value
-from anomalous_sound.decision.spectrum import FEWEST, SpectrumReference, distances_in_company
-from anomalous_sound.features.frames import Frames
-from anomalous_sound.features.levels import mean_spectrum, spectral_flux
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVEL, CREST, SPECTRUM, FLUX = "level", "crest factor", "spectrum", "spectral flux"
 _FOREIGN = "foreign sound"
 _UNLIKE = (
     "unlike anything heard in training (another source, a new fault, or another recording set-up)"
 )
-_COLUMNS = {LEVEL: "level_dbfs", CREST: "crest_db"}
-_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -85,371 +71,55 @@ class Evidence:
     where: str = ""
 
     @property
-    def note(self) -> str:
-        """What there is to say of it alone, in a sentence; empty if it is not strange."""
-        return self.said(by_score=False)
-
-    def said(self, *, by_score: bool) -> str:
-        """Say in a sentence what there is to say of it; nothing if it is not strange.
-
-        Args:
-            by_score: whether the score calls the clip anomalous, too. Then it may well be this
-                machine, with a fault; see :func:`softened`.
-        """
+    def finding(self) -> str:
+        """What there is to say of it; empty if it is not strange."""
         if not self.strange:
             return ""
-        above = self.value_db > self.highest_db
-        beyond = self.value_db - self.highest_db if above else self.lowest_db - self.value_db
         if self.name == LEVEL:
+            above = self.value_db > self.highest_db
+            beyond = self.value_db - self.highest_db if above else self.lowest_db - self.value_db
             how, end = ("louder", "loudest") if above else ("softer", "softest")
             return (
                 f"{beyond:.0f} dB {how} than the {end} of {self.normal_clips} normal clips: "
                 "another gain, microphone or distance?"
             )
-        if self.name in (SPECTRUM, FLUX):
-            what = (
-                "spectrum"
-                if self.name == SPECTRUM
-                else "spectral flux (how it changes from moment to moment)"
+        if self.name == CREST:
+            return (
+                f"its crest factor is {self.value_db:.0f} dB (normal clips: {self.lowest_db:.0f} "
+                f"to {self.highest_db:.0f} dB), as of clipping, a tone or hum"
             )
-            whose = (
-                "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
-            )
-            said = (
-                f"{_FOREIGN}: its {what} is {self.value_db:.1f} dB from {whose}, "
-                f"normal clips lie within {self.highest_db:.1f} dB; it differs most "
-                f"{self.where}"
-            )
-        else:
-            said = (
-                f"{_FOREIGN}: a crest factor of {self.value_db:.0f} dB, normal clips have "
-                f"{self.lowest_db:.0f} to {self.highest_db:.0f} dB (clipping, a tone or hum)"
-            )
-        return softened(said) if by_score else said
-
-
-@dataclass(frozen=True)
-class SoundReference:
-    """Level, crest factor, spectrum and spectral flux of the normal clips.
-
-    Attributes:
-        values_db: by name of the evidence and machine ID, level or crest factor of each normal
-            clip, sorted.
-        spectra: the mean spectra of the normal clips.
-        settings: the margins. That of level and crest factor is the least: where a normal clip lies
-            outside of the others of its machine ID, it is twice as far.
-        durations_s: of the shortest and the longest normal clip, s; None: of an earlier version,
-            which did not know them.
-        fluxes: the spectral fluxes of the normal clips; None: of an earlier version.
-    """
-
-    values_db: Mapping[str, Mapping[str, tuple[float, ...]]]
-    spectra: SpectrumReference
-    settings: EvidenceSettings
-    durations_s: tuple[float, float] | None = None
-    fluxes: SpectrumReference | None = None
-
-    @classmethod
-    def fit(
-        cls,
-        clips: pd.DataFrame,
-        profiles: Profiles,
-        settings: EvidenceSettings,
-        *,
-        sample_rate: int,
-    ) -> SoundReference:
-        """Take the numbers of normal clips.
-
-        Args:
-            clips: ``machine_id, level_dbfs, crest_db, duration_s`` of each normal clip.
-            profiles: of the same clips.
-            settings: the margins.
-            sample_rate: of the clips, Hz.
-        """
-        values_db = {
-            name: {
-                str(machine_id): tuple(sorted(map(float, group)))
-                for machine_id, group in clips.groupby("machine_id")[column]
-            }
-            for name, column in _COLUMNS.items()
-        }
-        machine_ids = clips.machine_id.astype(str).tolist()
-        spectra, fluxes = (
-            SpectrumReference.fit(machine_ids, values, sample_rate=sample_rate)
-            for values in (profiles.spectrum_db, profiles.flux_db)
-        )
-        durations_s = float(clips.duration_s.min()), float(clips.duration_s.max())
-        compared = None if settings.flux_margin is None else fluxes
-        return cls(values_db, spectra, settings, durations_s, compared)
-
-    def refit(self, clips: pd.DataFrame, profiles: Profiles) -> SoundReference:
-        """Take the numbers of other normal clips, with the same margins; see :meth:`fit`."""
-        return self.fit(clips, profiles, self.settings, sample_rate=self.spectra.sample_rate)
-
-    def weigh(
-        self, level_dbfs: float, crest_db: float, profile: Profiles, machine_id: str
-    ) -> tuple[Evidence, ...]:
-        """Compare a clip with the normal clips of its machine ID, or with all if it has few.
-
-        Args:
-            level_dbfs: of the clip.
-            crest_db: its peak above that.
-            profile: of the clip.
-            machine_id: of the clip.
-
-        Returns:
-            What level, crest factor, spectrum and, unless the reference is of an earlier version,
-            spectral flux say, in this order.
-        """
-        found = (
-            self._weigh_number(LEVEL, level_dbfs, machine_id),
-            self._weigh_number(CREST, crest_db, machine_id),
-            self._weigh_profile(SPECTRUM, self.spectra, profile.spectrum_db, machine_id),
-        )
-        if self.fluxes is None:
-            return found
-        return (*found, self._weigh_profile(FLUX, self.fluxes, profile.flux_db, machine_id))
-
-    @property
-    def comparable_s(self) -> tuple[float, float] | None:
-        """How long clips may be to be decided, s, from and to; None: as long as they like."""
-        margin = self.settings.duration_margin
-        if self.durations_s is None or margin is None:
-            return None
-        shortest_s, longest_s = self.durations_s
-        return shortest_s / margin, longest_s * margin
-
-    @property
-    def are_mixed(self) -> bool:
-        """Whether the longest normal clip would not be decided, were all like the shortest."""
-        margin = self.settings.duration_margin
-        if self.durations_s is None or margin is None:
-            return False
-        shortest_s, longest_s = self.durations_s
-        return longest_s > shortest_s * margin
-
-    def not_comparable(self, duration_s: float) -> str:
-        """Say in a sentence why a clip of this length is not decided; nothing if it is.
-
-        Args:
-            duration_s: of the clip, s.
-        """
-        if self.durations_s is None or self.comparable_s is None:
-            return ""
-        (shortest_s, longest_s), (from_s, to_s) = self.durations_s, self.comparable_s
-        if from_s - _ROUNDING_S <= duration_s <= to_s + _ROUNDING_S:
-            return ""
-        normal = f"{shortest_s:.1f}" + (
-            f" to {longest_s:.1f}" if f"{shortest_s:.1f}" != f"{longest_s:.1f}" else ""
-        )
+        what = f"{FLUX} (how it changes from moment to moment)" if self.name == FLUX else SPECTRUM
+        whose = "this machine's usual one" if self.p_value else "the usual one of other machine IDs"
         return (
-            f"not decided: it lasts {duration_s:.1f} s and normal clips {normal} s, so the scores "
-            "cannot be compared; record or cut clips as long, or recalibrate with normal clips of "
-            "this length"
+            f"its {what} is {self.value_db:.1f} dB from {whose} (normal clips: up to "
+            f"{self.highest_db:.1f} dB), most {self.where}"
         )
-
-    @property
-    def added_rate(self) -> float:
-        """What foreign sound may add to a rate of the score alone, at most: see the module."""
-        clips = min(len(_compared(self.values_db[CREST], name)) for name in self.values_db[CREST])
-        kinds = 2 if self.fluxes is None else 3
-        return min(1.0, kinds / (clips + 1))
-
-    def _weigh_number(self, name: str, value_db: float, machine_id: str) -> Evidence:
-        normal = np.array(_compared(self.values_db[name], machine_id))
-        lowest, highest = float(normal[0]), float(normal[-1])
-        below, above = (
-            float(conformal_p_value(sign * normal, sign * value_db)) for sign in (-1, 1)
-        )
-        outside, gap = lowest - value_db, _largest_gap(normal.tolist(), both=name == LEVEL)
-        least_db = self.settings.crest_margin_db
-        if name == LEVEL:
-            outside, least_db = max(outside, value_db - highest), self.settings.level_margin_db
-        p_value = min(1.0, 2 * min(below, above)) if name == LEVEL else below
-        return Evidence(
-            name=name,
-            value_db=float(value_db),
-            lowest_db=lowest,
-            highest_db=highest,
-            normal_clips=len(normal),
-            p_value=p_value if machine_id in self.values_db[name] else None,
-            strange=outside > max(least_db, 2 * gap),
-        )
-
-    def _weigh_profile(
-        self, name: str, reference: SpectrumReference, values_db: np.ndarray, machine_id: str
-    ) -> Evidence:
-        found = reference.distance(values_db, machine_id)
-        limit_db = _profile_limit(name, found.highest_db, self.settings)
-        return Evidence(name=name, strange=found.value_db > limit_db, **vars(found))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the attributes as JSON values; no bit is lost.
-
-        What an earlier version did not know is left out, so that the digest of its detectors stays.
-        """
-        durations = {} if self.durations_s is None else {"durations_s": list(self.durations_s)}
-        values = {
-            name: {machine_id: list(values) for machine_id, values in of_ids.items()}
-            for name, of_ids in self.values_db.items()
-        }
-        return {
-            "values_db": values,
-            "spectra": self.spectra.to_json(),
-            "settings": self.settings.model_dump(mode="json", exclude_none=True),
-            **durations,
-            **({} if self.fluxes is None else {"fluxes": self.fluxes.to_json()}),
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SoundReference:
-        """Take what :meth:`to_json` returned.
-
-        Raises:
-            KeyError: it is of an earlier version, which knew no spectra.
-        """
-        values_db = {
-            name: {machine_id: tuple(values) for machine_id, values in of_ids.items()}
-            for name, of_ids in values["values_db"].items()
-        }
-        spectra = SpectrumReference.from_json(values["spectra"])
-        settings = EvidenceSettings.model_validate(values["settings"])
-        durations_s = values.get("durations_s")
-        return cls(
-            *(values_db, spectra, settings),
-            None if durations_s is None else (float(durations_s[0]), float(durations_s[1])),
-            SpectrumReference.from_json(values["fluxes"]) if "fluxes" in values else None,
-        )
-
-
-def weigh_clips(clips: pd.DataFrame, log_mel: Frames, reference: SoundReference) -> pd.DataFrame:
-    """Weigh the evidence of many clips.
-
-    Args:
-        clips: ``clip_id, machine_id, level_dbfs, crest_db, duration_s``.
-        log_mel: their frames.
-        reference: of the normal clips.
-
-    Returns:
-        ``clip_id, level_dbfs, level_p_value, crest_db, crest_p_value, spectrum_db,
-        spectrum_highest_db, spectrum_p_value, flux_db, flux_highest_db, flux_p_value, foreign,
-        comparable, note``, one row per clip; without p-values where there are none, and those of
-        the flux only where it is compared. ``comparable``: whether it is as long as normal clips.
-    """
-    import pandas as pd
-
-    rows = []
-    names = ("clip_id", "machine_id", *_COLUMNS.values(), "duration_s")
-    columns = (clips[name].tolist() for name in names)
-    for clip_id, machine_id, level_dbfs, crest_db, duration_s in zip(*columns, strict=True):
-        profile = profile_of(log_mel.mean_clip(clip_id))
-        evidence = reference.weigh(level_dbfs, crest_db, profile, machine_id)
-        level, crest, spectrum, *flux = evidence
-        not_comparable = reference.not_comparable(duration_s)
-        rows.append(
-            {
-                "clip_id": clip_id,
-                "level_dbfs": level.value_db,
-                "level_p_value": level.p_value,
-                "crest_db": crest.value_db,
-                "crest_p_value": crest.p_value,
-                "spectrum_db": spectrum.value_db,
-                "spectrum_highest_db": spectrum.highest_db,
-                "spectrum_p_value": spectrum.p_value,
-                **(_of_flux(*flux) if flux else {}),
-                "foreign": is_foreign(evidence),
-                "comparable": not not_comparable,
-                "note": "; ".join(filter(None, (not_comparable, *notes_of(evidence)))),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _of_flux(flux: Evidence) -> dict[str, float | None]:
-    return {
-        "flux_db": flux.value_db,
-        "flux_highest_db": flux.highest_db,
-        "flux_p_value": flux.p_value,
-    }
-
-
-def foreign_among(
-    clips: pd.DataFrame, profiles: Profiles, settings: EvidenceSettings
-) -> np.ndarray:
-    """Say which normal clips are foreign when each is compared with the others.
-
-    These are the others of its machine ID, or of all if it has few, as a new clip is compared.
-    Below the other crest factors, the least margin counts and not the gap between the lowest two:
-    a further clip could close it.
-
-    Args:
-        clips: ``machine_id, crest_db`` of each normal clip.
-        profiles: of the same clips.
-        settings: the margins.
-
-    Returns:
-        A boolean for each clip.
-    """
-    machine_ids, crests = clips.machine_id.astype(str).to_numpy(), clips.crest_db.to_numpy()
-    foreign = np.zeros(len(clips), dtype=bool)
-    for machine_id in set(machine_ids):
-        own = machine_ids == machine_id
-        company = np.flatnonzero(own if own.sum() >= FEWEST else np.ones_like(own))
-        if len(company) < 2:
-            continue
-        below = -_highest_of_others(-crests[company]) - crests[company]
-        found = below > settings.crest_margin_db
-        for name, values_db in ((SPECTRUM, profiles.spectrum_db), (FLUX, profiles.flux_db)):
-            distances = distances_in_company(values_db[company])
-            of_others = _highest_of_others(distances)
-            limits = np.array([_profile_limit(name, highest, settings) for highest in of_others])
-            found |= distances > limits
-        foreign[company[found & own[company]]] = True
-    return foreign
-
-
-@dataclass(frozen=True)
-class Profiles:
-    """What clips sound like as a whole.
-
-    Attributes:
-        spectrum_db: mean spectra (see :func:`.levels.mean_spectrum`), mel bands, or clips × mel
-            bands.
-        flux_db: spectral fluxes (see :func:`.levels.spectral_flux`), of the same shape.
-    """
-
-    spectrum_db: np.ndarray
-    flux_db: np.ndarray
-
-    @classmethod
-    def stacked(cls, profiles: Iterable[Profiles]) -> Profiles:
-        """Put those of single clips, one at least, into clips × mel bands."""
-        spectra, fluxes = zip(*((one.spectrum_db, one.flux_db) for one in profiles), strict=True)
-        return cls(np.stack(spectra), np.stack(fluxes))
-
-
-def profile_of(frames: np.ndarray) -> Profiles:
-    """Return what a clip sounds like.
-
-    Args:
-        frames: its log-mel frames, frames × mel bands, dB.
-    """
-    return Profiles(mean_spectrum(frames), spectral_flux(frames))
-
-
-def profiles_of(clip_ids: Iterable[str], log_mel: Frames) -> Profiles:
-    """Return what clips sound like.
-
-    Args:
-        clip_ids: the clips, one at least.
-        log_mel: their frames; those of one clip are in memory at a time.
-    """
-    return Profiles.stacked(profile_of(log_mel.mean_clip(clip_id)) for clip_id in clip_ids)
 
 
 def notes_of(evidence: Sequence[Evidence], *, by_score: bool = False) -> tuple[str, ...]:
-    """Return what there is to say of the evidence; see :meth:`Evidence.said`."""
-    return tuple(said for one in evidence if (said := one.said(by_score=by_score)))
+    """Return what there is to say of a clip: of its level, and why it is foreign.
+
+    Args:
+        evidence: all of the clip.
+        by_score: as of :func:`foreign_note`.
+    """
+    of_level = [one.finding for one in evidence if one.name == LEVEL]
+    return tuple(filter(None, [*of_level, foreign_note(evidence, by_score=by_score)]))
+
+
+def foreign_note(evidence: Sequence[Evidence], *, by_score: bool) -> str:
+    """Say in one sentence in what a clip is foreign; nothing if it is not.
+
+    Args:
+        evidence: all of the clip.
+        by_score: whether the score calls the clip anomalous, too. Then it may well be this
+            machine, with a fault; see :func:`softened`.
+    """
+    findings = [one.finding for one in evidence if one.strange and one.name != LEVEL]
+    if not findings:
+        return ""
+    said = f"{_FOREIGN}: {'; '.join(findings)}"
+    return softened(said) if by_score else said
 
 
 def softened(note: str) -> str:
@@ -458,7 +128,7 @@ def softened(note: str) -> str:
     That it is not this machine is then one explanation among others: a fault that sounds like
     nothing before is just as foreign.
 
-    >>> softened("foreign sound: a crest factor of 1 dB")[:34]
+    >>> softened("foreign sound: its crest factor is 1 dB")[:34]
     'unlike anything heard in training '
     """
     return note.replace(_FOREIGN, _UNLIKE)
@@ -467,33 +137,3 @@ def softened(note: str) -> str:
 def is_foreign(evidence: Sequence[Evidence]) -> bool:
     """Say whether a clip is foreign."""
     return any(one.strange for one in evidence if one.name != LEVEL)
-
-
-def _profile_limit(name: str, highest_db: float, settings: EvidenceSettings) -> float:
-    """Return the distance beyond which a spectrum, or a spectral flux, is foreign."""
-    if name == SPECTRUM:
-        return max(settings.spectrum_margin * highest_db, settings.spectrum_least_db)
-    return np.inf if settings.flux_margin is None else settings.flux_margin * highest_db
-
-
-def _highest_of_others(values: np.ndarray) -> np.ndarray:
-    """Return for each of two values and more the highest of the others."""
-    second, first = np.sort(values)[-2:]
-    found = np.full(len(values), first)
-    found[values.argmax()] = second
-    return found
-
-
-def _compared(of_ids: Mapping[str, tuple[float, ...]], machine_id: str) -> tuple[float, ...]:
-    own = of_ids.get(machine_id, ())
-    if len(own) >= FEWEST:
-        return own
-    return tuple(sorted(value for values in of_ids.values() for value in values))
-
-
-def _largest_gap(normal: Sequence[float], *, both: bool) -> float:
-    """Return how far the lowest, or on both sides any, lies outside of the others."""
-    if len(normal) < 2:
-        return 0.0
-    below, above = normal[1] - normal[0], normal[-1] - normal[-2]
-    return max(below, above) if both else below

@@ -51,7 +51,7 @@ def explain(detector: Detector, samples: np.ndarray, machine_id: str) -> Explana
         times_s=found.times_s,
         frame_s=detector.description.features.frame_s,
         band_edges_hz=found.band_edges_hz,
-        levels=detector.sound.spectra.levels(mean_spectrum(frames), machine_id),
+        levels=detector.sound.mean_spectra.levels(mean_spectrum(frames), machine_id),
         settings=detector.localisation.events,
     )
     # half the memory: what is drawn needs no more digits

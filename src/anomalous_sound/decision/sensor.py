@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from anomalous_sound.decision.evidence import LEVEL
+from anomalous_sound.decision.evidence import LEVEL, foreign_note
 from anomalous_sound.decision.verdict import Verdict
 
 CLIPPED_SHARE = 0.001  # of the samples at full scale
@@ -67,16 +67,15 @@ def doubts(verdict: Verdict, *, level_before_db: float | None = None) -> list[Do
     if signal is not None and signal.constant_s >= STUCK_S:
         found.append(Doubt(Sensor.STUCK, f"all samples are the same for {signal.constant_s:.2f} s"))
     for one in verdict.evidence:
-        if not one.strange:
-            continue
-        kind = Sensor.LEVEL if one.name == LEVEL else Sensor.FOREIGN
-        jump = ""
-        if kind == Sensor.LEVEL and level_before_db is not None:
-            change = one.value_db - level_before_db
-            jump = (
-                f" ({abs(change):.0f} dB {'louder' if change > 0 else 'softer'} than just before)"
-            )
-        found.append(Doubt(kind, one.said(by_score=verdict.is_above) + jump))
+        if one.name == LEVEL and one.strange:
+            jump = ""
+            if level_before_db is not None:
+                change = one.value_db - level_before_db
+                how = "louder" if change > 0 else "softer"
+                jump = f" ({abs(change):.0f} dB {how} than just before)"
+            found.append(Doubt(Sensor.LEVEL, one.finding + jump))
+    if foreign := foreign_note(verdict.evidence, by_score=verdict.is_above):
+        found.append(Doubt(Sensor.FOREIGN, foreign))
     return found
 
 

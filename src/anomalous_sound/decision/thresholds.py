@@ -291,7 +291,7 @@ def decide_new_clips(
             another clip here.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
-        evidence: as :func:`.evidence.weigh_clips` returns it.
+        evidence: as :func:`.evidence_table.weigh_clips` returns it.
 
     Returns:
         ``clip_id, score, threshold, decision, p_value, foreign, note``, one row per clip; see
@@ -351,7 +351,7 @@ def decide_clips(
         clip_scores: ``clip_id, machine_id, score``.
         thresholds: the thresholds that decide.
         calibration: what they were computed from.
-        evidence: as :func:`.evidence.weigh_clips` returns it.
+        evidence: as :func:`.evidence_table.weigh_clips` returns it.
 
     Returns:
         As :func:`decide_new_clips`. A calibration clip has the p-value NaN: it cannot be compared

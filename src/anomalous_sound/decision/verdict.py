@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from anomalous_sound.corpus.names import shown
-from anomalous_sound.decision.evidence import Evidence, Profiles, is_foreign, notes_of
+from anomalous_sound.decision.evidence import Evidence, is_foreign, notes_of
+from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.vocabulary import Decision
 
 
@@ -93,7 +94,7 @@ class Verdict:
         start_s: where the clip begins in that file, s.
         evidence: level, crest factor and spectrum of the clip against those of normal clips.
         not_comparable: why a clip of its length is not decided; empty if it is.
-        profile: mean spectrum and spectral flux of the clip, dB of each mel band.
+        spectra: mean spectrum and spectral flux of the clip, dB of each mel band.
         signal: what the samples say of the sensor.
         error_map: how far each moment and mel band is from normal, if it was asked for; None from
             a frozen encoder, of which ``segments`` and ``bands`` are empty.
@@ -112,7 +113,7 @@ class Verdict:
     start_s: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     not_comparable: str = ""
-    profile: Profiles | None = field(default=None, repr=False, compare=False)
+    spectra: Spectra | None = field(default=None, repr=False, compare=False)
     signal: Signal | None = None
     error_map: ErrorMap | None = field(default=None, repr=False, compare=False)
     channel_scores: Mapping[int, float] = field(default_factory=dict)

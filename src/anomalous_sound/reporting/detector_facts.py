@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from anomalous_sound import __version__
-from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.methods.discovery import methods
 from anomalous_sound.methods.trained import NetworkDescription
 from anomalous_sound.scoring.score import Score

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.serving.requests import JSON, MULTIPART, RAW, Options, Sound
 
 

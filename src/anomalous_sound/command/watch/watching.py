@@ -14,7 +14,7 @@ from anomalous_sound.command.watch.outputs import Outputs
 from anomalous_sound.corpus.decode import Recording
 from anomalous_sound.corpus.names import shown
 from anomalous_sound.corpus.segments import clock_time
-from anomalous_sound.decision.detector import Identity
+from anomalous_sound.decision.identity import Identity
 from anomalous_sound.decision.sensor import Doubt, Sensor, doubts, level_db
 from anomalous_sound.decision.verdict import Rejection, Verdict
 from anomalous_sound.delivery.event import new_event, to_line

@@ -17,7 +17,6 @@ from anomalous_sound.configuration.features import (
     LogMelSettings,
     WindowSettings,
 )
-from anomalous_sound.configuration.reporting import PageSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.corpus.audio_corpus import AudioCorpus, clip_places
 from anomalous_sound.corpus.summary import CorpusSummary
@@ -28,14 +27,7 @@ from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import rms_dbfs
 from anomalous_sound.features.scaling import Scaling
 from anomalous_sound.methods import discovery
-from anomalous_sound.reporting import comparison_figures, comparison_page
-from anomalous_sound.reporting.comparison_page import Compared
-from anomalous_sound.reporting.comparison_sound_page import comparison_sound_page
-from anomalous_sound.reporting.drawing import Figure
-from anomalous_sound.reporting.shown_clips import ShownClips, show_clips
-from anomalous_sound.reporting.sound_page import PageFigure
 from anomalous_sound.scoring.channels import score_of_channels
-from anomalous_sound.scoring.events import EVENT_COLUMNS
 from anomalous_sound.tracking.registry import CHAMPION, promote
 from anomalous_sound.training.folds import assign_folds, clips_left_out
 from anomalous_sound.vocabulary import Split
@@ -45,7 +37,7 @@ logger = logging.getLogger(__name__)
 PERSISTENCE_MEAN_ERROR, LEVEL, ENSEMBLE = "persistence_mean_error", "level", "ensemble"
 NETWORK, BASELINE, COMBINED = "network", "no training", "combined"
 ENCODER = "frozen encoder"
-_RUN = (NETWORK, ENCODER)  # what has a run and thresholds of its own
+WITH_RUN = (NETWORK, ENCODER)  # what has a run and thresholds of its own
 
 
 def select_results(
@@ -197,8 +189,8 @@ def compare_methods(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute metrics with intervals for each method, and the paired difference of each pair."""
     comparison, differences = comparing.compare_methods(
-        _by_method(scores, methods),
-        _thresholds(methods),
+        by_method(scores, methods),
+        thresholds_of(methods),
         evaluation,
         seed=seed,
     )
@@ -208,8 +200,8 @@ def compare_methods(
 
 def find_disagreements(scores: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
     """List the test clips that not all methods decide alike."""
-    networks = methods[methods.kind.isin(_RUN)]
-    return comparing.disagreements(_by_method(scores, networks), _thresholds(networks))
+    networks = methods[methods.kind.isin(WITH_RUN)]
+    return comparing.disagreements(by_method(scores, networks), thresholds_of(networks))
 
 
 def track_comparison(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -220,134 +212,6 @@ def track_comparison(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
         for method, row in numbers.iterrows()
         for name, value in row.dropna().items()
     }
-
-
-def plot_rocs(
-    scores: pd.DataFrame, comparison: pd.DataFrame, corpus_summary: CorpusSummary
-) -> Figure:
-    """Draw the ROC curves of all methods in one figure."""
-    return comparison_figures.roc_figure(_by_method(scores, comparison), comparison, corpus_summary)
-
-
-def plot_auc_intervals(
-    comparison: pd.DataFrame, corpus_summary: CorpusSummary, evaluation: EvaluationSettings
-) -> Figure:
-    """Draw the AUC of each method with its interval, pooled and per machine ID."""
-    return comparison_figures.auc_figure(comparison, corpus_summary, evaluation.confidence)
-
-
-def plot_agreement(
-    scores: pd.DataFrame, methods: pd.DataFrame, corpus_summary: CorpusSummary
-) -> Figure:
-    """Draw the scores of each method against another's, clip by clip."""
-    networks = methods[methods.kind.isin(_RUN)]
-    return comparison_figures.agreement_figure(
-        _by_method(scores, networks), _thresholds(networks), corpus_summary
-    )
-
-
-def write_report(
-    comparison: pd.DataFrame,
-    differences: pd.DataFrame,
-    disagreements: pd.DataFrame,
-    methods: pd.DataFrame,
-    missing: dict[str, str],
-    clips: pd.DataFrame,
-    corpus_summary: CorpusSummary,
-    evaluation: EvaluationSettings,
-) -> str:
-    """Write the report of the comparison, and say its gist in the log."""
-    networks = methods.method[methods.kind != BASELINE].tolist()
-    untrained = methods.method[methods.kind == BASELINE].tolist()
-    compared = _compared(
-        *(comparison, differences, disagreements, missing, clips, corpus_summary, evaluation)
-    )
-    for line in comparison_page.summary_lines(comparison, corpus_summary, evaluation.confidence):
-        logger.info(line)
-    logger.info(compared.pays)
-    verdicts = comparing.verdicts(differences, networks, untrained)
-    return comparison_page.comparison_page(compared, verdicts)
-
-
-def show_disputed_clips(
-    raw_audio: AudioCorpus,
-    clips: pd.DataFrame,
-    log_mel: Frames,
-    disagreements: pd.DataFrame,
-    audio: AudioSettings,
-    log_mel_settings: LogMelSettings,
-    page: PageSettings,
-) -> ShownClips:
-    """Gather sound and spectrogram of the clips that methods dispute most."""
-    disputed = disagreements.clip_id[: page.disputed].tolist()
-    places = clip_places(clips[clips.clip_id.isin(disputed)])
-    return show_clips(
-        disputed,
-        samples=lambda clip_id: raw_audio.mono_clip(places[clip_id], audio),
-        maps=None,
-        frames=log_mel,
-        events=pd.DataFrame(columns=EVENT_COLUMNS),
-        features=FeatureSettings(audio=audio, log_mel=log_mel_settings),
-        settings=page,
-    )
-
-
-def write_page(
-    comparison: pd.DataFrame,
-    differences: pd.DataFrame,
-    disagreements: pd.DataFrame,
-    missing: dict[str, str],
-    clips: pd.DataFrame,
-    corpus_summary: CorpusSummary,
-    shown_clips: ShownClips,
-    roc_figure: bytes,
-    auc_figure: bytes,
-    agreement_figure: bytes,
-    evaluation: EvaluationSettings,
-) -> str:
-    """Write the page of the comparison that can be heard."""
-    figures = []
-    if "auc_pooled" in comparison:
-        figures = [
-            PageFigure("ROC curves", "ROC curves of all methods", roc_figure),
-            PageFigure(
-                "AUC", "AUC of each method with its interval, and by machine ID", auc_figure
-            ),
-        ]
-    if comparison.kind.isin(_RUN).sum() > 1:
-        text = "Scores of each method against those of each other one"
-        figures.append(PageFigure("Agreement", text, agreement_figure))
-    compared = _compared(
-        *(comparison, differences, disagreements, missing, clips, corpus_summary, evaluation)
-    )
-    return comparison_sound_page(compared, shown=shown_clips, figures=figures)
-
-
-def _compared(
-    comparison: pd.DataFrame,
-    differences: pd.DataFrame,
-    disagreements: pd.DataFrame,
-    missing: dict[str, str],
-    clips: pd.DataFrame,
-    corpus_summary: CorpusSummary,
-    evaluation: EvaluationSettings,
-) -> Compared:
-    pays = comparing.does_training_pay(
-        differences,
-        comparison.method[comparison.kind == NETWORK].tolist(),
-        baselines.SPECTRUM,
-        normal_clips=int((clips.split == Split.TRAIN).sum()),
-    )
-    return Compared(
-        comparison=comparison,
-        differences=differences,
-        disagreements=disagreements,
-        pays=pays,
-        missing=missing,
-        corpus=corpus_summary,
-        confidence=evaluation.confidence,
-        max_fpr=evaluation.max_fpr,
-    )
 
 
 def choose_best(
@@ -400,10 +264,11 @@ def choose_best(
     return result | {"champion": {"method": chosen, "name": name, "version": version}}
 
 
-def _by_method(scores: pd.DataFrame, methods: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def by_method(scores: pd.DataFrame, methods: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the scores of each method."""
     return {name: scores[scores.method == name] for name in methods.method}
 
 
-def _thresholds(methods: pd.DataFrame) -> dict[str, dict[str, float]]:
+def thresholds_of(methods: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Return the threshold of each method and machine ID."""
     return {row.method: json.loads(row.thresholds) for row in methods.itertuples()}

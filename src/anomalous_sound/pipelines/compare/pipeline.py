@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from anomalous_sound.pipelines.compare import nodes
+from anomalous_sound.pipelines.compare import nodes, page_nodes
 from anomalous_sound.pipelines.stages import in_stages
 
 
@@ -101,25 +101,25 @@ def _tables() -> list:
 def _report() -> list:
     return [
         node(
-            nodes.plot_rocs,
+            page_nodes.plot_rocs,
             inputs=["scores", "comparison", "corpus_summary"],
             outputs="roc_figure",
             name="plot_rocs",
         ),
         node(
-            nodes.plot_auc_intervals,
+            page_nodes.plot_auc_intervals,
             inputs=["comparison", "corpus_summary", "params:evaluation"],
             outputs="auc_figure",
             name="plot_auc_intervals",
         ),
         node(
-            nodes.plot_agreement,
+            page_nodes.plot_agreement,
             inputs=["scores", "methods", "corpus_summary"],
             outputs="agreement_figure",
             name="plot_agreement",
         ),
         node(
-            nodes.write_report,
+            page_nodes.write_report,
             inputs=[
                 "comparison",
                 "differences",
@@ -134,7 +134,7 @@ def _report() -> list:
             name="write_report",
         ),
         node(
-            nodes.show_disputed_clips,
+            page_nodes.show_disputed_clips,
             inputs=[
                 "raw_audio",
                 "clips",
@@ -148,7 +148,7 @@ def _report() -> list:
             name="show_disputed_clips",
         ),
         node(
-            nodes.write_page,
+            page_nodes.write_page,
             inputs=[
                 "comparison",
                 "differences",

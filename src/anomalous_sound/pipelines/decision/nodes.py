@@ -15,7 +15,7 @@ from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.decision import thresholds as thresholding
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import SoundReference
+from anomalous_sound.decision.sound_reference import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.methods.trained import Networks
 from anomalous_sound.scoring.localisation import WindowReference

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline, node
 
-from anomalous_sound.decision.evidence import weigh_clips
+from anomalous_sound.decision.evidence_table import weigh_clips
 from anomalous_sound.decision.thresholds import decide_clips
 from anomalous_sound.pipelines.decision import nodes
 

@@ -22,7 +22,8 @@ from anomalous_sound.configuration.scoring import (
     ScoreSettings,
 )
 from anomalous_sound.configuration.training import DetectorSettings
-from anomalous_sound.decision.evidence import SoundReference, foreign_among, profiles_of
+from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
+from anomalous_sound.decision.spectra import spectra_of_clips
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.features.levels import mean_spectrum
 from anomalous_sound.features.log_mel import mel_band_edges_hz
@@ -243,9 +244,9 @@ def fit_sound_reference(
         others.
     """
     normal = clips[clips.split != Split.TEST]
-    profiles = profiles_of(normal.clip_id, log_mel)
-    foreign = foreign_among(normal, profiles, evidence)
-    reference = SoundReference.fit(normal, profiles, evidence, sample_rate=audio.sample_rate)
+    spectra = spectra_of_clips(normal.clip_id, log_mel)
+    foreign = foreign_among(normal, spectra, evidence)
+    reference = SoundReference.fit(normal, spectra, evidence, sample_rate=audio.sample_rate)
     if reference.are_mixed:
         logger.warning(
             "The normal clips last from %.1f to %.1f s. A longer clip usually scores higher, so "
@@ -325,7 +326,7 @@ def list_events(
             times_s=starts_s[clip_id].to_numpy() + target_offset_s(description),
             frame_s=features.frame_s,
             band_edges_hz=edges,
-            levels=sound_reference.spectra.levels(mean_spectrum(frames), machine_id),
+            levels=sound_reference.mean_spectra.levels(mean_spectrum(frames), machine_id),
             settings=settings.events,
         )
         rows += [{"clip_id": clip_id, **event} for event in found]

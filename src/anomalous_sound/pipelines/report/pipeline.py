@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline, node
 
 from anomalous_sound.evaluation.threshold_table import classification_report
-from anomalous_sound.pipelines.report import nodes, sound_nodes
+from anomalous_sound.pipelines.report import nodes, page_nodes, sound_nodes
 from anomalous_sound.reporting import figures
 
 
@@ -21,7 +21,7 @@ def create_pipeline(*, frozen: bool) -> Pipeline:
 def timeline_node() -> Node:
     """Return the node that draws when and where clips deviate."""
     return node(
-        nodes.plot_timelines,
+        page_nodes.plot_timelines,
         inputs=[
             "log_mel",
             "band_errors",
@@ -135,7 +135,7 @@ def _figures() -> list[Node]:
             name="plot_roc",
         ),
         node(
-            nodes.plot_scores,
+            page_nodes.plot_scores,
             inputs=["clip_scores", "deployed", "fitted_score", "corpus_summary"],
             outputs="score_figure",
             name="plot_scores",
@@ -146,7 +146,7 @@ def _figures() -> list[Node]:
 def _page(frozen: bool) -> list[Node]:
     return [
         node(
-            nodes.write_report,
+            page_nodes.write_report,
             inputs=[
                 "metrics",
                 "thresholds",
@@ -164,7 +164,7 @@ def _page(frozen: bool) -> list[Node]:
             name="write_report",
         ),
         node(
-            nodes.write_card,
+            page_nodes.write_card,
             inputs=[
                 "network",
                 "run_description",

@@ -17,7 +17,7 @@ from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.features.frames import Frames
 from anomalous_sound.methods.embedding.encoder import FrozenEncoder
 from anomalous_sound.methods.trained import TrainedNetworks
-from anomalous_sound.pipelines.report.nodes import judged_clips
+from anomalous_sound.pipelines.report.page_nodes import judged_clips
 from anomalous_sound.provenance.origin import Origin
 from anomalous_sound.reporting import shown_clips as showing
 from anomalous_sound.reporting.detector_facts import (

@@ -12,7 +12,7 @@ from anomalous_sound.corpus.audio_corpus import AudioCorpus
 from anomalous_sound.corpus.summary import CorpusSummary, summarise
 from anomalous_sound.decision.calibration import CalibrationScores
 from anomalous_sound.decision.detector import Detector
-from anomalous_sound.decision.evidence import SoundReference
+from anomalous_sound.decision.sound_reference import SoundReference
 from anomalous_sound.decision.thresholds import Thresholds
 from anomalous_sound.errors import InputError
 from anomalous_sound.features import windows as windowing

@@ -5,8 +5,7 @@ from kedro.pipeline import Pipeline, node
 from anomalous_sound.decision.thresholds import decide_new_clips
 from anomalous_sound.pipelines import inference
 from anomalous_sound.pipelines.decision.pipeline import evidence_node
-from anomalous_sound.pipelines.report import nodes as report
-from anomalous_sound.pipelines.report import sound_nodes
+from anomalous_sound.pipelines.report import page_nodes, sound_nodes
 from anomalous_sound.pipelines.report.pipeline import shown_clips_node, timeline_node
 from anomalous_sound.pipelines.score import nodes
 from anomalous_sound.pipelines.stages import in_stages
@@ -87,13 +86,13 @@ def _report() -> Pipeline:
             ),
             timeline_node(),
             node(
-                report.plot_recordings,
+                page_nodes.plot_recordings,
                 inputs=["clip_scores", "decisions", "clips", "corpus_summary"],
                 outputs="recordings_figure",
                 name="plot_recordings",
             ),
             node(
-                report.write_judgement,
+                page_nodes.write_judgement,
                 inputs=[
                     "clip_scores",
                     "decisions",

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from anomalous_sound.decision.spectrum import SpectrumReference, distances_from_others
+from anomalous_sound.decision.spectrum_distance import SpectrumReference, distances_from_others
 from anomalous_sound.features.log_mel import mel_band_edges_hz
 
 BANDS, RATE = 128, 16000
