@@ -76,6 +76,11 @@ def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message
             ("--pipeline", "lstm", "--params", "corpus.machine_ids=[]"),
             "Error: parameter 'corpus.machine_ids' is an empty list; accepted: one or more",
         ),
+        (
+            ("--pipeline", "lstm", "--from-nodes", "inference.score_clips"),
+            "Error: Pipeline does not contain nodes named ['inference.score_clips']. Did you mean: "
+            "['lstm.inference.score_clips']?",
+        ),
     ],
 )
 def test_each_mistake_has_a_sentence(project, arguments, message):

@@ -68,9 +68,9 @@ def _run(**options: Any) -> Any:
     except Exception as error:
         _check_pipelines(options["pipelines"])
         mistake = input_error_behind(error)
-        if mistake is None:
+        if mistake is None and not str(error).startswith(_UNKNOWN_PART):
             raise
-        raise click.ClickException(str(mistake)) from error
+        raise click.ClickException(str(mistake or error)) from error
 
 
 def _no_profile(name: str, env: str | None, conf_source: str | None) -> str:
@@ -169,6 +169,7 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
 _COUNTED = "audio.channel"
 _LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
 _UNKNOWN_PROFILE = re.compile(r"Globals key 'profiles\.([^']*)' not found")
+_UNKNOWN_PART = "Pipeline does not contain "  # Kedro's: nodes or datasets that --from-nodes, … name
 _DETECTOR = re.compile(r"(?:(?<=,)|^)\s*detector(?:\.name)?\s*=([^,]*)(?:,|$)")
 _AUDIO_DIR = re.compile(r"(?:^|,)\s*audio_dir\s*=([^,]*)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
