@@ -1,7 +1,9 @@
 """New thresholds are the conformal ones of the new recordings, worked out by hand."""
 
+import errno
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from support import noise
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
 from anomalous_sound.command.recalibration import Recalibration, replace_detector
+from anomalous_sound.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +151,20 @@ def test_a_detector_that_is_replaced_twice_within_a_second_is_kept_twice(detecto
     kept = [replace_detector(detector, detector_folder) for _ in range(3)]
     assert len({*kept}) == 3
     assert all(contents(folder) == contents(detector_folder) for folder in kept)
+
+
+def test_a_detector_that_cannot_be_kept_is_not_replaced(detector_folder, monkeypatch):
+    detector, before = Detector.load(detector_folder), contents(detector_folder)
+
+    def read_only(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", read_only)
+        with pytest.raises(InputError, match=r"-until-.* cannot be written: Read-only file system"):
+            replace_detector(detector, detector_folder)
+    assert contents(detector_folder) == before
+    assert not list(detector_folder.parent.glob("*-until-*"))
 
 
 def test_clips_of_several_lengths_are_warned_of(detector_folder, normal, write_clip):

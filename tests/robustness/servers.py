@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import yaml
 from dripping_server import DrippingServer
 from mlflow import MlflowClient
 from robustness.kills import results
@@ -96,8 +97,16 @@ def make_project(path: Path, uri: str | None) -> Project:
     runs = f"mlflow_patience_s: {PATIENCE_S}"
     globals_.write_text(globals_.read_text().replace("runs:\n", f"runs:\n  {runs}\n"))
     if uri is not None:
-        project.configure("mlflow", {"server": {"mlflow_tracking_uri": uri}})
+        record_at(project, uri)
     return project
+
+
+def record_at(project: Project, uri: str) -> None:
+    """Let a project's runs go to a server, and their files, too."""
+    tracking = yaml.safe_load((project.path / "conf/base/mlflow.yml").read_text())["tracking"]
+    tracking["experiment"]["create_experiment_kwargs"] = {"artifact_location": "mlflow-artifacts:/"}
+    server = {"mlflow_tracking_uri": uri}
+    project.configure("mlflow", {"server": server, "tracking": tracking})
 
 
 def run(project: Project, meanwhile: Callable[[], object] | None = None) -> tuple[int, float, str]:
@@ -188,8 +197,7 @@ def trouble(name: str, folder: Path) -> Iterator[Trouble]:
         dripping = DrippingServer(PAUSE_S, before=server.url, drips_at=at, drips_after=after)
         stack.callback(dripping.close)
         project = make_project(folder / "project", dripping.url)
-        to_server = {"server": {"mlflow_tracking_uri": server.url}}
-        yield Trouble(project, None, partial(project.configure, "mlflow", to_server), server.url)
+        yield Trouble(project, None, partial(record_at, project, server.url), server.url)
 
 
 def judge(name: str, folder: Path, expected: dict[str, str], say: Say) -> bool:

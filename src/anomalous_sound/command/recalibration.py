@@ -29,6 +29,7 @@ from anomalous_sound.decision.evidence import (
 from anomalous_sound.decision.verdict import Rejection
 from anomalous_sound.errors import InputError
 from anomalous_sound.sources.layout import identify_clips
+from anomalous_sound.storage.atomic import replaced_folder
 from anomalous_sound.vocabulary import Label
 
 _NAMED = 3  # recordings that are left out, in a message
@@ -193,6 +194,9 @@ def replace_detector(after: Detector, folder: Path) -> Path:
 
     Returns:
         Where the other one is now.
+
+    Raises:
+        InputError: the disk is full or cannot be written to.
     """
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     backup = folder.with_name(f"{folder.name}-until-{stamp}")
@@ -200,7 +204,8 @@ def replace_detector(after: Detector, folder: Path) -> Path:
         if not backup.exists():
             break
         backup = folder.with_name(f"{folder.name}-until-{stamp}-{number}")
-    shutil.copytree(folder, backup)
+    with replaced_folder(backup) as incomplete:
+        shutil.copytree(folder, incomplete, dirs_exist_ok=True)
     after.save(folder)
     return backup
 
