@@ -201,10 +201,13 @@ def ui(env: str | None, port: int | None, host: str | None, no_browser: bool) ->
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     with KedroSession.create(project_path=project, env=env) as session:
-        settings = session.load_context().mlflow
+        context = session.load_context()
+    settings, runs = context.mlflow, RunSettings.of(context.config_loader["globals"])
     store = settings.server.mlflow_tracking_uri
     try:
-        experiment = page.find_experiment(store, settings.tracking.experiment.name)
+        experiment = page.find_experiment(
+            *(store, settings.tracking.experiment.name, runs.mlflow_timeout_s)
+        )
         if store.startswith("http"):
             click.echo(f"Runs: {page.runs_address(store, experiment)}")
             return
