@@ -109,12 +109,14 @@ def test_only_normal_recordings_count_and_each_once(detector_folder, normal, wri
     shutil.copy(normal / "normal_id_00_00000000.wav", normal / "normal_id_00_00000099.wav")
     write_clip(normal / "anomaly_id_00_00000001.wav", noise(99))
     (normal / "normal_id_00_00000077.wav").write_bytes(b"RIFF")
+    (normal / "normal_id_00_00000078.wav").symlink_to("gone.wav")
     options = ("--detector", detector_folder, "--out", tmp_path / "new", "--yes")
     done = recalibrate(normal, "--false-alarm-rate", 0.25, *options)
     assert done.exit_code == 0, done.output
     new = Detector.load(tmp_path / "new")
     assert len(new.calibration.scores) == 9
-    assert "left out       3: " in done.output
+    assert "left out       4: " in done.output
+    assert "it cannot be read (No such file or directory)" in done.output
     assert "the same audio as normal_id_00_00000000.wav" in done.output
     assert "it is not known to be normal" in done.output
 

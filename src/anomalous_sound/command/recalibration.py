@@ -27,7 +27,7 @@ from anomalous_sound.decision.evidence import (
     foreign_among,
 )
 from anomalous_sound.decision.verdict import Rejection
-from anomalous_sound.errors import InputError
+from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.sources.layout import identify_clips
 from anomalous_sound.storage.atomic import replaced_folder
 from anomalous_sound.vocabulary import Label
@@ -226,7 +226,11 @@ def _normal(
         if identity is None or identity.label != Label.NORMAL:
             left_out.append(Rejection(one.path, "it is not known to be normal"))
             continue
-        digest = corpus.recordings[one.name].sha256()
+        try:
+            digest = corpus.recordings[one.name].sha256()
+        except UnreadableClipError as error:
+            left_out.append(Rejection(one.path, str(error)))
+            continue
         if digest in digests:
             left_out.append(Rejection(one.path, f"the same audio as {digests[digest]}"))
             continue
