@@ -75,6 +75,11 @@ def test_a_users_mistake_is_told_without_a_traceback(project, arguments, message
             ("--pipeline", "lstm", "--params", "corpus.machine_ids=[]"),
             "Error: parameter 'corpus.machine_ids' is an empty list; accepted: one or more",
         ),
+        (
+            ("--pipeline", "lstm", "--from-nodes", "inference.score_clips"),
+            "Error: Pipeline does not contain nodes named ['inference.score_clips']. Did you mean: "
+            "['lstm.inference.score_clips']?",
+        ),
     ],
 )
 def test_each_mistake_has_a_sentence(project, arguments, message):
@@ -139,18 +144,24 @@ import os, signal, sys
 
 class Stopper:
     def find_spec(self, name, *arguments):
-        if name == "kedro_mlflow.mlflow":
+        if name in ("kedro_mlflow.mlflow", "kedro.framework.cli.utils"):
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Stopper())
-sys.argv = sys.argv[1:]
-import anomalous_sound.settings
+program, *sys.argv = sys.argv[1:]
+exec(program)
 """
+SETTINGS = "import anomalous_sound.settings"
+MAIN = "from anomalous_sound.__main__ import main; main()"
 
 
 @pytest.mark.parametrize(
     "command",
-    [("bin/kedro", "run"), ("python -m kedro", "run"), ("anomalous_sound/__main__.py",)],
+    [
+        (SETTINGS, "bin/kedro", "run"),
+        (SETTINGS, "python -m kedro", "run"),
+        (MAIN, "anomalous_sound/__main__.py"),
+    ],
 )
 def test_a_command_that_is_stopped_while_it_starts_says_so(command):
     result = subprocess.run(

@@ -68,9 +68,9 @@ def _run(**options: Any) -> Any:
     except Exception as error:
         _check_pipelines(options["pipelines"])
         mistake = input_error_behind(error)
-        if mistake is None:
+        if mistake is None and not str(error).startswith(_UNKNOWN_PART):
             raise
-        raise click.ClickException(str(mistake)) from error
+        raise click.ClickException(str(mistake or error)) from error
 
 
 def _no_profile(name: str, env: str | None, conf_source: str | None) -> str:
@@ -169,6 +169,7 @@ def _parameters(context: click.Context, option: click.Parameter, value: Any) -> 
 _COUNTED = "audio.channel"
 _LIST = re.compile(r"(?:(?<=,)|^)\s*([^=,\[\]]+)=\s*\[([^\[\]{}]*)\]\s*(?:,|$)")
 _UNKNOWN_PROFILE = re.compile(r"Globals key 'profiles\.([^']*)' not found")
+_UNKNOWN_PART = "Pipeline does not contain "  # Kedro's: nodes or datasets that --from-nodes, … name
 _DETECTOR = re.compile(r"(?:(?<=,)|^)\s*detector(?:\.name)?\s*=([^,]*)(?:,|$)")
 _AUDIO_DIR = re.compile(r"(?:^|,)\s*audio_dir\s*=([^,]*)")
 _MACHINE_ID = re.compile(r"(?:^|,)\s*inference\.machine_id=([^,]*)")
@@ -200,10 +201,13 @@ def ui(env: str | None, port: int | None, host: str | None, no_browser: bool) ->
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     with KedroSession.create(project_path=project, env=env) as session:
-        settings = session.load_context().mlflow
+        context = session.load_context()
+    settings, runs = context.mlflow, RunSettings.of(context.config_loader["globals"])
     store = settings.server.mlflow_tracking_uri
     try:
-        experiment = page.find_experiment(store, settings.tracking.experiment.name)
+        experiment = page.find_experiment(
+            *(store, settings.tracking.experiment.name, runs.mlflow_timeout_s)
+        )
         if store.startswith("http"):
             click.echo(f"Runs: {page.runs_address(store, experiment)}")
             return

@@ -11,8 +11,7 @@ from anomalous_sound.interruption import end_at_once
 # the imports that follow take seconds; `kedro viz` and the like have handlers of their own
 _command = Path(sys.argv[0])
 _is_kedro = _command.stem in ("kedro", "python -m kedro")  # the latter is what Kedro writes there
-_is_ours = _command.parent.name == "anomalous_sound"  # python -m anomalous_sound: a run
-if _is_ours or (_is_kedro and {"run", "reproduce"} & set(sys.argv[1:2])):
+if _is_kedro and {"run", "reproduce"} & set(sys.argv[1:2]):
     end_at_once()
 
 # nothing leaves the machine unless the user asks for it

@@ -1,7 +1,9 @@
 """New thresholds are the conformal ones of the new recordings, worked out by hand."""
 
+import errno
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from support import noise
 from anomalous_sound import Detector
 from anomalous_sound.command.app import main
 from anomalous_sound.command.recalibration import Recalibration, replace_detector
+from anomalous_sound.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -106,12 +109,14 @@ def test_only_normal_recordings_count_and_each_once(detector_folder, normal, wri
     shutil.copy(normal / "normal_id_00_00000000.wav", normal / "normal_id_00_00000099.wav")
     write_clip(normal / "anomaly_id_00_00000001.wav", noise(99))
     (normal / "normal_id_00_00000077.wav").write_bytes(b"RIFF")
+    (normal / "normal_id_00_00000078.wav").symlink_to("gone.wav")
     options = ("--detector", detector_folder, "--out", tmp_path / "new", "--yes")
     done = recalibrate(normal, "--false-alarm-rate", 0.25, *options)
     assert done.exit_code == 0, done.output
     new = Detector.load(tmp_path / "new")
     assert len(new.calibration.scores) == 9
-    assert "left out       3: " in done.output
+    assert "left out       4: " in done.output
+    assert "it cannot be read (No such file or directory)" in done.output
     assert "the same audio as normal_id_00_00000000.wav" in done.output
     assert "it is not known to be normal" in done.output
 
@@ -148,6 +153,20 @@ def test_a_detector_that_is_replaced_twice_within_a_second_is_kept_twice(detecto
     kept = [replace_detector(detector, detector_folder) for _ in range(3)]
     assert len({*kept}) == 3
     assert all(contents(folder) == contents(detector_folder) for folder in kept)
+
+
+def test_a_detector_that_cannot_be_kept_is_not_replaced(detector_folder, monkeypatch):
+    detector, before = Detector.load(detector_folder), contents(detector_folder)
+
+    def read_only(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", read_only)
+        with pytest.raises(InputError, match=r"-until-.* cannot be written: Read-only file system"):
+            replace_detector(detector, detector_folder)
+    assert contents(detector_folder) == before
+    assert not list(detector_folder.parent.glob("*-until-*"))
 
 
 def test_clips_of_several_lengths_are_warned_of(detector_folder, normal, write_clip):

@@ -95,6 +95,24 @@ def test_a_file_that_cannot_be_read_is_not_remembered(tmp_path):
     assert list(checks.table().columns) == CHECK_COLUMNS
 
 
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"RIFF"), lambda p: p.unlink()])
+def test_what_is_found_of_a_file_that_changes_meanwhile_is_not_remembered(
+    clip, monkeypatch, change
+):
+    checks, whole, content = ClipChecks(), module._check_clip, clip.path.read_bytes()
+
+    def found_meanwhile(*arguments, **options):
+        change(clip.path)
+        return whole(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_check_clip", found_meanwhile)
+        assert check_one(checks, clip).reason == "it was changed while it was read; run again"
+    assert checks.table().empty
+    clip.path.write_bytes(content)
+    assert check_one(ClipChecks(checks.table()), clip).reason == ""
+
+
 def test_a_table_of_another_form_is_not_used(clip):
     first = ClipChecks()
     check_one(first, clip)

@@ -10,6 +10,7 @@ from support import RATE, corpus_settings, noise
 from anomalous_sound.configuration.corpus import CorpusSettings
 from anomalous_sound.corpus.audio_corpus import clip_places
 from anomalous_sound.corpus.clips import CLIP_COLUMNS, list_clips, list_new_clips
+from anomalous_sound.corpus.extraction import promise_log_mel
 from anomalous_sound.corpus.summary import CorpusSummary, fingerprint, summarise
 from anomalous_sound.datasets import AudioFolderDataset
 from anomalous_sound.errors import InputError
@@ -402,3 +403,14 @@ def test_a_linked_recording_that_is_gone_is_rejected_and_not_lost(dcase_folder):
     assert reasons(rejected) == {
         "train/normal_id_00_00000090.wav": "it cannot be read (No such file or directory)"
     }
+
+
+def test_a_recording_that_is_gone_since_it_was_listed_is_told(dcase_folder):
+    clips, _ = listed(dcase_folder)
+    name = clips.recording.iloc[0]
+    (dcase_folder / name).unlink()
+    later = AudioFolderDataset(audio_dir=str(dcase_folder)).load()
+    with pytest.raises(InputError, match=f"{name} was there when the clips were listed, and is"):
+        promise_log_mel(later, clips, FEATURES)
+    with pytest.raises(InputError, match="is there no longer; run again"):
+        later.channels(clip_places(clips)[clips.clip_id.iloc[0]], FEATURES.audio)

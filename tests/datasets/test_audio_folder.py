@@ -70,6 +70,27 @@ def test_a_link_to_nothing_is_not_ignored(dcase_folder, name):
         load(dcase_folder)
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "corpus.json"])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda path: path.mkdir(), "folder"),
+        (lambda path: os.mkfifo(path), "pipe"),
+        (lambda path: path.symlink_to(os.devnull), "device"),
+    ],
+)
+def test_what_is_no_file_under_the_name_of_one_is_not_ignored(dcase_folder, name, make, kind):
+    make(dcase_folder / name)
+    with pytest.raises(DatasetError, match=f"{name} is no file but a {kind}; put a file there, or"):
+        load(dcase_folder)
+
+
+def test_what_is_no_table_of_attributes_is_not_ignored(dcase_folder):
+    os.mkfifo(dcase_folder / "attributes_00.csv")
+    with pytest.raises(DatasetError, match=r"attributes_00\.csv is no file but a pipe"):
+        load(dcase_folder)
+
+
 def test_linked_folders_are_followed_once(tmp_path, write_clip):
     folder = tmp_path / "press"
     write_clip(folder / "monday" / "a.wav")

@@ -70,7 +70,8 @@ def assert_holds(dataset, names):
 def assert_holds_nothing_but(dataset, names):
     assert_holds(dataset, names)
     files = {path.name for path in Path(dataset._filepath).iterdir()}
-    assert files == {"index.parquet"} | {f"{key}.npy" for key in dataset.load().index.key}
+    index = {"index.parquet", ".index.parquet.sha256"}
+    assert files == index | {f"{key}.npy" for key in dataset.load().index.key}
 
 
 def test_clips_of_any_length_come_back(dataset, promise):

@@ -10,11 +10,12 @@ from kedro.io import DatasetError
 from support import REPOSITORY
 
 from anomalous_sound import datasets
-from anomalous_sound.errors import InputError
+from anomalous_sound.errors import InputError, input_error_behind
 
 TABLE = pd.DataFrame({"a": [1, 2]})
 DATA = {
     "CSVDataset": (TABLE, 3 * TABLE),
+    "SubmissionDataset": (TABLE, 3 * TABLE),
     "ParquetDataset": (TABLE, 3 * TABLE),
     "JSONDataset": ({"a": 1}, {"a": 3, "b": object()}),  # of which JSON knows the first half
     "TextDataset": ("before", "afterwards"),
@@ -62,7 +63,7 @@ def test_an_interrupted_file_stays_as_it_was(tmp_path, monkeypatch, name):
             error = error.__cause__
         assert f"{tmp_path}/a/file cannot be written: No space left" in str(error)
     assert same(dataset.load(), before)
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
+    assert {path.name for path in (tmp_path / "a").iterdir()} - {".file.sha256"} == {"file"}
 
 
 def test_an_interrupted_folder_stays_as_it_was(tmp_path):
@@ -81,6 +82,28 @@ def test_an_interrupted_folder_stays_as_it_was(tmp_path):
     dataset.save({"c": TABLE})
     assert [path.name for path in tmp_path.rglob("*.csv")] == ["c.csv"]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("name", ["CSVDataset", "ParquetDataset", "JSONDataset"])
+def test_a_file_that_was_changed_is_refused_and_can_be_replaced(tmp_path, name):
+    dataset = getattr(datasets, name)(filepath=str(tmp_path / "file"))
+    dataset.save(DATA[name][0])
+    whole = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(whole + b"\n")
+    with pytest.raises(DatasetError) as raised:
+        dataset.load()
+    assert f"{tmp_path}/file is not as it was written" in str(input_error_behind(raised.value))
+    dataset.save(DATA[name][0])
+    assert same(dataset.load(), DATA[name][0])
+
+
+def test_what_an_earlier_run_has_left_is_not_believed_if_it_was_changed(tmp_path):
+    path = tmp_path / "table.parquet"
+    datasets.ParquetDataset(filepath=str(path)).save(TABLE)
+    earlier = datasets.EarlierTableDataset(filepath=str(path))
+    assert earlier.load().equals(TABLE)
+    (2 * TABLE).to_parquet(path)
+    assert earlier.load().empty
 
 
 def test_no_dataset_of_the_catalog_writes_in_place():

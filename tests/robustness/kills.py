@@ -76,7 +76,7 @@ def results(project: Project) -> dict[str, str]:
         for path in sorted(project.data().rglob("*"))
         if path.is_file()
         and path.name not in OF_TIMES
-        and not path.name.endswith(".lock")
+        and not path.name.endswith((".lock", ".sha256"))  # of another time
         and "kept" not in path.parts  # clips of a watch
     }
 

@@ -144,10 +144,23 @@ def test_only_what_is_asked_for_is_kept(store):
         store.write(key, VALUES)
     with store.replaced_file("index.txt") as file:
         file.write(b"index")
+    store.write_file("table", b"sealed")
     store.keep_only(["b", "train/c"])
     assert [store.has(key) for key in ("a", "b", "train/c")] == [False, True, True]
-    with store.open_file("index.txt") as file:
-        assert file.read() == b"index"
+    assert store.read_file("table") == b"sealed"
+    assert store.read_file("index.txt") == b"index"  # without a checksum, as of an earlier version
+
+
+def test_a_file_that_was_changed_is_not_read(store):
+    store.write_file("table", b"a,b")
+    store.write_file("table", b"a,b,c")
+    assert store.read_file("table") == b"a,b,c"
+    with store.replaced_file("table") as file:
+        file.write(b"a,b,d")
+    with pytest.raises(InputError, match="/table is not as it was written"):
+        store.read_file("table")
+    with pytest.raises(FileNotFoundError):
+        store.read_file("other")
 
 
 def test_threads_that_read_at_once_get_their_own_rows(tmp_path):

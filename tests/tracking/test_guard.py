@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import mlflow
 import pytest
+from dripping_server import DrippingServer
 from tracking.failing import artifacts_fail
 
 from anomalous_sound.tracking.store import prepare_store
@@ -79,6 +80,25 @@ def test_a_server_that_is_not_there_costs_no_result_and_no_patience(
     assert "cret" not in caplog.text
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "ada"
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "se cret"
+
+
+def test_a_server_that_drips_is_given_up_and_the_run_is_noted(
+    project, dcase_folder, caplog, monkeypatch
+):
+    for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"):
+        monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}", raising=False)
+    dripping = DrippingServer(0.1)
+    project.configure("globals", {"runs": {"mlflow_patience_s": 2}})
+    project.configure("mlflow", {"server": {"mlflow_tracking_uri": dripping.url}})
+    project.look(audio_dir=str(dcase_folder))  # it would wait for a day
+    dripping.close()
+    assert len(dripping.asked) == 1
+    assert "data/08_reporting/slider/explore/report.md" in results_of(project)
+    first, last = (record.getMessage() for record in caplog.records if "MLflow" in record.message)
+    assert f"MLflow cannot use {dripping.url} (its answers took longer than 2 s in all)" in first
+    assert "no record of: the run, parameters and environment" in last
+    assert "record them by: kedro mlflow catch-up." in last
+    assert list((project.path / ".unrecorded").glob("*.json"))
 
 
 def test_a_store_that_fails_in_the_middle_costs_no_result(

@@ -21,11 +21,20 @@ def test_the_address_is_that_of_the_runs():
 def test_the_experiment_is_marked_as_one_of_networks(project):
     uri = f"sqlite:///{project.path}/mlflow.db"
     with pytest.raises(InputError, match="begin with: kedro run"):
-        find_experiment(uri, "anomalous-sound")
+        find_experiment(uri, "anomalous-sound", 1)
     made = MlflowClient(uri).create_experiment("anomalous-sound")
-    assert find_experiment(uri, "anomalous-sound") == made
+    assert find_experiment(uri, "anomalous-sound", 1) == made
     tags = MlflowClient(uri).get_experiment(made).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_store_that_cannot_be_used_is_told(tmp_path, monkeypatch):
+    (tmp_path / "mlflow.db").write_bytes(b"garbage" * 100)
+    with pytest.raises(InputError, match=r"^MLflow cannot use sqlite:.*\(file is not a database\)"):
+        find_experiment(f"sqlite:///{tmp_path}/mlflow.db", "anomalous-sound", 1)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match=r"^MLflow cannot use http://ada:\*\*\*@127\.0\.0\.1:9 \("):
+        find_experiment("http://ada:secret@127.0.0.1:9", "anomalous-sound", 1)
 
 
 def test_a_port_that_is_taken_is_told(tmp_path):

@@ -35,8 +35,9 @@ class CampaignRecord:
             **made: what it is known again by.
         """
         self._run_id: str | None = None
-        self._guard = TrackingGuard(mlflow.get_tracking_uri())
         runs = RunSettings.of(context.config_loader["globals"])
+        uri = mlflow.get_tracking_uri()
+        self._guard = TrackingGuard(uri, patience_s=runs.mlflow_patience_s)
         self._living = LivingRuns(Path(context.project_path) / runs.locks)
         known = {_IDENTITY: identity(**made), **tags}
         self._guard.attempt("the campaign", lambda: self._begin(context, known, runs))
@@ -71,4 +72,5 @@ class CampaignRecord:
                 lambda: mlflow.MlflowClient().set_terminated(run_id, status),
             )
             self._living.end(run_id)
+        self._guard.close()
         self._guard.report()

@@ -24,8 +24,9 @@ from anomalous_sound.decision.evidence import CREST, LEVEL
 from anomalous_sound.decision.sound_reference import SoundReference, foreign_among
 from anomalous_sound.decision.spectra import Spectra
 from anomalous_sound.decision.verdict import Rejection
-from anomalous_sound.errors import InputError
+from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.sources.layout import identify_clips
+from anomalous_sound.storage.atomic import replaced_folder
 from anomalous_sound.vocabulary import Label
 
 _INDENT = 15  # characters before a text
@@ -194,6 +195,9 @@ def replace_detector(after: Detector, folder: Path) -> Path:
 
     Returns:
         Where the other one is now.
+
+    Raises:
+        InputError: the disk is full or cannot be written to.
     """
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     backup = folder.with_name(f"{folder.name}-until-{stamp}")
@@ -201,7 +205,8 @@ def replace_detector(after: Detector, folder: Path) -> Path:
         if not backup.exists():
             break
         backup = folder.with_name(f"{folder.name}-until-{stamp}-{number}")
-    shutil.copytree(folder, backup)
+    with replaced_folder(backup) as incomplete:
+        shutil.copytree(folder, incomplete, dirs_exist_ok=True)
     after.save(folder)
     return backup
 
@@ -222,7 +227,11 @@ def _normal(
         if identity is None or identity.label != Label.NORMAL:
             left_out.append(Rejection(one.path, "it is not known to be normal"))
             continue
-        digest = corpus.recordings[one.name].sha256()
+        try:
+            digest = corpus.recordings[one.name].sha256()
+        except UnreadableClipError as error:
+            left_out.append(Rejection(one.path, str(error)))
+            continue
         if digest in digests:
             left_out.append(Rejection(one.path, f"the same audio as {digests[digest]}"))
             continue

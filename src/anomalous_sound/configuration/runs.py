@@ -17,6 +17,7 @@ class RunSettings(Settings):
     unrecorded: str = Field(description="folder of what MLflow could not record, in the project")
     wait_s: PositiveInt = Field(description="longest wait for a run that writes the same data")
     mlflow_timeout_s: PositiveInt = Field(description="longest silence of MLflow's server or store")
+    mlflow_patience_s: PositiveInt = Field(description="longest wait for MLflow's server in all")
     mlflow_retries: Annotated[int, Field(ge=0)] = Field(description="of a request to the server")
     register_detectors: bool = Field(description="in MLflow's registry")
 

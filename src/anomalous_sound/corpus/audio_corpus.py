@@ -106,7 +106,20 @@ class AudioCorpus:
                 not what was listed any more.
         """
         place = clip if isinstance(clip, ClipPlace) else ClipPlace(clip, None, "")
-        return channels_of(self.recordings[place.recording], place, audio)
+        return channels_of(self.file_of(place), place, audio)
+
+    def file_of(self, place: ClipPlace) -> AudioFile:
+        """Return the file in which a clip is found.
+
+        Raises:
+            InputError: it was there when the clips were listed, and is there no longer.
+        """
+        if place.recording not in self.recordings:
+            raise InputError(
+                f"{place.recording} was there when the clips were listed, and is there no longer; "
+                "run again."
+            )
+        return self.recordings[place.recording]
 
 
 def channels_of(file: AudioFile, place: ClipPlace, audio: AudioSettings) -> np.ndarray:

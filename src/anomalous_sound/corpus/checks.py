@@ -23,6 +23,8 @@ from anomalous_sound.errors import UnreadableClipError
 from anomalous_sound.features.levels import crest_db, rms_dbfs
 from anomalous_sound.storage.identity import code_identity, identity
 
+_CHANGED = "it was changed while it was read; run again"
+
 
 @dataclass(frozen=True)
 class ClipCheck:
@@ -155,7 +157,18 @@ def _find(reading: _Reading, file: AudioFile) -> list[ClipCheck]:
     audio, segments = reading.audio, reading.segments
     cut = [segments.segment_s, segments.segment_hop_s]
     key = identity(sha256=sha256, audio=audio, segments=cut, code=decoding_identity())
-    return reading.earlier.get(key) or _check(key, sha256, file, audio, segments)
+    if key in reading.earlier:
+        return reading.earlier[key]
+    found = _check(key, sha256, file, audio, segments)
+    return found if _is_still(sha256, file) else [ClipCheck(reason=_CHANGED)]
+
+
+def _is_still(sha256: str, file: AudioFile) -> bool:
+    """Return whether a file is what it was: else what was found of it may be of something else."""
+    try:
+        return file.sha256() == sha256
+    except UnreadableClipError:
+        return False
 
 
 @cache

@@ -29,13 +29,16 @@ def promise_log_mel(
 
     Returns:
         For each clip ID the promise of float32 frames × mel bands, dB; see :func:`.log_mel_frames`.
+
+    Raises:
+        InputError: a recording is not there any more.
     """
     code = extraction_identity()
     return {
         clip_id: PromisedFrames(
             identity(sha256=place.sha256, features=features, code=code),
             # the file alone, not the corpus: a promise may travel to another machine
-            partial(_log_mel_of_clip, corpus.recordings[place.recording], place, features),
+            partial(_log_mel_of_clip, corpus.file_of(place), place, features),
             len(features.audio.channels) * features.log_mel.n_mels,
             len(features.audio.channels),
         )

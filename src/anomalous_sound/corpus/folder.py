@@ -166,12 +166,17 @@ def _is_there(path: Path | RemotePath) -> bool:
     """Return whether there is such a file.
 
     Raises:
-        InputError: it is a link to nothing: what it should say must not be ignored.
+        InputError: it is a link to nothing, or no file: what it should say must not be ignored.
     """
     if isinstance(path, Path) and path.is_symlink() and not path.exists():
         raise InputError(
             f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or "
             "remove it if the file is not wanted."
+        )
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe" if path.is_fifo() else "a device"
+        raise InputError(
+            f"{path} is no file but {kind}; put a file there, or remove it if none is wanted."
         )
     return path.is_file()
 

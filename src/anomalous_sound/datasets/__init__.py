@@ -19,6 +19,7 @@ from anomalous_sound.datasets.whole_files import (
     FolderDataset,
     JSONDataset,
     ParquetDataset,
+    SubmissionDataset,
     TextDataset,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "PublishedAudioDataset",
     "ResultsDataset",
     "SimulatedAudioDataset",
+    "SubmissionDataset",
     "TextDataset",
 ]

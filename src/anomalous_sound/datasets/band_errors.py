@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,8 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
     def load(self) -> BandErrors:
         """Open the errors; they are read from disk where they are used."""
         store = ArrayStore(self._filepath)
-        with store.open_file(INDEX_FILE) as file:
-            index = pd.read_parquet(file)
-        with store.open_file(WINDOW_ERRORS_FILE) as file:
-            window_errors = np.load(file)
+        index = pd.read_parquet(io.BytesIO(store.read_file(INDEX_FILE)))
+        window_errors = np.load(io.BytesIO(store.read_file(WINDOW_ERRORS_FILE)))
         return BandErrors(index, ArrayStore(f"{self._filepath}/{ROOTS_FOLDER}"), window_errors)
 
     def save(self, data: Iterable[ClipErrors]) -> None:
@@ -118,7 +117,7 @@ class BandErrorsDataset(AbstractDataset[Iterable[ClipErrors], BandErrors]):
 
 
 def _write_tables(store: ArrayStore, collected: CollectedErrors) -> None:
-    with store.replaced_file(WINDOW_ERRORS_FILE) as file:
-        np.save(file, collected.window_errors())
-    with store.replaced_file(INDEX_FILE) as file:
-        collected.index().to_parquet(file)
+    window_errors = io.BytesIO()
+    np.save(window_errors, collected.window_errors())
+    store.write_file(WINDOW_ERRORS_FILE, window_errors.getvalue())
+    store.write_file(INDEX_FILE, collected.index().to_parquet())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 from kedro.io import DatasetError
 from kedro_datasets.pandas import ParquetDataset
+
+from anomalous_sound.errors import InputError
+from anomalous_sound.storage.seal import check_seal
 
 
 class EarlierTableDataset(ParquetDataset):
     """``EarlierTableDataset`` is a ``ParquetDataset`` that loads empty if nothing can be read.
 
-    A missing file, or one that a killed run left half-written, loads as a table without rows or
-    columns. It is never saved: the run that reads it writes the same file under another name in
-    the catalog.
+    A missing file, or one that was damaged or changed since it was written, loads as a table
+    without rows or columns. It is never saved: the run that reads it writes the same file under
+    another name in the catalog.
 
     Example usage for the YAML API:
 
@@ -35,8 +40,9 @@ class EarlierTableDataset(ParquetDataset):
     def load(self) -> pd.DataFrame:
         """Return the table, or an empty one."""
         try:
+            check_seal(Path(self._filepath))
             return super().load()
-        except DatasetError:
+        except (DatasetError, InputError):
             return pd.DataFrame()
 
     def save(self, data: pd.DataFrame) -> None:

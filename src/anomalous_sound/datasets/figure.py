@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
 
-from anomalous_sound.storage.atomic import replaced_file
+from anomalous_sound.storage.seal import check_seal, sealed_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,12 @@ class FigureDataset(AbstractDataset["Figure", bytes]):
         self.metadata = metadata
 
     def load(self) -> bytes:
-        """Return the PNG file's bytes."""
+        """Return the PNG file's bytes.
+
+        Raises:
+            InputError: it is not as it was written.
+        """
+        check_seal(self._filepath)
         return self._filepath.read_bytes()
 
     def save(self, data: Figure) -> None:
@@ -69,8 +74,8 @@ class FigureDataset(AbstractDataset["Figure", bytes]):
             # matplotlib's own formulas are those of logarithmic axes
             if "$" in text.get_text() and r"\mathdefault" not in text.get_text():
                 text.set_parse_math(False)
-        with replaced_file(self._filepath) as file:
-            data.savefig(file, format="png", dpi=self._dpi)
+        with sealed_path(self._filepath) as incomplete:
+            data.savefig(incomplete, format="png", dpi=self._dpi)
 
     def preview(self) -> ImagePreview:
         """Return the picture for kedro-viz, in base64."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -126,8 +127,8 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
         if not computed and rows == list(earlier.itertuples(index=False, name=None)):
             logger.info("Log-mel frames: all %d clips re-used, none computed.", len(rows))
             return
-        with store.replaced_file(INDEX_FILE) as file:
-            pd.DataFrame(rows, columns=INDEX_COLUMNS).to_parquet(file)
+        index = pd.DataFrame(rows, columns=INDEX_COLUMNS)
+        store.write_file(INDEX_FILE, index.to_parquet())
         store.keep_only(kept)
         resumed = sum(not kept[one.key].computed and one.key not in listed for one in data.values())
         logger.info(
@@ -143,8 +144,7 @@ class FramesDataset(AbstractDataset[Mapping[str, PromisedFrames], Frames]):
 
 
 def _read_index(store: ArrayStore) -> pd.DataFrame:
-    with store.open_file(INDEX_FILE) as file:
-        return pd.read_parquet(file)
+    return pd.read_parquet(io.BytesIO(store.read_file(INDEX_FILE)))
 
 
 def _earlier_index(store: ArrayStore) -> pd.DataFrame:

@@ -12,14 +12,14 @@ from kedro_datasets._typing import JSONPreview
 from pydantic import BaseModel
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.storage.atomic import replaced_file
+from anomalous_sound.storage.seal import check_seal, sealed_path
 
 
 class JSONObjectDataset(AbstractDataset[Any, Any]):
     """``JSONObjectDataset`` saves an object as JSON, and loads it as the same type.
 
     The type is a pydantic model, or has ``to_json`` and a class method ``from_json``. The file is
-    written whole or not at all.
+    written whole or not at all, and its checksum beside it.
 
     Example usage for the YAML API:
 
@@ -64,8 +64,9 @@ class JSONObjectDataset(AbstractDataset[Any, Any]):
         """Read the object.
 
         Raises:
-            InputError: the file was written by another version, or is damaged.
+            InputError: the file was written by another version, changed since, or is damaged.
         """
+        check_seal(self._filepath)
         values = json.loads(self._filepath.read_text(encoding="utf-8"))
         module, _, name = self._object.rpartition(".")
         kind = getattr(import_module(module), name)
@@ -81,8 +82,8 @@ class JSONObjectDataset(AbstractDataset[Any, Any]):
 
     def save(self, data: Any) -> None:
         """Write the object."""
-        with replaced_file(self._filepath) as file:
-            file.write((json.dumps(self._values(data), indent=2) + "\n").encode())
+        with sealed_path(self._filepath) as incomplete:
+            incomplete.write_bytes((json.dumps(self._values(data), indent=2) + "\n").encode())
 
     def preview(self) -> JSONPreview:
         """Return the file's text for kedro-viz."""

@@ -1,6 +1,8 @@
 """kedro-datasets' tables, JSON and text, written whole or not at all.
 
-Kedro's own types write in place: a run that is killed would leave half a file under its name.
+Kedro's own types write in place: a run that is killed would leave half a file under its name. And
+what a run takes up in the middle (``--from-nodes``) has to be what an earlier one has written: what
+nodes read has its checksum beside it.
 """
 
 from __future__ import annotations
@@ -11,27 +13,49 @@ from typing import Any
 from kedro_datasets import json, pandas, partitions, text
 
 from anomalous_sound.storage.atomic import replaced_folder, replaced_path
+from anomalous_sound.storage.seal import check_seal, sealed_path
 
 
 class _WholeFile:
     """Save to a file beside the own one, which takes its place when it is complete."""
 
+    _replaced = staticmethod(replaced_path)
+
     def save(self, data: Any) -> None:
         """Write the file."""
-        if self._protocol != "file" or self._version is not None:
+        if not self._is_plain():
             super().save(data)
             return
         place = self._filepath
-        with replaced_path(Path(place)) as incomplete:
+        with self._replaced(Path(place)) as incomplete:
             self._filepath = PurePosixPath(incomplete.as_posix())
             try:
                 super().save(data)
             finally:
                 self._filepath = place
 
+    def _is_plain(self) -> bool:
+        return self._protocol == "file" and self._version is None
 
-class CSVDataset(_WholeFile, pandas.CSVDataset):
-    """``CSVDataset`` is that of kedro-datasets, written whole or not at all.
+
+class _SealedFile(_WholeFile):
+    """Save the checksum of the file beside it, and load no file that is another."""
+
+    _replaced = staticmethod(sealed_path)
+
+    def load(self) -> Any:
+        """Read the file.
+
+        Raises:
+            InputError: it is not as it was written.
+        """
+        if self._is_plain():
+            check_seal(Path(self._filepath))
+        return super().load()
+
+
+class CSVDataset(_SealedFile, pandas.CSVDataset):
+    """``CSVDataset`` is that of kedro-datasets, written whole or not at all, and sealed.
 
     Example usage for the YAML API:
 
@@ -55,8 +79,33 @@ class CSVDataset(_WholeFile, pandas.CSVDataset):
     """
 
 
-class ParquetDataset(_WholeFile, pandas.ParquetDataset):
-    """``ParquetDataset`` is that of kedro-datasets, written whole or not at all.
+class SubmissionDataset(_WholeFile, pandas.CSVDataset):
+    """``SubmissionDataset`` is a table that is given away: nothing lies beside it.
+
+    Example usage for the YAML API:
+
+    ```yaml
+    "{model}.dcase_result":
+      type: anomalous_sound.datasets.SubmissionDataset
+      filepath: data/08_reporting/press_3/{model}/submission/result.csv
+    ```
+
+    Example usage for the Python API:
+
+    ```pycon
+    >>> import pandas as pd
+    >>> from anomalous_sound.datasets import SubmissionDataset
+    >>> place = tmp_path / "submission" / "result.csv"
+    >>> SubmissionDataset(filepath=str(place)).save(pd.DataFrame({"a": [1]}))
+    >>> [path.name for path in place.parent.iterdir()]
+    ['result.csv']
+
+    ```
+    """
+
+
+class ParquetDataset(_SealedFile, pandas.ParquetDataset):
+    """``ParquetDataset`` is that of kedro-datasets, written whole or not at all, and sealed.
 
     Example usage for the YAML API:
 
@@ -80,8 +129,8 @@ class ParquetDataset(_WholeFile, pandas.ParquetDataset):
     """
 
 
-class JSONDataset(_WholeFile, json.JSONDataset):
-    """``JSONDataset`` is that of kedro-datasets, written whole or not at all.
+class JSONDataset(_SealedFile, json.JSONDataset):
+    """``JSONDataset`` is that of kedro-datasets, written whole or not at all, and sealed.
 
     Example usage for the YAML API:
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import told_if_unwritable
+from anomalous_sound.storage.seal import changed, line_beside, name_beside
 
 # storages that take an object whole or not at all, so that nothing has to be renamed
 _OBJECTS = {"s3", "gs", "abfs", "memory"}
@@ -124,7 +125,7 @@ class ArrayStore:
     """A folder of npy files, each named by its key and written whole or not at all.
 
     Each ends with its checksum, of which readers of npy files know nothing, and which is looked at
-    when an array is read whole.
+    when an array is read whole, and before its first rows are read.
 
     No file stays open, so thousands of arrays and any number of reading processes are fine. What
     is kept in memory is the header of each file that was read: an array is not to change while its
@@ -148,6 +149,7 @@ class ArrayStore:
             [protocol] if isinstance(protocol, str) else protocol
         )
         self._layouts: dict[str, _Layout] = {}
+        self._sound: set[str] = set()  # keys of arrays that are as they were written
         self._kept = _Kept()
 
     @property
@@ -180,7 +182,7 @@ class ArrayStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # of thousands of files, and soon read again
-        return {**self.__dict__, "_layouts": {}}
+        return {**self.__dict__, "_layouts": {}, "_sound": set()}
 
     def read(self, key: str) -> np.ndarray:
         """Read a whole array, read-only; see :meth:`shape` for the errors."""
@@ -195,6 +197,7 @@ class ArrayStore:
             raise _damaged(path, f"it ends before row {layout.shape[0]}")
         if layout.is_sealed and content[layout.bytes :] != _checksum(content[: layout.bytes]):
             raise _damaged(path, "its checksum is that of other content")
+        self._sound.add(key)
         values = np.frombuffer(content, layout.dtype, math.prod(layout.shape), layout.offset)
         return values.reshape(layout.shape)
 
@@ -210,6 +213,8 @@ class ArrayStore:
             whole = self._kept.array(key, self.read)
             _check_rows(key, len(whole), start, stop)
             return whole[start:stop]
+        if key not in self._sound:
+            self.read(key)
         layout = self._layout(key)
         _check_rows(key, layout.shape[0], start, stop)
         start_byte = layout.offset + start * layout.row_bytes
@@ -227,6 +232,7 @@ class ArrayStore:
             np.save(content, np.ascontiguousarray(array))
             file.write(content.getvalue() + _checksum(content.getvalue()))
         self._layouts.pop(key, None)
+        self._sound.discard(key)
         self._kept.forget(key)
 
     @contextmanager
@@ -252,19 +258,41 @@ class ArrayStore:
                     self._files.rm_file(incomplete)
                 raise
 
-    def open_file(self, name: str) -> IO[bytes]:
-        """Open another file of the folder for reading.
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write another file of the folder, whole or not at all, and its checksum beside it."""
+        beside = name_beside(name)
+        if self.has_file(beside):
+            self._files.rm_file(f"{self._folder}/{beside}")
+        with self.replaced_file(name) as file:
+            file.write(content)
+        with self.replaced_file(beside) as file:
+            file.write(line_beside(name, hashlib.sha256(content).hexdigest()))
+
+    def read_file(self, name: str) -> bytes:
+        """Return the content of another file of the folder.
 
         Raises:
             FileNotFoundError: there is no such file.
+            InputError: it is not as it was written.
         """
-        file: IO[bytes] = self._files.open(f"{self._folder}/{name}", "rb")
-        return file
+        content = self._content(name)
+        line = line_beside(name, hashlib.sha256(content).hexdigest())
+        try:
+            sealed = self._content(name_beside(name))
+        except FileNotFoundError:  # of an earlier version
+            return content
+        if sealed != line:
+            raise changed(f"{self._folder}/{name}")
+        return content
+
+    def _content(self, name: str) -> bytes:
+        content: bytes = self._files.cat_file(f"{self._folder}/{name}")
+        return content
 
     def has_file(self, name: str) -> bool:
         """Return whether there is another file of this name that can be opened."""
         try:
-            self.open_file(name).close()
+            self._files.open(f"{self._folder}/{name}", "rb").close()
         except FileNotFoundError:
             return False
         return True

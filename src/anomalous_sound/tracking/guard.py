@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from anomalous_sound.storage.remote import without_password
+from anomalous_sound.tracking.patience import Patience
 
+_ON_THIS_MACHINE = ("", "file", "sqlite")  # schemes
 _SHOWN = 120  # letters of what a library says; the first name what has failed
 
 _REMEDY = (
@@ -26,11 +29,18 @@ class TrackingGuard:
         missed: what was not recorded.
     """
 
-    def __init__(self, uri: str) -> None:
-        """Begin a run whose record goes to ``uri``."""
+    def __init__(self, uri: str, *, patience_s: float) -> None:
+        """Begin a run.
+
+        Args:
+            uri: where its record goes.
+            patience_s: how long to wait for that in all, if it is not on this machine.
+        """
         self.uri = uri
         self.problem = ""
         self.missed: list[str] = []
+        is_here = urlsplit(uri).scheme in _ON_THIS_MACHINE
+        self._patience = None if is_here else Patience(patience_s)
 
     def attempt(self, what: str, action: Callable[[], Any]) -> None:
         """Record something, or remember that it was not recorded.
@@ -43,14 +53,21 @@ class TrackingGuard:
             self._miss(what)
             return
         try:
-            action()
+            self._carry_out(action)
         except Exception as error:
             self._miss(what)
-            self.problem = self.one_line(error)
+            self.problem = one_line(error, self.uri)
             logger.warning(
                 "MLflow cannot use %s (%s); the run goes on without being tracked.",
                 *(without_password(self.uri), self.problem),
             )
+
+    def afterwards(self, action: Callable[[], Any]) -> None:
+        """Do what puts things in order, as far as it can be done; nobody would miss it."""
+        try:
+            self._carry_out(action)
+        except Exception as error:
+            logger.debug("MLflow could not put a run in order: %s", error)
 
     def report(self, command: str = "") -> None:
         """Say what was not recorded, if anything.
@@ -66,12 +83,24 @@ class TrackingGuard:
                 _REMEDY.format(uri=self.uri) if self.uri.startswith("sqlite:") else "",
             )
 
+    def close(self) -> None:
+        """Let go of what waits for the server."""
+        if self._patience is not None:
+            self._patience.close()
+
+    def _carry_out(self, action: Callable[[], Any]) -> None:
+        if self._patience is None:
+            action()
+        else:
+            self._patience.spend(action)
+
     def _miss(self, what: str) -> None:
         if what and what not in self.missed:
             self.missed.append(what)
 
-    def one_line(self, error: Exception) -> str:
-        """Return what an error says, shortly and without a password."""
-        lines = str(error).splitlines() or [type(error).__name__]
-        shown = lines[0].replace(self.uri, without_password(self.uri)).rstrip(".")
-        return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+
+def one_line(error: Exception, uri: str) -> str:
+    """Return what an error of a store says, shortly and without a password."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    shown = lines[0].replace(uri, without_password(uri)).rstrip(".")
+    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"

@@ -86,7 +86,7 @@ class TrackingHooks(MlflowHook):
         self.run_id = None  # that of an earlier run in this process
         self._corpus = {}
         self._already_active_mlflow = False
-        self._guard = TrackingGuard(mlflow.get_tracking_uri())
+        self._guard = _begin_guard(self._settings.mlflow_patience_s)
         folder = Path(self._context.project_path) / self._settings.locks
         self._living = LivingRuns(folder)
         # they are saved first, and recorded in after_dataset_saved
@@ -95,16 +95,21 @@ class TrackingHooks(MlflowHook):
         self._saved = saved
         self._set_recording(False)
         self._note = self._begin_note(run_params, pipeline, catalog)
-        self._guard.attempt("the run", lambda: self._start(run_params, pipeline, catalog))
+        active = mlflow.active_run()  # of whoever has called Kedro
+        self._guard.attempt("the run", lambda: self._start(active, run_params, pipeline, catalog))
         if self.run_id is None:
-            if (begun := mlflow.active_run()) is not None:
-                self._note.run_id = begun.info.run_id
-            _leave_runs("FAILED")
+            self._guard.afterwards(self._give_up)
         self._describe_run(pipeline, catalog)
 
     def _start(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+        self,
+        active: mlflow.ActiveRun | None,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
     ) -> None:
+        if active is not None and mlflow.active_run() is None:  # in a thread of its own
+            mlflow.start_run(active.info.run_id)
         prepare_store(mlflow.get_tracking_uri(), self._settings.mlflow_timeout_s)
         place = nesting.current()
         continues = place is not None and place.continues
@@ -128,6 +133,12 @@ class TrackingHooks(MlflowHook):
             if client.get_run(died).info.status == "RUNNING":
                 client.set_terminated(died, "KILLED")
             self._living.end(died)
+
+    def _give_up(self) -> None:
+        """Leave the run that could not be started, but remember which it was."""
+        if (begun := mlflow.active_run()) is not None:
+            self._note.run_id = begun.info.run_id
+        _leave_runs("FAILED")
 
     def _begin_note(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -255,9 +266,10 @@ class TrackingHooks(MlflowHook):
             self.run_id = run_id  # kedro-mlflow ends it from whatever thread
             self._guard.attempt("the end of the run", end)
         if self._guard.problem and not self._already_active_mlflow:
-            _leave_runs(status)  # MLflow may be back by now
+            self._guard.afterwards(lambda: _leave_runs(status))  # MLflow may be back by now
         elif run_id is not None:
             self._living.end(run_id)
+        self._guard.close()
         noted = of is not None and was_tracked and self._write_note(of, run_id)
         self._guard.report(COMMAND if noted else "")
 
@@ -281,9 +293,18 @@ class TrackingHooks(MlflowHook):
             dataset._logging_activated = is_on
 
 
+_guards: list[TrackingGuard] = []  # that of the last run
+
+
+def _begin_guard(patience_s: float) -> TrackingGuard:
+    _guards[:] = [TrackingGuard(mlflow.get_tracking_uri(), patience_s=patience_s)]
+    return _guards[0]
+
+
 def mark_as_killed() -> None:
     """Mark the MLflow run as stopped by the user."""
-    _leave_runs("KILLED")
+    for guard in _guards:
+        guard.afterwards(lambda: _leave_runs("KILLED"))
 
 
 def _leave_runs(status: str) -> None:

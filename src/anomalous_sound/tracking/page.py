@@ -15,6 +15,9 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from anomalous_sound.errors import InputError
+from anomalous_sound.storage.remote import without_password
+from anomalous_sound.tracking.guard import one_line
+from anomalous_sound.tracking.store import prepare_store
 
 # without it the page is that of language models
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -31,14 +34,25 @@ def runs_address(server: str, experiment_id: str) -> str:
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{_WORKFLOW}"
 
 
-def find_experiment(uri: str, name: str) -> str:
+def find_experiment(uri: str, name: str, timeout_s: int) -> str:
     """Return the ID of the experiment, and mark it as one of networks that are trained.
 
+    Args:
+        uri: of the store.
+        name: of the experiment.
+        timeout_s: how long to wait for a store on this machine.
+
     Raises:
-        InputError: nothing has been run yet.
+        InputError: nothing has been run yet, or MLflow cannot use the store.
     """
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(name)
+    try:
+        prepare_store(uri, timeout_s)
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name(name)
+    except Exception as error:  # of MLflow, its store, or what connects them
+        raise InputError(
+            f"MLflow cannot use {without_password(uri)} ({one_line(error, uri)})."
+        ) from error
     if experiment is None:
         raise InputError("there is no run to show yet; begin with: kedro run --pipeline lstm.")
     for tag, value in KIND.items():

@@ -1,5 +1,7 @@
 """Clips are kept whole, within bounds, and labelled in one step."""
 
+import errno
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +62,19 @@ def test_what_was_said_moves_a_clip_and_can_be_said_anew(kept):
     (clip,) = kept.clips(Feedback.NORMAL)
     assert clip.event["feedback"]["label"] == "normal"
     assert clip.event["id"] == event["id"]
+
+
+def test_that_nothing_can_be_written_is_told(kept, monkeypatch):
+    event = add(kept)
+
+    def read_only(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", read_only)
+        with pytest.raises(InputError, match=f"normal/{event['id']} cannot be written: Read-only"):
+            kept.label(event["id"], Feedback.NORMAL, "")
+    assert names(kept) == [event["id"]]
 
 
 def test_an_alarm_stands_for_the_clips_that_voted(kept):

@@ -22,7 +22,7 @@ from anomalous_sound.decision.verdict import Verdict
 from anomalous_sound.delivery.event import Event
 from anomalous_sound.errors import InputError, UnreadableClipError
 from anomalous_sound.methods.trained import NetworkDescription
-from anomalous_sound.storage.atomic import replaced_file, replaced_folder
+from anomalous_sound.storage.atomic import replaced_file, replaced_folder, told_if_unwritable
 
 _EVENT_FILE, _INCOMPLETE = "event.json", ".incomplete"
 _EVENT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{10}")
@@ -117,7 +117,7 @@ class KeptClips:
         """Say what the clip of a verdict, or the clips of an alarm, were; it may be said anew.
 
         Raises:
-            InputError: no such clip is kept.
+            InputError: no such clip is kept, or what is said of it cannot be written.
         """
         found = [
             clip
@@ -136,8 +136,9 @@ class KeptClips:
         at = datetime.now().astimezone().isoformat(timespec="seconds")
         for clip in found:
             place = self.folder / feedback / clip.folder.name
-            place.parent.mkdir(exist_ok=True)
-            clip.folder.replace(place)
+            with told_if_unwritable(place):
+                place.parent.mkdir(exist_ok=True)
+                clip.folder.replace(place)
             said = {"label": str(feedback), "at": at, "note": note}
             event = {**clip.event, "feedback": said}
             _write_event(place, event)
