@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from types import SimpleNamespace
 
 import mlflow
@@ -15,10 +16,11 @@ from support import Project
 from anomalous_sound.configuration.base import Settings
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.configuration.training import TrainingSettings
+from anomalous_sound.corpus.checks import ClipChecks
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns
-from anomalous_sound.tracking import entries, registry
+from anomalous_sound.tracking import entries, guard, registry
 from anomalous_sound.tracking.hooks import (
     TrackingHooks,
     mark_as_killed,
@@ -87,6 +89,23 @@ def test_a_run_that_is_interrupted_at_its_first_node_is_marked(project, dcase_fo
     mark_as_killed()
     assert project.the_only_run().info.status == "KILLED"
     assert mlflow.active_run() is None
+
+
+def test_a_node_that_logs_to_a_server_by_itself_logs_to_the_run(project, dcase_folder, monkeypatch):
+    monkeypatch.setattr(guard, "_ON_THIS_MACHINE", ())  # the store is taken for a server
+
+    def logging_too(*arguments):
+        mlflow.log_metric("mine", 3)
+        return ClipChecks(*arguments)
+
+    monkeypatch.setattr(nodes, "ClipChecks", logging_too)
+    project.look(audio_dir=str(dcase_folder))
+    run = project.the_only_run()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["mine"] == 3
+    assert run.data.params["log_mel.n_mels"] == "128"
+    assert mlflow.active_run() is None
+    assert not os.environ.get("MLFLOW_RUN_ID")
 
 
 def test_nodes_in_threads_share_one_run(project, dcase_folder):

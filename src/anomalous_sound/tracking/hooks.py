@@ -25,6 +25,7 @@ from anomalous_sound.interruption import raise_if_swallowed
 from anomalous_sound.provenance.software import Software, environment, git_revision, software
 from anomalous_sound.storage.locks import LivingRuns
 from anomalous_sound.tracking import nesting
+from anomalous_sound.tracking.active_run import NamedRun, leave_runs
 from anomalous_sound.tracking.afterwards import COMMAND, Note, Notes
 from anomalous_sound.tracking.entries import (
     Artifact,
@@ -61,6 +62,7 @@ class TrackingHooks(MlflowHook):
         self._saved: dict[str, Any] = {}
         self._corpus: dict[str, Any] = {}
         self._already_active_mlflow = False
+        self._named: NamedRun | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -99,6 +101,8 @@ class TrackingHooks(MlflowHook):
         self._guard.attempt("the run", lambda: self._start(active, run_params, pipeline, catalog))
         if self.run_id is None:
             self._guard.afterwards(self._give_up)
+        else:
+            self._named = NamedRun(self.run_id)
         self._describe_run(pipeline, catalog)
 
     def _start(
@@ -138,7 +142,7 @@ class TrackingHooks(MlflowHook):
         """Leave the run that could not be started, but remember which it was."""
         if (begun := mlflow.active_run()) is not None:
             self._note.run_id = begun.info.run_id
-        _leave_runs("FAILED")
+        leave_runs("FAILED")
 
     def _begin_note(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
@@ -260,13 +264,16 @@ class TrackingHooks(MlflowHook):
         self._set_recording(True)
         if self._guard is None:
             return
+        if self._named is not None:
+            self._named.forget()
+            self._named = None
         was_tracked = self._is_tracked()
         run_id, self.run_id = self.run_id, None
         if run_id is not None and not self._guard.problem:
             self.run_id = run_id  # kedro-mlflow ends it from whatever thread
             self._guard.attempt("the end of the run", end)
         if self._guard.problem and not self._already_active_mlflow:
-            self._guard.afterwards(lambda: _leave_runs(status))  # MLflow may be back by now
+            self._guard.afterwards(lambda: leave_runs(status))  # MLflow may be back by now
         elif run_id is not None:
             self._living.end(run_id)
         self._guard.close()
@@ -304,16 +311,7 @@ def _begin_guard(patience_s: float) -> TrackingGuard:
 def mark_as_killed() -> None:
     """Mark the MLflow run as stopped by the user."""
     for guard in _guards:
-        guard.afterwards(lambda: _leave_runs("KILLED"))
-
-
-def _leave_runs(status: str) -> None:
-    """End all active runs, as far as MLflow can be reached."""
-    while mlflow.active_run():
-        try:
-            mlflow.end_run(status)
-        except Exception as error:  # the run is left all the same
-            logger.debug("MLflow could not end a run: %s", error)
+        guard.afterwards(lambda: leave_runs("KILLED"))
 
 
 def _is_recorded(dataset: Any) -> bool:
