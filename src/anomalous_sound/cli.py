@@ -206,7 +206,8 @@ def ui(env: str | None, port: int | None, host: str | None, no_browser: bool) ->
     store = settings.server.mlflow_tracking_uri
     try:
         experiment = page.find_experiment(
-            *(store, settings.tracking.experiment.name, runs.mlflow_timeout_s)
+            *(store, settings.tracking.experiment.name, runs.mlflow_timeout_s),
+            patience_s=runs.mlflow_patience_s,
         )
         if store.startswith("http"):
             click.echo(f"Runs: {page.runs_address(store, experiment)}")
@@ -224,7 +225,7 @@ def ui(env: str | None, port: int | None, host: str | None, no_browser: bool) ->
 @click.option("--env", "-e", help="The environment that says where the runs are.")
 def catch_up(env: str | None) -> None:
     """Record the runs that MLflow could not record when they were made."""
-    from anomalous_sound.tracking import afterwards, store
+    from anomalous_sound.tracking import afterwards, patience, store
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     with KedroSession.create(project_path=project, env=env) as session:
@@ -232,14 +233,21 @@ def catch_up(env: str | None) -> None:
     runs = RunSettings.of(context.config_loader["globals"])
     notes = afterwards.Notes(project / runs.unrecorded)
     try:
-        if notes.are_there():
-            try:
-                store.prepare_store(mlflow.get_tracking_uri(), runs.mlflow_timeout_s)
+        if missed := len(notes):
+            uri = mlflow.get_tracking_uri()
+
+            def log() -> list[str]:
+                store.prepare_store(uri, runs.mlflow_timeout_s)
                 context.mlflow.setup(context)
+                return notes.log(context.mlflow.tracking.experiment._experiment.experiment_id)
+
+            try:
+                logged = patience.at_most(runs.mlflow_patience_s * missed, uri, log)
+            except InputError:
+                raise
             except Exception as error:  # of MLflow, its store, or what connects them
                 raise InputError(afterwards.not_yet(error)) from error
-            experiment = context.mlflow.tracking.experiment._experiment.experiment_id
-            for name in notes.log(experiment):
+            for name in logged:
                 click.echo(f"Recorded: {name}")
         else:
             click.echo("MLflow has a record of every run: there is nothing to catch up on.")

@@ -20,7 +20,7 @@ from anomalous_sound.corpus.checks import ClipChecks
 from anomalous_sound.pipelines.preparation import nodes
 from anomalous_sound.provenance import lock
 from anomalous_sound.storage.locks import LivingRuns
-from anomalous_sound.tracking import entries, guard, registry
+from anomalous_sound.tracking import entries, patience, registry
 from anomalous_sound.tracking.hooks import (
     TrackingHooks,
     mark_as_killed,
@@ -92,7 +92,7 @@ def test_a_run_that_is_interrupted_at_its_first_node_is_marked(project, dcase_fo
 
 
 def test_a_node_that_logs_to_a_server_by_itself_logs_to_the_run(project, dcase_folder, monkeypatch):
-    monkeypatch.setattr(guard, "_ON_THIS_MACHINE", ())  # the store is taken for a server
+    monkeypatch.setattr(patience, "_ON_THIS_MACHINE", ())  # the store is taken for a server
 
     def logging_too(*arguments):
         mlflow.log_metric("mine", 3)

@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from dripping_server import DrippingServer
 from mlflow import MlflowClient
 
 from anomalous_sound.errors import InputError
@@ -21,9 +22,9 @@ def test_the_address_is_that_of_the_runs():
 def test_the_experiment_is_marked_as_one_of_networks(project):
     uri = f"sqlite:///{project.path}/mlflow.db"
     with pytest.raises(InputError, match="begin with: kedro run"):
-        find_experiment(uri, "anomalous-sound", 1)
+        find_experiment(uri, "anomalous-sound", 1, patience_s=20)
     made = MlflowClient(uri).create_experiment("anomalous-sound")
-    assert find_experiment(uri, "anomalous-sound", 1) == made
+    assert find_experiment(uri, "anomalous-sound", 1, patience_s=20) == made
     tags = MlflowClient(uri).get_experiment(made).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
 
@@ -31,10 +32,17 @@ def test_the_experiment_is_marked_as_one_of_networks(project):
 def test_a_store_that_cannot_be_used_is_told(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_bytes(b"garbage" * 100)
     with pytest.raises(InputError, match=r"^MLflow cannot use sqlite:.*\(file is not a database\)"):
-        find_experiment(f"sqlite:///{tmp_path}/mlflow.db", "anomalous-sound", 1)
+        find_experiment(f"sqlite:///{tmp_path}/mlflow.db", "anomalous-sound", 1, patience_s=20)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(InputError, match=r"^MLflow cannot use http://ada:\*\*\*@127\.0\.0\.1:9 \("):
-        find_experiment("http://ada:secret@127.0.0.1:9", "anomalous-sound", 1)
+        find_experiment("http://ada:secret@127.0.0.1:9", "anomalous-sound", 1, patience_s=20)
+
+
+def test_a_server_that_drips_is_told():
+    dripping = DrippingServer(0.05)
+    with pytest.raises(InputError, match=r"its answers took longer than 1 s in all"):
+        find_experiment(dripping.url, "anomalous-sound", 1, patience_s=1)
+    dripping.close()
 
 
 def test_a_port_that_is_taken_is_told(tmp_path):

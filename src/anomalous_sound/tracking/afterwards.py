@@ -89,9 +89,9 @@ class Notes:
         """Remove the note of an earlier run, whose results have been replaced."""
         (self._folder / f"{of}{_ENDING}").unlink(missing_ok=True)
 
-    def are_there(self) -> bool:
-        """Whether MLflow lacks something."""
-        return any(self._folder.glob(f"*{_ENDING}"))
+    def __len__(self) -> int:
+        """Return of how many runs MLflow lacks something."""
+        return len(list(self._folder.glob(f"*{_ENDING}")))
 
     def log(self, experiment_id: str) -> list[str]:
         """Log what is noted, each note once.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from anomalous_sound.storage.remote import without_password
-from anomalous_sound.tracking.patience import Patience
+from anomalous_sound.tracking.patience import Patience, needs_patience
 
-_ON_THIS_MACHINE = ("", "file", "sqlite")  # schemes
 _SHOWN = 120  # letters of what a library says; the first name what has failed
 
 _REMEDY = (
@@ -39,8 +37,7 @@ class TrackingGuard:
         self.uri = uri
         self.problem = ""
         self.missed: list[str] = []
-        is_here = urlsplit(uri).scheme in _ON_THIS_MACHINE
-        self._patience = None if is_here else Patience(patience_s)
+        self._patience = Patience(patience_s) if needs_patience(uri) else None
 
     def attempt(self, what: str, action: Callable[[], Any]) -> None:
         """Record something, or remember that it was not recorded.

@@ -13,10 +13,12 @@ import webbrowser
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.remote import without_password
 from anomalous_sound.tracking.guard import one_line
+from anomalous_sound.tracking.patience import at_most
 from anomalous_sound.tracking.store import prepare_store
 
 # without it the page is that of language models
@@ -34,31 +36,38 @@ def runs_address(server: str, experiment_id: str) -> str:
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{_WORKFLOW}"
 
 
-def find_experiment(uri: str, name: str, timeout_s: int) -> str:
+def find_experiment(uri: str, name: str, timeout_s: int, *, patience_s: float) -> str:
     """Return the ID of the experiment, and mark it as one of networks that are trained.
 
     Args:
         uri: of the store.
         name: of the experiment.
         timeout_s: how long to wait for a store on this machine.
+        patience_s: how long to wait for a server in all.
 
     Raises:
         InputError: nothing has been run yet, or MLflow cannot use the store.
     """
     try:
-        prepare_store(uri, timeout_s)
-        client = MlflowClient(uri)
-        experiment = client.get_experiment_by_name(name)
+        experiment = at_most(patience_s, uri, lambda: _marked(uri, name, timeout_s))
     except Exception as error:  # of MLflow, its store, or what connects them
         raise InputError(
             f"MLflow cannot use {without_password(uri)} ({one_line(error, uri)})."
         ) from error
     if experiment is None:
         raise InputError("there is no run to show yet; begin with: kedro run --pipeline lstm.")
-    for tag, value in KIND.items():
-        if experiment.tags.get(tag) != value:
-            client.set_experiment_tag(experiment.experiment_id, tag, value)
     return str(experiment.experiment_id)
+
+
+def _marked(uri: str, name: str, timeout_s: int) -> Experiment | None:
+    prepare_store(uri, timeout_s)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        for tag, value in KIND.items():
+            if experiment.tags.get(tag) != value:
+                client.set_experiment_tag(experiment.experiment_id, tag, value)
+    return experiment
 
 
 def has_browser() -> bool:

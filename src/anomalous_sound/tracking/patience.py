@@ -9,6 +9,9 @@ from concurrent.futures import Future, wait
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any
+from urllib.parse import urlsplit
+
+_ON_THIS_MACHINE = ("", "file", "sqlite")  # schemes
 
 
 class PatienceError(Exception):
@@ -67,6 +70,27 @@ class Patience:
                 target=_serve, args=(self._asked,), name="tracking", daemon=True
             )
             self._thread.start()
+
+
+def needs_patience(uri: str) -> bool:
+    """Return whether a store is a server, which may let one wait."""
+    return urlsplit(uri).scheme not in _ON_THIS_MACHINE
+
+
+def at_most(limit_s: float, uri: str, action: Callable[[], Any]) -> Any:
+    """Have something done with a store, within a time if it is a server; return what it returns.
+
+    Raises:
+        PatienceError: it took longer.
+        BaseException: what the action raises.
+    """
+    if not needs_patience(uri):
+        return action()
+    patience = Patience(limit_s)
+    try:
+        return patience.spend(action)
+    finally:
+        patience.close()
 
 
 def _serve(asked: SimpleQueue[Callable[[], None] | None]) -> None:
