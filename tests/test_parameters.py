@@ -80,6 +80,7 @@ def test_the_configuration_is_accepted(parameters):
             "ftp://ada:secret@hall/x",
             r"is ftp://ada:\*\*\*@hall/x; accepted: a URL with",
         ),
+        ("audio_dir", "s3://hall/x?token=secret", r"is s3://hall/x\?\*\*\*; accepted: a URL with"),
         ("audio_dri", "x", "unknown parameter 'audio_dri'; did you mean 'audio_dir'?"),
         (
             "lstm.training.epoch",

@@ -35,7 +35,7 @@ from anomalous_sound.configuration.scoring import LocalisationSettings
 from anomalous_sound.configuration.training import DetectorSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.methods import Method, methods
-from anomalous_sound.storage.remote import without_password
+from anomalous_sound.storage.remote import without_secrets
 
 PROFILE_VALUES = "_profile"  # what the parameters of a profile are copied from
 
@@ -87,11 +87,11 @@ class SharedParameters(Settings):
     def _no_password_is_written_down(self) -> Self:
         for name in ("audio_dir", "storage"):
             given = getattr(self, name) or ""
-            if (shown := without_password(given)) != given:
+            if (shown := without_secrets(given)) != given:
                 raise ValueError(
                     f"parameter '{name}' is {shown}; accepted: a URL without a password, which "
-                    "logs and MLflow would show. Give it to fsspec in a file of ~/.config/fsspec, "
-                    "or in the environment"
+                    "logs and MLflow would show, and without a query, which may hold a token. Give "
+                    "them to fsspec in a file of ~/.config/fsspec, or in the environment"
                 )
         return self
 

@@ -21,13 +21,21 @@ def is_url(place: object) -> bool:
     return "://" in str(place)
 
 
-def without_password(uri: str) -> str:
-    """Return a URI as it may be shown: ``http://ada:***@host`` for ``http://ada:secret@host``."""
-    parts = urlsplit(uri)
-    if parts.password is None:
+def without_secrets(uri: str) -> str:
+    """Return a URI as it may be shown, without password and query, which may hold a token.
+
+    >>> without_secrets("http://ada:secret@host/runs?token=secret")
+    'http://ada:***@host/runs?***'
+    """
+    if not is_url(uri):
         return uri
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
+    parts = shown = urlsplit(uri)
+    if parts.password is not None:
+        place = parts.netloc.rpartition("@")[2]
+        shown = shown._replace(netloc=f"{parts.username}:***@{place}")
+    if parts.query:
+        shown = shown._replace(query="***")
+    return uri if shown == parts else urlunsplit(shown)
 
 
 @dataclass(frozen=True)
@@ -150,8 +158,8 @@ class RemotePath:
             raise
         except Exception as error:  # of any library that speaks to a storage
             raise InputError(
-                f"{without_password(self.url)} cannot be reached: "
-                f"{str(error).replace(self.url, without_password(self.url))}; see that the storage "
+                f"{without_secrets(self.url)} cannot be reached: "
+                f"{str(error).replace(self.url, without_secrets(self.url))}; see that the storage "
                 "answers and that its credentials are known where this happened, and run again."
             ) from error
 
@@ -169,11 +177,11 @@ def _file_system(url: str) -> tuple[Any, str]:
         found: tuple[Any, str] = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"{without_password(url)} cannot be used: {error} (for s3://, pip install "
+            f"{without_secrets(url)} cannot be used: {error} (for s3://, pip install "
             "'anomalous-sound[cluster]')."
         ) from error
     except OSError as error:  # some connect at once
-        raise InputError(f"{without_password(url)} cannot be reached: {error}.") from error
+        raise InputError(f"{without_secrets(url)} cannot be reached: {error}.") from error
     return found
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from anomalous_sound.errors import InputError
 from anomalous_sound.storage.atomic import replaced_file
 from anomalous_sound.storage.locks import one_writer
-from anomalous_sound.storage.remote import without_password
+from anomalous_sound.storage.remote import without_secrets
 from anomalous_sound.tracking.entries import Entry, digest
 from anomalous_sound.tracking.guard import one_line
 
@@ -122,7 +122,7 @@ def not_yet(error: Exception) -> str:
     """Say that MLflow still cannot be used."""
     uri = mlflow.get_tracking_uri()
     return (
-        f"MLflow still cannot use {without_password(uri)} ({one_line(error, uri)}); "
+        f"MLflow still cannot use {without_secrets(uri)} ({one_line(error, uri)}); "
         f"nothing is lost: run `{COMMAND}` again when it works."
     )
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from anomalous_sound.storage.remote import without_password
+from anomalous_sound.storage.remote import without_secrets
 from anomalous_sound.tracking.patience import Patience, needs_patience
 
 _SHOWN = 120  # letters of what a library says; the first name what has failed
@@ -56,7 +56,7 @@ class TrackingGuard:
             self.problem = one_line(error, self.uri)
             logger.warning(
                 "MLflow cannot use %s (%s); the run goes on without being tracked.",
-                *(without_password(self.uri), self.problem),
+                *(without_secrets(self.uri), self.problem),
             )
 
     def afterwards(self, action: Callable[[], Any]) -> None:
@@ -99,5 +99,5 @@ class TrackingGuard:
 def one_line(error: Exception, uri: str) -> str:
     """Return what an error of a store says, shortly and without a password."""
     lines = str(error).splitlines() or [type(error).__name__]
-    shown = lines[0].replace(uri, without_password(uri)).rstrip(".")
+    shown = lines[0].replace(uri, without_secrets(uri)).rstrip(".")
     return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
 from anomalous_sound.errors import InputError
-from anomalous_sound.storage.remote import without_password
+from anomalous_sound.storage.remote import without_secrets
 from anomalous_sound.tracking.guard import one_line
 from anomalous_sound.tracking.patience import at_most
 from anomalous_sound.tracking.store import prepare_store
@@ -52,7 +52,7 @@ def find_experiment(uri: str, name: str, timeout_s: int, *, patience_s: float) -
         experiment = at_most(patience_s, uri, lambda: _marked(uri, name, timeout_s))
     except Exception as error:  # of MLflow, its store, or what connects them
         raise InputError(
-            f"MLflow cannot use {without_password(uri)} ({one_line(error, uri)})."
+            f"MLflow cannot use {without_secrets(uri)} ({one_line(error, uri)})."
         ) from error
     if experiment is None:
         raise InputError("there is no run to show yet; begin with: kedro run --pipeline lstm.")
