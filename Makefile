@@ -27,7 +27,7 @@ test: $(INSTALLED)
 # known holes in what is installed; asks an advisory database, so it needs the network
 audit: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet "pip-audit>=2.8,<3"
-	$(BIN)/pip-audit --local --skip-editable
+	$(BIN)/python -m constraints.audit
 
 # damaged recordings, many more than the tests look at: make fuzz FUZZ_COUNT=10000 FUZZ_SEED=2
 fuzz: $(INSTALLED)

@@ -330,7 +330,7 @@ def decide_new_clips(
             softened(note) if score >= limit else note
             for note, score, limit in zip(
                 # an empty one is read from a file as NaN
-                *(beside.note.fillna(""), clip_scores.score, found.threshold),
+                *(beside.note.astype(object).fillna(""), clip_scores.score, found.threshold),
                 strict=True,
             )
         ],

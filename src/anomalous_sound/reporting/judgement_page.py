@@ -66,7 +66,7 @@ def judgement_page(
         calibration_clips=calibration_clips,
         in_folds=in_folds,
         recordings=recordings,
-        noted=judged[judged.note.fillna("") != ""][["clip_id", "note"]],
+        noted=judged[judged.note.notna() & (judged.note != "")][["clip_id", "note"]],
         anomalous_clips=_with_times(anomalous, bool(len(recordings))).assign(
             **{
                 "when (s)": [_places(localisation, name, "time", 2) for name in anomalous.clip_id],

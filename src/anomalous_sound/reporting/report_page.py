@@ -184,7 +184,7 @@ def _classification(table: pd.DataFrame) -> pd.DataFrame:
     Those of a single domain are in the table beside the page.
     """
     measured = table[table[["precision", "recall", "f1"]].notna().any(axis=1)]
-    measured = measured[measured.domain.fillna("") == ""]
+    measured = measured[measured.domain.isna() | (measured.domain == "")]
     names = [threshold_name(row) for row in measured.to_dict("records")]
     return measured.assign(strategy=names).drop(columns=["per", "machine_id", "domain"])
 

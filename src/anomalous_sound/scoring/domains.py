@@ -98,7 +98,7 @@ def domains_of(clips: pd.DataFrame) -> np.ndarray:
     """Return the domain of each clip of a table; the empty string where none is known."""
     if "domain" not in clips:
         return np.full(len(clips), "", dtype=object)
-    names: np.ndarray = clips.domain.fillna("").astype(str).to_numpy(dtype=object)
+    names: np.ndarray = clips.domain.astype(object).fillna("").astype(str).to_numpy(dtype=object)
     return names
 
 
