@@ -107,7 +107,9 @@ def test_frames_are_the_same_and_a_killed_worker_costs_none(tmp_path, frames):
     for name in NAMES:
         np.testing.assert_array_equal(found.clip(name), frames.clip(name))
     kept = {path.name for path in (tmp_path / "frames").iterdir()}
-    assert kept == {"index.parquet"} | {f"k{number}.npy" for number in range(len(NAMES))}
+    assert kept == {"index.parquet", ".index.parquet.sha256"} | {
+        f"k{number}.npy" for number in range(len(NAMES))
+    }
 
 
 def scoring_of(frames, engine):
