@@ -19,7 +19,9 @@ CPU = torch.device("cpu")
 def test_bfloat16_only_where_the_processor_has_it(monkeypatch, flags, expected):
     monkeypatch.setattr(device, "_processor_flags", lambda: set(flags.split()))
     assert chosen_precision("auto", CPU) == expected
-    assert chosen_precision("auto", torch.device("mps")) == "32-true"
+    for other in ("mps", "cuda"):
+        assert chosen_precision("auto", torch.device(other)) == "32-true"
+        assert chosen_precision("bf16-mixed", torch.device(other)) == "bf16-mixed"
     assert chosen_precision("32-true", CPU) == "32-true"
     if expected == "32-true":
         with pytest.raises(ValueError, match="does not multiply bfloat16"):
