@@ -55,7 +55,10 @@ class Patience:
                 self._left_s -= time.monotonic() - began
             if not done.done():
                 self._left_s = 0.0
-                raise PatienceError(f"its answers took longer than {self._limit_s:g} s in all")
+                raise PatienceError(
+                    f"its answers took longer than {self._limit_s:g} s in all: "
+                    "runs.mlflow_patience_s"
+                )
         return done.result()
 
     def close(self) -> None:
