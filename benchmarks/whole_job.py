@@ -16,8 +16,8 @@ import psutil
 
 from anomalous_sound.sources.simulation.corpus import is_current, write_corpus
 from anomalous_sound.sources.simulation.settings import SimulationSettings
+from benchmarks.commands import KEDRO, environment, project_in
 from benchmarks.configuration import simulation
-from benchmarks.stages.commands import KEDRO, environment, project_in
 
 FULL_SIZE = 3471
 CLIPS_PER_MACHINE_ID = {

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 from anomalous_sound.sources.simulation.corpus import write_corpus
 from anomalous_sound.sources.simulation.settings import SimulationSettings
 from benchmarks import harness
+from benchmarks.commands import KEDRO, call, project_in
 from benchmarks.configuration import REPOSITORY, simulation
 from benchmarks.harness import OURS, PLAIN, Row, in_turns
 from benchmarks.stages.options import Options
 
-KEDRO = [sys.executable, "-m", "kedro"]
 _RUNS = 3  # of minutes each
 
 
@@ -56,26 +53,3 @@ def start(options: Options) -> list[Row]:
     low, high = min(seconds[OURS]), max(seconds[OURS])
     what = "python -c 'import kedro'; kedro run up to its first node"
     return [Row("start", what, f"{plain:.2f} s", f"{ours:.1f} s ({low:.1f} to {high:.1f})", [])]
-
-
-def project_in(path: Path) -> Path:
-    """Copy the configuration, so that the runs have data and an MLflow store of their own."""
-    if not path.exists():
-        local = shutil.ignore_patterns("local")
-        shutil.copytree(REPOSITORY / "conf", path / "conf", ignore=local)
-        (path / "conf" / "local").mkdir()
-        shutil.copy(REPOSITORY / "pyproject.toml", path)
-        (path / "src").mkdir()  # kedro asks for it
-    return path
-
-
-def call(command: list[str], folder: Path) -> None:
-    """Run a command in a folder, and expect that it ends well."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command[:4])} … failed:\n{done.stderr[-2000:]}")
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of a command that is run in another folder."""
-    return os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}
