@@ -103,8 +103,7 @@ def scored(
     )
     pooled = inference.pool_errors(errors, frames, network, lstm.score, detector)
     how = (drawn, lstm.score, audio, detector, seed)
-    fitted = inference.fit_score(pooled, clips, *how)
-    left_out = inference.score_left_out(pooled, clips, *how)
+    fitted, left_out = inference.fit_score(pooled, clips, *how)
     scores = inference.score_clips(pooled, clips, fitted, left_out)
     none_foreign = pd.DataFrame({"clip_id": []})  # clips are judged by their scores alone here
     return scores, decision.calibrate(scores, drawn, none_foreign)

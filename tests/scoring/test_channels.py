@@ -23,7 +23,7 @@ from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.localisation import fit_window_reference
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
-from anomalous_sound.scoring.scores import fit_score, left_out_scores
+from anomalous_sound.scoring.scores import fit_and_score_left_out, fit_score
 
 ONE = BAND_DEVIATION | {"reference": "machine_type", "backend": {"type": "mean"}}
 POOLED = {"type": "pooled_error", "pooling": {"type": "maximum"}}
@@ -88,7 +88,7 @@ def test_it_is_said_which_channel_stands_out():
 
 
 def test_left_out_clips_are_scored_in_each_channel_without_them():
-    found = left_out_scores(of_channels(), NORMAL, IDS, LeftOut(np.arange(4)), seed=1)
+    found = fit_and_score_left_out(of_channels(), NORMAL, IDS, LeftOut(np.arange(4)), seed=1)[1]
     expected = []
     for n, clip in enumerate(NORMAL):
         of_clip = []

@@ -11,7 +11,7 @@ from anomalous_sound.scoring.band_errors import ClipErrors
 from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.pooling import pool_clip
 from anomalous_sound.scoring.score import Score
-from anomalous_sound.scoring.scores import fit_score, left_out_scores
+from anomalous_sound.scoring.scores import fit_and_score_left_out, fit_score
 
 BANDS = BAND_DEVIATION | {"pooling": {"type": "maximum"}}
 WINDOWS = {"type": "pooled_error", "pooling": {"type": "mean"}}
@@ -55,7 +55,7 @@ def test_a_joined_score_is_the_mean_of_its_parts_in_deviations_of_left_out_clips
 
 
 def test_left_out_clips_get_the_mean_of_the_left_out_scores_of_the_parts():
-    found = left_out_scores(parsed(JOINED), POOLED, IDS, LeftOut(np.arange(12)), seed=1)
+    found = fit_and_score_left_out(parsed(JOINED), POOLED, IDS, LeftOut(np.arange(12)), seed=1)[1]
     expected = []
     for values, columns in ((BANDS, slice(0, 4)), (WINDOWS, slice(4, 5)), (SPECTRUM, slice(5, 9))):
         scores = left_out_by_hand(values, POOLED[:, columns])

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from anomalous_sound.configuration.scoring import ScoreSettings
 from anomalous_sound.errors import InputError
 from anomalous_sound.scoring.left_out import LeftOut, check_enough, draw_parts
-from anomalous_sound.scoring.scores import fit_score, left_out_scores
+from anomalous_sound.scoring.scores import fit_and_score_left_out, fit_score
 
 PARSE = TypeAdapter(ScoreSettings).validate_python
 MEAN = {"pooling": {"type": "mean"}}
@@ -35,9 +35,9 @@ def deviation(whitening="band", reference="machine_id", backend="mean"):
 def test_a_clip_left_out_is_compared_with_the_others_alone():
     """One band: the deviation is (x - mean of the others) / their sample standard deviation."""
     values = np.array([1.0, 2.0, 4.0, 9.0])
-    scores = left_out_scores(
+    scores = fit_and_score_left_out(
         deviation(), values[:, None], np.array(["00"] * 4), LeftOut(np.arange(4)), seed=1
-    )
+    )[1]
     for clip in range(4):
         others = np.delete(values, clip)
         assert scores[clip] == pytest.approx((values[clip] - others.mean()) / others.std(ddof=1))
@@ -46,7 +46,7 @@ def test_a_clip_left_out_is_compared_with_the_others_alone():
 def test_a_machine_id_left_out_is_compared_with_the_mean_of_the_others():
     values, ids = np.array([1.0, 2.0, 8.0, 10.0]), np.array(["00", "00", "02", "02"])
     parts = np.array([0, 0, 1, 1])
-    scores = left_out_scores(deviation(), values[:, None], ids, LeftOut(parts), seed=1)
+    scores = fit_and_score_left_out(deviation(), values[:, None], ids, LeftOut(parts), seed=1)[1]
     # of 00 the others have mean 9 and deviation sqrt(2), of 02 mean 1.5 and sqrt(0.5)
     assert scores == pytest.approx([-8 / 2**0.5, -7 / 2**0.5, 6.5 / 0.5**0.5, 8.5 / 0.5**0.5])
 
@@ -54,10 +54,8 @@ def test_a_machine_id_left_out_is_compared_with_the_mean_of_the_others():
 def test_a_score_that_is_not_fitted_is_the_same_left_out():
     values = np.array([[3.0], [1.0]])
     ids = np.array(["00", "00"])
-    assert left_out_scores(POOLED_ERROR, values, ids, LeftOut(np.arange(2)), seed=1).tolist() == [
-        3,
-        1,
-    ]
+    _, found = fit_and_score_left_out(POOLED_ERROR, values, ids, LeftOut(np.arange(2)), seed=1)
+    assert found.tolist() == [3, 1]
 
 
 def test_parts_of_many_clips():
@@ -131,9 +129,9 @@ def test_clips_beside_a_part_are_not_fitted_on():
     values = np.array([1.0, 2.0, 4.0, 9.0])
     beside = {0: np.array([False, False, True, False])}
     ids = np.array(["00"] * 4)
-    found = left_out_scores(
+    found = fit_and_score_left_out(
         deviation(), values[:, None], ids, LeftOut(np.arange(4), beside), seed=1
-    )
+    )[1]
     assert found[0] == pytest.approx((1 - 5.5) / np.std([2, 9], ddof=1))
     others = np.array([1, 2, 9])
     assert found[2] == pytest.approx((4 - others.mean()) / others.std(ddof=1))

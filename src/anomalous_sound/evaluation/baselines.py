@@ -18,7 +18,7 @@ from anomalous_sound.scoring.band_errors import ClipErrors
 from anomalous_sound.scoring.domains import domains_of
 from anomalous_sound.scoring.left_out import LeftOut
 from anomalous_sound.scoring.pooling import pool_clip
-from anomalous_sound.scoring.scores import fit_score, left_out_scores
+from anomalous_sound.scoring.scores import fit_and_score_left_out, fit_score
 from anomalous_sound.vocabulary import Split
 
 SPECTRUM, PERSISTENCE = "spectrum", "persistence"
@@ -96,18 +96,15 @@ def untrained_scores(
     table = clips[["clip_id"]].copy()
     for name, of_clips in pooled.items():
         values = np.stack(of_clips)
-        fitted = fit_score(
-            *(settings[name], values[training], machine_ids[training]),
-            seed=seed,
-            left_out=left_out,
-            domains=domains[training],
-        )
-        scores = fitted.score(values, machine_ids)
-        if left_out is not None:
-            scores[training] = left_out_scores(
-                *(settings[name], values[training], machine_ids[training], left_out),
-                seed=seed,
-                domains=domains[training],
+        normal = settings[name], values[training], machine_ids[training]
+        if left_out is None:
+            fitted = fit_score(*normal, seed=seed, domains=domains[training])
+            scores = fitted.score(values, machine_ids)
+        else:
+            fitted, of_left_out = fit_and_score_left_out(
+                *normal, left_out, seed=seed, domains=domains[training]
             )
+            scores = fitted.score(values, machine_ids)
+            scores[training] = of_left_out
         table[name] = scores
     return table

@@ -103,7 +103,8 @@ class BandDeviationScore(Score):
             from sklearn.covariance import LedoitWolf
 
             counted = standardised * np.sqrt(counts)[:, None]
-            shrunk = LedoitWolf(assume_centered=True).fit(counted)
+            # its inverse is not asked for, and takes longer than all else
+            shrunk = LedoitWolf(store_precision=False, assume_centered=True).fit(counted)
             covariance = shrunk.covariance_
             if not standardised.any():
                 # clips that are their own means say nothing of how bands go together

@@ -70,28 +70,24 @@ class ChannelsScore(Score):
         settings: ChannelsScoreSettings,
         pooled: np.ndarray,
         machine_ids: np.ndarray,
-        fit_channel: Callable[[np.ndarray], Score],
-        score_left_out: Callable[[np.ndarray], np.ndarray],
-    ) -> ChannelsScore:
-        """Fit the score of every channel on normal clips.
+        fit_channel: Callable[[np.ndarray], tuple[Score, np.ndarray]],
+    ) -> tuple[ChannelsScore, list[np.ndarray]]:
+        """Fit the score of every channel on normal clips; return those of clips left out, too.
 
         Args:
             settings: of the score.
             pooled: clips × columns; those of one channel after those of the other.
             machine_ids: of each clip.
-            fit_channel: fits the score of a channel on its columns.
-            score_left_out: scores the columns of each clip by a score fitted without it.
+            fit_channel: fits the score of a channel on its columns, and scores each clip by one
+                fitted without it.
         """
-        fitted, moments = [], []
-        for columns in np.split(pooled, len(settings.channels), axis=1):
-            of_channel = fit_channel(columns)
-            fitted.append(of_channel)
-            scores = of_channel.score(columns, machine_ids)
-            if len(pooled) > 1:
-                scores = score_left_out(columns)
-            moments.append(centre_and_spread(scores, machine_ids))
+        of_channels = [
+            fit_channel(columns) for columns in np.split(pooled, len(settings.channels), axis=1)
+        ]
+        moments = [centre_and_spread(scores, machine_ids) for _, scores in of_channels]
         centres, spreads = zip(*moments, strict=True)
-        return cls(settings, tuple(fitted), centres, spreads)
+        fitted = cls(settings, tuple(score for score, _ in of_channels), centres, spreads)
+        return fitted, [scores for _, scores in of_channels]
 
     @property
     def unit(self) -> str:

@@ -46,8 +46,8 @@ class JoinedScore(Score):
         machine_ids: np.ndarray,
         fit_part: FitPart,
         left_out: LeftOut | None = None,
-    ) -> JoinedScore:
-        """Fit all parts on normal clips.
+    ) -> tuple[JoinedScore, list[np.ndarray]]:
+        """Fit all parts on normal clips; return what each part says of the clips left out, too.
 
         Args:
             settings: of the score.
@@ -59,7 +59,7 @@ class JoinedScore(Score):
         """
         widths = _widths(settings, pooled.shape[1])
         left_out = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
-        parts, moments = [], []
+        parts, left_out_scores = [], []
         for number, columns in enumerate(_split(pooled, widths)):
 
             def fit(chosen: np.ndarray, part: int = number, of_part: np.ndarray = columns) -> Score:
@@ -69,9 +69,10 @@ class JoinedScore(Score):
             scores = columns[:, 0]
             if len(pooled) > 1:
                 scores = score_left_out(fit, columns, machine_ids, left_out)
-            moments.append(centre_and_spread(scores, machine_ids))
+            left_out_scores.append(scores)
+        moments = [centre_and_spread(scores, machine_ids) for scores in left_out_scores]
         centres, spreads = zip(*moments, strict=True)
-        return cls(settings, tuple(parts), widths, centres, spreads)
+        return cls(settings, tuple(parts), widths, centres, spreads), left_out_scores
 
     @property
     def unit(self) -> str:

@@ -65,32 +65,86 @@ def fit_score(
         case BandDeviationSettings():
             return BandDeviationScore.fit(settings, pooled, machine_ids, seed=seed, domains=domains)
         case JoinedScoreSettings():
-
-            def fit_part(number: int, of_part: np.ndarray, chosen: np.ndarray) -> Score:
-                return _fit_some(
-                    *(settings.parts[number], of_part, machine_ids, domains, chosen), seed=seed
-                )
-
-            return JoinedScore.fit(settings, pooled, machine_ids, fit_part, left_out)
+            return _fit_joined(settings, pooled, machine_ids, left_out, domains, seed)[0]
         case ChannelsScoreSettings():
-            parts = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
+            return _fit_channels(settings, pooled, machine_ids, left_out, domains, seed)[0]
 
-            def fit_channel(columns: np.ndarray) -> Score:
-                return fit_score(
-                    *(settings.of, columns, machine_ids),
-                    seed=seed,
-                    left_out=left_out,
-                    domains=domains,
-                )
 
-            def score_channel_left_out(columns: np.ndarray) -> np.ndarray:
-                return left_out_scores(
-                    *(settings.of, columns, machine_ids, parts), seed=seed, domains=domains
-                )
+def fit_and_score_left_out(
+    settings: ClipScoreSettings,
+    pooled: np.ndarray,
+    machine_ids: np.ndarray,
+    left_out: LeftOut,
+    *,
+    seed: int,
+    domains: np.ndarray | None = None,
+) -> tuple[Score, np.ndarray]:
+    """Fit a score on normal clips, and score each of them by one fitted on all other parts.
 
-            return ChannelsScore.fit(
-                settings, pooled, machine_ids, fit_channel, score_channel_left_out
-            )
+    The parts of a joined score, and the scores of several channels, are weighed as in the score
+    that is fitted on all clips: their spread is that of left-out clips already.
+
+    Args:
+        settings: of the score.
+        pooled: normal clips × columns, as for :func:`fit_score`.
+        machine_ids: of each clip.
+        left_out: which clips are left out together.
+        seed: of each fit.
+        domains: of each clip, as for :func:`fit_score`.
+
+    Returns:
+        The score that is fitted on all clips; and for each clip that of the one fitted without it.
+    """
+    match settings:
+        case JoinedScoreSettings():
+            joined, parts = _fit_joined(settings, pooled, machine_ids, left_out, domains, seed)
+            return joined, joined.join(parts)
+        case ChannelsScoreSettings():
+            of_all, channels = _fit_channels(settings, pooled, machine_ids, left_out, domains, seed)
+            return of_all, of_all.join(channels)
+
+    def fit(chosen: np.ndarray) -> Score:
+        return _fit_some(settings, pooled, machine_ids, domains, chosen, seed=seed)
+
+    fitted = fit_score(settings, pooled, machine_ids, seed=seed, domains=domains)
+    return fitted, score_left_out(fit, pooled, machine_ids, left_out)
+
+
+def _fit_joined(
+    settings: JoinedScoreSettings,
+    pooled: np.ndarray,
+    machine_ids: np.ndarray,
+    left_out: LeftOut | None,
+    domains: np.ndarray | None,
+    seed: int,
+) -> tuple[JoinedScore, list[np.ndarray]]:
+    def fit_part(number: int, of_part: np.ndarray, chosen: np.ndarray) -> Score:
+        part = settings.parts[number]
+        return _fit_some(part, of_part, machine_ids, domains, chosen, seed=seed)
+
+    return JoinedScore.fit(settings, pooled, machine_ids, fit_part, left_out)
+
+
+def _fit_channels(
+    settings: ChannelsScoreSettings,
+    pooled: np.ndarray,
+    machine_ids: np.ndarray,
+    left_out: LeftOut | None,
+    domains: np.ndarray | None,
+    seed: int,
+) -> tuple[ChannelsScore, list[np.ndarray]]:
+    parts = left_out or LeftOut(np.arange(len(pooled)) % settings.fits)
+
+    def fit_channel(columns: np.ndarray) -> tuple[Score, np.ndarray]:
+        of_channel = settings.of, columns, machine_ids
+        if len(columns) > 1:
+            fitted, scores = fit_and_score_left_out(*of_channel, parts, seed=seed, domains=domains)
+            if left_out is not None:
+                return fitted, scores
+        fitted = fit_score(*of_channel, seed=seed, domains=domains)
+        return fitted, scores if len(columns) > 1 else fitted.score(columns, machine_ids)
+
+    return ChannelsScore.fit(settings, pooled, machine_ids, fit_channel)
 
 
 def _fit_some(
@@ -105,54 +159,6 @@ def _fit_some(
     """Fit a score on some of the clips alone."""
     of_chosen = None if domains is None else domains[chosen]
     return fit_score(settings, pooled[chosen], machine_ids[chosen], seed=seed, domains=of_chosen)
-
-
-def left_out_scores(
-    settings: ClipScoreSettings,
-    pooled: np.ndarray,
-    machine_ids: np.ndarray,
-    left_out: LeftOut,
-    *,
-    seed: int,
-    domains: np.ndarray | None = None,
-) -> np.ndarray:
-    """Score each normal clip by a score fitted on the clips of all other parts.
-
-    The parts of a joined score, and the scores of several channels, are weighed as in the score
-    that is fitted on all clips: their spread is that of left-out clips already.
-
-    Args:
-        settings: of the score.
-        pooled: normal clips × columns, as for :func:`fit_score`.
-        machine_ids: of each clip.
-        left_out: which clips are left out together.
-        seed: of each fit.
-        domains: of each clip, as for :func:`fit_score`.
-
-    Returns:
-        One score for each clip.
-    """
-    if isinstance(settings, JoinedScoreSettings | ChannelsScoreSettings):
-        joined = fit_score(
-            settings, pooled, machine_ids, seed=seed, left_out=left_out, domains=domains
-        )
-        assert isinstance(joined, JoinedScore | ChannelsScore)
-        parts: list[ScoreSettings] = (
-            list(settings.parts)
-            if isinstance(settings, JoinedScoreSettings)
-            else [settings.of] * len(settings.channels)
-        )
-        return joined.join(
-            [
-                left_out_scores(part, of_part, machine_ids, left_out, seed=seed, domains=domains)
-                for part, of_part in zip(parts, joined.columns(pooled), strict=True)
-            ]
-        )
-
-    def fit(chosen: np.ndarray) -> Score:
-        return _fit_some(settings, pooled, machine_ids, domains, chosen, seed=seed)
-
-    return score_left_out(fit, pooled, machine_ids, left_out)
 
 
 def score_from_json(values: Mapping[str, Any]) -> Score:

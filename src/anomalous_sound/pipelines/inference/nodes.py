@@ -111,49 +111,28 @@ def fit_score(
     audio: AudioSettings,
     detector: DetectorSettings,
     seed: int,
-) -> Score:
-    """Fit the score on the normal training clips.
+) -> tuple[Score, pd.DataFrame]:
+    """Fit the score on the normal training clips, and score each by one fitted without it.
 
     With folds these are all normal clips, each with the errors of the network that has not heard
-    it; otherwise validation clips are left for thresholds.
-    """
-    pooled, training = _of_training(pooled_errors, clips)
-    left_out = clips_left_out(training, folds, detector, seed)
-    return scores.fit_score(
-        score_of_channels(score, audio, detector),
-        *(pooled, training.machine_id.to_numpy()),
-        seed=seed,
-        left_out=left_out,
-        domains=domains_of(training),
-    )
-
-
-def score_left_out(
-    pooled_errors: pd.DataFrame,
-    clips: pd.DataFrame,
-    folds: pd.DataFrame,
-    score: ScoreSettings,
-    audio: AudioSettings,
-    detector: DetectorSettings,
-    seed: int,
-) -> pd.DataFrame:
-    """Score each training clip by a score fitted without it, where there are folds.
+    it; otherwise validation clips are left for thresholds, and training clips need no score.
 
     Returns:
-        ``clip_id, score``; no row where validation clips are held out, which no score is fitted on.
+        The score, fitted on all of them; and ``clip_id, score`` of each, which has no row where
+        validation clips are held out.
     """
-    training = clips[clips.split == Split.TRAIN]
-    left_out = clips_left_out(training, folds, detector, seed)
-    if left_out is None:
-        return pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
     pooled, training = _of_training(pooled_errors, clips)
-    values = scores.left_out_scores(
+    left_out = clips_left_out(training, folds, detector, seed)
+    normal = (
         score_of_channels(score, audio, detector),
-        *(pooled, training.machine_id.to_numpy(), left_out),
-        seed=seed,
-        domains=domains_of(training),
+        *(pooled, training.machine_id.to_numpy()),
     )
-    return training[["clip_id"]].assign(score=values).reset_index(drop=True)
+    domains = domains_of(training)
+    if left_out is None:
+        nobody = pd.DataFrame({"clip_id": pd.Series(dtype=str), "score": pd.Series(dtype=float)})
+        return scores.fit_score(*normal, seed=seed, domains=domains), nobody
+    fitted, values = scores.fit_and_score_left_out(*normal, left_out, seed=seed, domains=domains)
+    return fitted, training[["clip_id"]].assign(score=values).reset_index(drop=True)
 
 
 def score_clips(

@@ -147,22 +147,8 @@ def _fitting() -> list[Node]:
                 "params:detector",
                 "params:seed",
             ],
-            outputs="fitted_score",
+            outputs=["fitted_score", "left_out_scores"],
             name="fit_score",
-        ),
-        node(
-            nodes.score_left_out,
-            inputs=[
-                "pooled_errors",
-                "clips",
-                "folds",
-                "params:score",
-                "params:audio",
-                "params:detector",
-                "params:seed",
-            ],
-            outputs="left_out_scores",
-            name="score_left_out",
         ),
         node(
             nodes.fit_sound_reference,
