@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from anomalous_sound.provenance.software import git_revision
+from benchmarks.configuration import REPOSITORY
 from benchmarks.corpora import Corpus
 from benchmarks.harness import machine, table
 from benchmarks.stages import STAGES
@@ -43,10 +45,16 @@ def main() -> None:
         print(f"written to {RESULTS.name}")
 
 
+def _revision() -> str:
+    tags = git_revision(REPOSITORY)
+    changed = " with changes" if tags.get("git_uncommitted_changes") == "true" else ""
+    return tags["git_revision"][:8] + changed
+
+
 def _page(arguments: argparse.Namespace, clips: int, rows: str) -> str:
     return (
         "# Speed against the plain way\n\n"
-        f"{time.strftime('%Y-%m-%d')}: {machine()}.\n\n"
+        f"{time.strftime('%Y-%m-%d')}, revision {_revision()}: {machine()}.\n\n"
         f"{clips} simulated clips of 10 s; both ways in turn, {arguments.repeats} turns after one "
         "to warm up; a ratio is of one turn, and above 1 ours is better. The ceiling is what large "
         "matrix products of the same precision reach on all cores in the same turns.\n\n"
