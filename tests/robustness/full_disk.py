@@ -13,14 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from robustness.kills import end, incomplete, results, start
+from robustness.kills import end, incomplete, projects, results, start
 from support import Project
 
 LEAST, MOST = 0.02, 0.98  # of what a run writes
@@ -123,14 +122,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, default=15)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        made = iter(range(10**6))
-
-        def make() -> Project:
-            return Project(Path(folder, str(next(made))))
-
-        unbroken = make()
-        end(unbroken, start(unbroken, "lstm"))
+    with projects() as (make, unbroken):
         whole = written_mb(unbroken)
         parts = [LEAST + (MOST - LEAST) * n / max(given.sizes - 1, 1) for n in range(given.sizes)]
         count = fill_disks(

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -208,6 +208,20 @@ def _wrong_in_store(project: Project) -> Iterator[str]:
         yield "a run that was killed is still running in MLflow"
 
 
+@contextmanager
+def projects(pipeline: str = "lstm") -> Iterator[tuple[Callable[[], Project], Project]]:
+    """Give what makes empty projects, all alike, and one in which a run went well."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = iter(range(10**6))
+
+        def make() -> Project:
+            return Project(Path(folder, str(next(made))))
+
+        unbroken = make()
+        end(unbroken, start(unbroken, pipeline))
+        yield make, unbroken
+
+
 def main() -> int:
     """Kill as many runs as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -216,14 +230,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pipeline", default="lstm")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        made = iter(range(10**6))
-
-        def make() -> Project:
-            return Project(Path(folder, str(next(made))))
-
-        unbroken = make()
-        end(unbroken, start(unbroken, given.pipeline))
+    with projects(given.pipeline) as (make, unbroken):
         count = kill_runs(
             *(make, results(unbroken)),
             **{"kills": given.kills, "in_a_row": given.in_a_row, "seed": given.seed},
