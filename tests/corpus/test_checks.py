@@ -1,6 +1,7 @@
 import hashlib
 import tracemalloc
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from support import AUDIO_BOUNDS, RATE, noise
 
 from anomalous_sound.configuration.features import AudioSettings
 from anomalous_sound.corpus import checks as module
+from anomalous_sound.corpus import decode
 from anomalous_sound.corpus.checks import CHECK_COLUMNS, ClipChecks
 from anomalous_sound.corpus.decode import AudioFile
 
@@ -96,9 +98,10 @@ def test_a_file_that_cannot_be_read_is_not_remembered(tmp_path):
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"RIFF"), lambda p: p.unlink()])
-def test_what_is_found_of_a_file_that_changes_meanwhile_is_not_remembered(
+def test_what_is_found_of_a_large_file_that_changes_meanwhile_is_not_remembered(
     clip, monkeypatch, change
 ):
+    monkeypatch.setattr(decode, "_MOST_HELD_BYTES", 1000)
     checks, whole, content = ClipChecks(), module._check_clip, clip.path.read_bytes()
 
     def found_meanwhile(*arguments, **options):
@@ -111,6 +114,30 @@ def test_what_is_found_of_a_file_that_changes_meanwhile_is_not_remembered(
     assert checks.table().empty
     clip.path.write_bytes(content)
     assert check_one(ClipChecks(checks.table()), clip).reason == ""
+
+
+def test_what_is_found_of_a_file_is_of_the_bytes_that_were_read_once(clip, monkeypatch):
+    checks, opened, read = ClipChecks(), [], Path.open
+
+    def opened_once(path, *arguments, **options):
+        opened.append(path)
+        return read(path, *arguments, **options)
+
+    def found_meanwhile(*arguments, **options):
+        clip.path.write_text("text")
+        return whole(*arguments, **options)
+
+    content, whole = clip.path.read_bytes(), module._check_clip
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened_once)
+        patch.setattr(module, "_check_clip", found_meanwhile)
+        found = check_one(checks, clip)
+    assert (found.reason, found.sha256) == ("", hashlib.sha256(content).hexdigest())
+    assert opened.count(clip.path) == 2  # to read it, and by write_text
+    again = ClipChecks(checks.table())
+    assert "cannot be decoded" in check_one(again, clip).reason
+    clip.path.write_bytes(content)
+    assert check_one(again, clip) == found
 
 
 def test_a_table_of_another_form_is_not_used(clip):

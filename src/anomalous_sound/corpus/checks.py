@@ -151,7 +151,8 @@ class _Reading:
 
 def _find(reading: _Reading, file: AudioFile) -> list[ClipCheck]:
     try:
-        sha256 = file.sha256()
+        held = file.held()
+        sha256 = held.sha256()
     except UnreadableClipError as error:
         return [ClipCheck(reason=str(error))]
     audio, segments = reading.audio, reading.segments
@@ -159,12 +160,13 @@ def _find(reading: _Reading, file: AudioFile) -> list[ClipCheck]:
     key = identity(sha256=sha256, audio=audio, segments=cut, code=decoding_identity())
     if key in reading.earlier:
         return reading.earlier[key]
-    found = _check(key, sha256, file, audio, segments)
-    return found if _is_still(sha256, file) else [ClipCheck(reason=_CHANGED)]
+    found = _check(key, sha256, held, audio, segments)
+    is_of_these_bytes = held is not file or _is_still(sha256, file)
+    return found if is_of_these_bytes else [ClipCheck(reason=_CHANGED)]
 
 
 def _is_still(sha256: str, file: AudioFile) -> bool:
-    """Return whether a file is what it was: else what was found of it may be of something else."""
+    """Return whether a file that is read several times is what it was at first."""
     try:
         return file.sha256() == sha256
     except UnreadableClipError:

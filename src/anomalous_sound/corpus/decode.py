@@ -7,7 +7,7 @@ import io
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -35,6 +35,7 @@ _UNKNOWN_LENGTH = 2**62  # libsndfile's count of samples is beyond where a heade
 # FLAC needs 12 bytes for 65535 samples of silence; Opus, Vorbis and MP3 need more
 _MOST_SAMPLES_A_BYTE = 2**13
 _BLOCK_BYTES = 1 << 20
+_MOST_HELD_BYTES = 4 << 20  # of a file that is read once, for all that is asked of it
 _BLOCK_SAMPLES = 1 << 16
 
 
@@ -98,6 +99,20 @@ class AudioFile:
         assert isinstance(self.path, Path)
         return self.path
 
+    def held(self) -> AudioFile:
+        """Read it into memory, so that all that is found of it is of the same bytes.
+
+        Returns:
+            The file in memory; itself if it is larger than 4 MiB.
+
+        Raises:
+            UnreadableClipError: it cannot be read.
+        """
+        with self._opened() as file:
+            if self._size() > _MOST_HELD_BYTES:
+                return self
+            return HeldAudioFile(self.path, file.read())
+
     def content(self, audio: AudioSettings | None = None) -> bytes:
         """Read its bytes.
 
@@ -158,10 +173,7 @@ class AudioFile:
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
         try:
-            if isinstance(self.path, Path) and not stat.S_ISREG(self.path.stat().st_mode):
-                # opening a pipe waits for somebody to write into it, and a device has no end
-                raise UnreadableClipError("it is not a file, but a folder, a pipe or a device")
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 yield file
         except OSError as error:
             raise UnreadableClipError(f"it cannot be read ({error.strerror or error})") from None
@@ -170,9 +182,18 @@ class AudioFile:
         except UnreadableClipError as error:
             raise self._with_remedy(error) from None
 
-    def _check_size(self, audio: AudioSettings | None) -> None:
+    def _open(self) -> IO[bytes]:
+        if isinstance(self.path, Path) and not stat.S_ISREG(self.path.stat().st_mode):
+            # opening a pipe waits for somebody to write into it, and a device has no end
+            raise UnreadableClipError("it is not a file, but a folder, a pipe or a device")
+        return self.path.open("rb")
+
+    def _size(self) -> int:
         path = self.path
-        size = path.length() if isinstance(path, RemotePath) else path.stat().st_size
+        return path.length() if isinstance(path, RemotePath) else path.stat().st_size
+
+    def _check_size(self, audio: AudioSettings | None) -> None:
+        size = self._size()
         if audio is not None and size > audio.max_samples * _WIDEST_SAMPLE:
             raise UnreadableClipError(
                 f"the file is too large: {size} bytes; see the parameter audio.max_samples"
@@ -183,6 +204,23 @@ class AudioFile:
             return error
         name = self.path.name
         return UnreadableClipError(f"{error}; convert it: ffmpeg -i {name} {self.path.stem}.wav")
+
+
+@dataclass(frozen=True)
+class HeldAudioFile(AudioFile):
+    """An audio file as it was when it was read.
+
+    Attributes:
+        held_bytes: all of them.
+    """
+
+    held_bytes: bytes = field(repr=False)
+
+    def _open(self) -> IO[bytes]:
+        return io.BytesIO(self.held_bytes)
+
+    def _size(self) -> int:
+        return len(self.held_bytes)
 
 
 def decode_recording(content: bytes, audio: AudioSettings | None = None) -> Recording:
